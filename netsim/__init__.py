@@ -1,0 +1,1 @@
+"""netsim: a discrete-event performance model of Kubernetes cluster networking."""
