@@ -1,0 +1,157 @@
+"""Cost profiles: nanoseconds with their sources, and the prices a scenario derives from them.
+
+A profile is data (``netsim/data/costs/*.yaml``). Each figure lists *estimates* in order of trust, each from one named
+source with a range; the first estimate whose source is not excluded is used, so a published table can be predicted
+without the costs that came from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from netsim.errors import InputError, Place
+
+Scaling = Literal["cpu", "memory", "none"]
+
+
+class Estimate(BaseModel):
+    """One source's value of a figure, nanoseconds unless the figure's unit says otherwise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    value: float = Field(ge=0)
+    low: float = Field(ge=0)
+    high: float = Field(ge=0)
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Estimate:
+        if not self.low <= self.value <= self.high:
+            raise ValueError(f"low <= value <= high does not hold: {self.low}, {self.value}, {self.high}")
+        return self
+
+
+class Figure(BaseModel):
+    """A cost with its estimates. ``scaling`` says what moves it between machines: CPU speed, memory speed, nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    meaning: str
+    estimates: tuple[Estimate, ...] = Field(min_length=1)
+    scaling: Scaling = "cpu"
+    unit: Literal["ns", "ratio"] = "ns"
+
+    def chosen(self, excluded: Collection[str] = ()) -> Estimate:
+        """Return the most trusted estimate that is not from an excluded source; `LookupError` when none is left."""
+        for estimate in self.estimates:
+            if estimate.source not in excluded:
+                return estimate
+        raise LookupError(f"no estimate is left without {', '.join(sorted(excluded))}")
+
+
+class CostProfile(BaseModel):
+    """Costs of one kind of machine.
+
+    ``figures`` maps ``<hop>.<per>`` (``veth.packet``, ``socket.byte``, ``wakeup.latency``) to a `Figure`;
+    ``clock_ghz`` is the clock they hold at; ``sources`` maps source names to citations; ``valid_for`` says in words
+    which machines the profile speaks about.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    valid_for: str = ""
+    clock_ghz: float = Field(default=3.0, gt=0)
+    extends: str | None = None
+    sources: Mapping[str, str] = Field(default_factory=dict)
+    figures: Mapping[str, Figure] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _sources_exist(self) -> CostProfile:
+        for key, figure in self.figures.items():
+            for estimate in figure.estimates:
+                if self.extends is None and estimate.source not in self.sources:
+                    raise ValueError(f"{key}: source {estimate.source!r} is not in sources")
+        return self
+
+    def prices(self, *, excluded: Collection[str] = (), overrides: Mapping[str, float] | None = None) -> Prices:
+        """Return plain numbers: the chosen estimate of every figure, then ``overrides`` (drawn or calibrated values)."""
+        values = {key: figure.chosen(excluded).value for key, figure in self.figures.items()}
+        unknown = sorted(set(overrides or {}) - set(values))
+        if unknown:
+            raise InputError("no such cost", got=", ".join(unknown), allowed=", ".join(sorted(values)))
+        return Prices({**values, **(overrides or {})}, {key: figure.scaling for key, figure in self.figures.items()})
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Values by key, ready for hops. ``factor`` is the machine factor k on CPU work (slower machine: above 1)."""
+
+    values: Mapping[str, float]
+    scaling: Mapping[str, Scaling] = field(default_factory=dict)
+    factor: float = 1.0
+    memory_factor: float = 1.0
+
+    @cached_property
+    def _scaled(self) -> Mapping[str, float]:
+        factors = {"cpu": self.factor, "memory": self.memory_factor, "none": 1.0}
+        return {key: value * factors[self.scaling.get(key, "cpu")] for key, value in self.values.items()}
+
+    def __getitem__(self, key: str) -> float:
+        """Return the price of ``<hop>.<per>`` on this machine."""
+        return self._scaled[key]
+
+    def on(self, factor: float, memory_factor: float = 1.0) -> Prices:
+        """Return the prices on a machine ``factor`` times slower."""
+        return replace(self, factor=self.factor * factor, memory_factor=self.memory_factor * memory_factor)
+
+
+def profile_names() -> tuple[str, ...]:
+    """Return the names of the profiles that ship with netsim."""
+    folder = resources.files("netsim") / "data" / "costs"
+    return tuple(sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml")))
+
+
+def load_profile(name_or_path: str) -> CostProfile:
+    """Read a shipped profile by name, or one from a file. Raises `InputError`."""
+    if name_or_path in profile_names():
+        text = (resources.files("netsim") / "data" / "costs" / f"{name_or_path}.yaml").read_text(encoding="utf-8")
+        return _read(text, f"{name_or_path}.yaml")
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise InputError("no such cost profile", got=name_or_path, allowed=", ".join(profile_names()) + " or a file")
+    return _read(path.read_text(encoding="utf-8"), str(path))
+
+
+def _read(text: str, file: str) -> CostProfile:
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise InputError("not valid YAML", place=Place(file, mark.line + 1 if mark else None)) from error
+    try:
+        profile = CostProfile.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field_name = ".".join(str(part) for part in first["loc"])
+        raise InputError(first["msg"], place=Place(file, field=field_name), got=first.get("input")) from error
+    if profile.extends is None:
+        return profile
+    base = load_profile(profile.extends)
+    return profile.model_copy(
+        update={
+            "sources": {**base.sources, **profile.sources},
+            "figures": {**base.figures, **profile.figures},
+            "extends": None,
+        }
+    )
