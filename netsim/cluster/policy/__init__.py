@@ -1,0 +1,17 @@
+"""NetworkPolicy: reading it as the API server does, and judging connections by it."""
+
+from netsim.cluster.policy.reader import read_policy, read_selector
+from netsim.cluster.policy.report import PolicyTable, policy_table
+from netsim.cluster.policy.verdicts import Direction, Identity, Outside, Party, Verdicts
+
+__all__ = [
+    "Direction",
+    "Identity",
+    "Outside",
+    "Party",
+    "PolicyTable",
+    "Verdicts",
+    "policy_table",
+    "read_policy",
+    "read_selector",
+]
