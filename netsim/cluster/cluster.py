@@ -63,9 +63,7 @@ class Cluster:
     @cached_property
     def pods_by_address(self) -> Mapping[str, Pod]:
         """Pods (not host-network ones) by each of their addresses."""
-        return {
-            address: pod for pod in self.pods if not pod.template.host_network for address in pod.addresses
-        }
+        return {address: pod for pod in self.pods if not pod.template.host_network for address in pod.addresses}
 
     @cached_property
     def pods_by_node(self) -> Mapping[str, tuple[Pod, ...]]:
@@ -86,9 +84,7 @@ class Cluster:
         names = dict.fromkeys([*(ns.name for ns in self.namespaces), *(pod.namespace for pod in self.pods)])
         names.update(dict.fromkeys(service.namespace for service in self.services))
         stated = {ns.name: ns for ns in self.namespaces}
-        return {
-            name: stated.get(name) or Namespace(name, {"kubernetes.io/metadata.name": name}) for name in names
-        }
+        return {name: stated.get(name) or Namespace(name, {"kubernetes.io/metadata.name": name}) for name in names}
 
     @cached_property
     def _pods_by_label(self) -> Mapping[tuple[str, str, str], tuple[Pod, ...]]:

@@ -57,8 +57,15 @@ def derive_endpoints(service: Service, cluster: Cluster) -> tuple[Endpoint, ...]
         zone = cluster.zone_of(pod.node)
         found.extend(
             Endpoint(
-                address, ports, node=pod.node, zone=zone, pod=pod.key, hostname=hostname, ready=ready,
-                serving=serving, terminating=pod.terminating,
+                address,
+                ports,
+                node=pod.node,
+                zone=zone,
+                pod=pod.key,
+                hostname=hostname,
+                ready=ready,
+                serving=serving,
+                terminating=pod.terminating,
             )  # fmt: skip
             for address in pod.addresses
             if family_of(address) in families

@@ -1,0 +1,48 @@
+"""Annotated types: text with units in a scenario file, SI numbers in the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from netsim import units
+from netsim.errors import InputError
+
+
+def _reading(read: Callable[[object], Any]) -> BeforeValidator:
+    def convert(value: object) -> Any:
+        try:
+            return read(value)
+        except InputError as error:
+            # pydantic reports a ValueError with its location; loading.py turns that back into an InputError
+            raise ValueError(f"{error.message}|{error.allowed or ''}") from error
+
+    return BeforeValidator(convert)
+
+
+def _text_schema(example: str, meaning: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "examples": [example], "description": meaning})
+
+
+Seconds = Annotated[float, _reading(units.seconds), Field(ge=0), _text_schema("50us", "a duration with its unit")]
+Bytes = Annotated[int, _reading(units.size_bytes), Field(ge=0), _text_schema("64KiB", "a size with its unit")]
+BitsPerSecond = Annotated[
+    float, _reading(units.bits_per_second), Field(gt=0), _text_schema("10Gbit/s", "a data rate with its unit")
+]
+PerSecond = Annotated[float, _reading(units.per_second), Field(gt=0), _text_schema("50/s", "events per time")]
+
+
+def _fraction(value: object) -> float:
+    if isinstance(value, str) and value.strip().endswith("%"):
+        try:
+            return float(value.strip()[:-1]) / 100.0
+        except ValueError:
+            pass
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise InputError("not a share", got=value, allowed="a percentage such as 5% or a number such as 0.05")
+
+
+Fraction = Annotated[float, _reading(_fraction), Field(gt=0, lt=1), _text_schema("5%", "a share in percent")]

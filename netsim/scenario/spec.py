@@ -1,0 +1,315 @@
+"""A scenario: one question, as frozen models. This file is the reference of every key a user may write.
+
+The JSON Schema, the parameter reference and the error messages all come from here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+
+from netsim.scenario.distributions import NO_WORK, Constant, Duration, Size
+from netsim.scenario.quantities import BitsPerSecond, Bytes, Fraction, PerSecond, Seconds
+
+
+class Spec(BaseModel):
+    """Base of all specs: frozen, and a misspelt key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class MachineSpec(Spec):
+    """The hardware of every node (values of a dump's nodes win where it states them)."""
+
+    cores: int = Field(16, ge=1, le=1024, description="logical CPUs")
+    clock_ghz: float = Field(3.0, gt=0, le=10, description="sustained clock; scales CPU costs against the profile's")
+    nic: BitsPerSecond = Field(25e9, description="line rate of the uplink")
+    queues: int | None = Field(None, ge=1, description="receive queues; default: one a core")
+    ring: int = Field(1024, ge=1, description="descriptors per receive queue")
+    mtu: int = Field(1500, ge=576, le=65535, description="MTU of the node's interface in bytes")
+    tso: bool = Field(True, description="transmit segmentation offload")
+    gro: bool = Field(True, description="receive merging (GRO)")
+    checksum: bool = Field(True, description="checksum offload")
+    tunnel: bool = Field(True, description="segmentation and checksum offload of encapsulated packets")
+
+
+class FabricSpec(Spec):
+    """How nodes are wired."""
+
+    nodes_per_rack: int = Field(32, ge=1)
+    spines: int = Field(4, ge=1)
+    oversubscription: float = Field(1.0, ge=1.0, description="downlink over uplink capacity of a leaf switch")
+    zones: int = Field(1, ge=1, description="zones the racks are spread over, where nodes state none")
+    link_latency: Seconds = Field(0.5e-6, description="propagation and forwarding delay of a link")
+    zone_latency: Seconds = Field(250e-6, description="extra one-way delay between zones")
+    buffer: Bytes = Field(512 * 1024, description="buffer of one switch output port")
+
+
+class SyntheticSpec(Spec):
+    """A described cluster."""
+
+    nodes: int = Field(10, ge=1, le=100_000)
+    pods_per_node: int = Field(30, ge=1)
+    services: int = Field(100, ge=0)
+    endpoints_per_service: int | None = Field(None, ge=1, description="default: pods spread evenly over services")
+    policies: int = Field(0, ge=0)
+    namespaces: int = Field(10, ge=1)
+    seed: int = 1
+
+
+class ScaleSpec(Spec):
+    """How an application grows with ``cluster.nodes``."""
+
+    replicas: Literal["proportional", "fixed"] = Field("proportional", description="replicas in proportion to nodes")
+    services: Literal["fixed", "proportional"] = Field(
+        "fixed", description="proportional repeats the application in further namespaces instead of adding replicas"
+    )
+    base_nodes: int | None = Field(None, ge=1, description="size at which the manifests' replica counts hold")
+    fixed: tuple[str, ...] = Field((), description="workloads that keep their replica count (databases)")
+
+
+class ClusterSpec(Spec):
+    """What exists: from manifests or synthetic, possibly scaled to ``nodes``."""
+
+    manifests: tuple[str, ...] = Field((), description="file, directory or list of them, relative to the scenario")
+    synthetic: SyntheticSpec | None = None
+    nodes: int | None = Field(None, ge=1, le=100_000, description="scale the cluster to this many nodes")
+    scale: ScaleSpec = ScaleSpec()
+    machine: MachineSpec = MachineSpec()
+    fabric: FabricSpec = FabricSpec()
+    families: tuple[Literal["IPv4", "IPv6"], ...] = Field(
+        ("IPv4",), min_length=1, description="IP families, primary first"
+    )
+    cluster_cidr: tuple[str, ...] = Field(
+        (), description="pod ranges, one a family; default: 10.244.0.0/16, widened to fit"
+    )
+    service_cidr: tuple[str, ...] = Field((), description="service ranges, one a family; default 10.96.0.0/12")
+    node_mask: int | None = Field(None, ge=8, le=30, description="prefix length of a node's IPv4 pod range; default 24")
+    max_pods: int = Field(110, ge=1, le=1024, description="pods the kubelet accepts, where nodes state nothing")
+    provider: Literal["", "aws", "azure", "gce"] = Field("", description="cloud that keeps the node routes")
+    domain: str = Field("cluster.local", description="DNS domain of the cluster")
+
+    @field_validator("manifests", "cluster_cidr", "service_cidr", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> ClusterSpec:
+        if bool(self.manifests) == (self.synthetic is not None):
+            raise ValueError("a cluster comes from manifests or is synthetic|exactly one of manifests, synthetic")
+        return self
+
+
+class NetworkSpec(Spec):
+    """Plugin, service implementation, costs, MTU."""
+
+    plugin: str = Field("flannel-vxlan", description="a shipped plugin or the path of a plugin file")
+    proxy: Literal["iptables", "ipvs", "nftables", "ebpf"] | None = Field(
+        None, description="service implementation; default: the plugin's usual one"
+    )
+    costs: str = Field("server", description="a shipped cost profile or the path of one")
+    mtu: int | Literal["auto"] = Field("auto", description="pod MTU in bytes; auto: what the plugin would set")
+    conntrack_max: int | None = Field(None, ge=1024, description="entries per node; default as kube-proxy sets it")
+
+
+class DnsSpec(Spec):
+    """Cluster DNS."""
+
+    replicas: int | None = Field(None, ge=1, description="CoreDNS pods; default: as the manifests say, else 2")
+    workers: int = Field(2, ge=1, description="cores a replica may use")
+    node_local: bool = Field(False, description="a caching agent on every node (NodeLocal DNSCache)")
+    corefile: str | None = Field(None, description="path of a Corefile, or its text")
+    resolver: Literal["glibc", "musl", "go"] = "glibc"
+    ndots: int | None = Field(None, ge=0, le=15, description="override of ndots for all pods")
+    fqdn: bool = Field(False, description="clients ask for the full name with a final dot: no search list")
+    lookups: Literal["per-connection", "none"] = Field("per-connection", description="when clients resolve")
+    upstream_latency: Seconds = Field(2e-3, description="round trip to the resolver outside the cluster")
+    loss: float = Field(0.0, ge=0, lt=1, description="share of DNS datagrams lost besides full queues")
+
+
+class ClosedLoop(Spec):
+    """Clients that wait for the answer before they ask again."""
+
+    concurrency: int = Field(1, ge=1, description="requests in flight a client pod")
+    think: Duration = Field(NO_WORK, description="pause between an answer and the next request")
+
+
+class CallSpec(Spec):
+    """A call a server makes before it answers."""
+
+    to: str = Field(description="service: name, namespace/name, optionally :port")
+    request: Size = Constant(value=1024)
+    response: Size = Constant(value=1024)
+    work: Duration = Field(NO_WORK, description="time the receiver's core works on the request")
+    connection: Literal["per-request", "keep-alive"] = "keep-alive"
+    count: int = Field(1, ge=1, le=100, description="calls one after another")
+    probability: float = Field(1.0, gt=0, le=1, description="share of requests that make this call")
+    parallel: bool = Field(False, description="start together with the call before it")
+    then: tuple[CallSpec, ...] = ()
+
+
+def _rate(value: Any) -> Any:
+    """Allow ``rate: 50/s`` (per client pod) beside ``rate: {per_service: 50/s}``."""
+    if isinstance(value, dict) and len(value) == 1:
+        return {key.replace("-", "_"): item for key, item in value.items()}
+    return value if isinstance(value, BaseModel) else {"per_pod": value}
+
+
+class Rate(Spec):
+    """How often: per client pod, or for all clients of the entry together."""
+
+    per_pod: PerSecond | None = None
+    per_service: PerSecond | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Rate:
+        if (self.per_pod is None) == (self.per_service is None):
+            raise ValueError("a rate is stated once|a quantity such as 50/s, {per_pod: 50/s} or {per_service: 50/s}")
+        return self
+
+
+class TrafficSpec(CallSpec):
+    """Who calls whom, how often, how much."""
+
+    source: str = Field(
+        alias="from",
+        description="workload or service: name or namespace/name; 'external' for clients outside; 'all' for every pod",
+    )
+    to: str = Field("", description="service: name, namespace/name, optionally :port; for kind dns the name asked for")
+    name: str = Field("", description="name of the edge in tables; default 'from->to'")
+    kind: Literal["rpc", "udp", "stream", "dns"] = "rpc"
+    rate: Annotated[Rate, BeforeValidator(_rate)] = Rate(per_pod=10.0)
+    connection: Literal["per-request", "keep-alive"] = "per-request"
+    pool: int = Field(8, ge=1, description="connections a client pod keeps to a service, with keep-alive")
+    closed: ClosedLoop | None = Field(None, description="closed loop instead of a rate")
+    streams: int = Field(1, ge=1, description="parallel connections a client pod, kind stream")
+    entry: Literal["cluster-ip", "node-port", "load-balancer"] = Field(
+        "load-balancer", description="how external clients enter"
+    )
+
+    @property
+    def label(self) -> str:
+        """Name of the edge in tables."""
+        return self.name or f"{self.source}->{self.to}"
+
+
+class RunSpec(Spec):
+    """How the scenario is run: nothing here changes what is modelled."""
+
+    replications: int = Field(5, ge=1, le=100_000)
+    seed: int = Field(1, ge=0)
+    precision: Fraction | None = Field(None, description="add replications until intervals are this narrow")
+    max_replications: int = Field(200, ge=1, description="budget for precision")
+    duration: Seconds | Literal["auto"] = Field("auto", description="simulated time measured; auto: enough samples")
+    warmup: Seconds | Literal["auto"] = Field("auto", description="simulated time dropped; auto: MSER-5")
+    transactions: int = Field(2000, ge=20, description="recorded transactions a replication aims at with duration auto")
+    clients: int | Literal["auto", "all"] = Field("auto", description="client pods followed; the rest is background")
+
+
+class ToleranceSpec(Spec):
+    """When a figure counts as changed."""
+
+    default: Fraction = 0.02
+    metrics: Mapping[str, Fraction] = Field(default_factory=dict)
+
+
+class Scenario(Spec):
+    """One question about one cluster."""
+
+    name: str = "scenario"
+    question: str = ""
+    cluster: ClusterSpec
+    network: NetworkSpec = NetworkSpec()
+    dns: DnsSpec = DnsSpec()
+    traffic: tuple[TrafficSpec, ...] = Field((), description="empty: inferred from the manifests")
+    inferred_rate: PerSecond = Field(10.0, description="rate of inferred traffic per client pod")
+    run: RunSpec = RunSpec()
+    sweep: Mapping[str, tuple[Any, ...]] = Field(default_factory=dict, description="dotted key: levels")
+    what_if: Mapping[str, tuple[Any, ...]] = Field(default_factory=dict, description="dotted key: alternatives")
+    slo: tuple[str, ...] = ()
+    tolerances: ToleranceSpec = ToleranceSpec()
+
+    _document: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+    _directory: str = PrivateAttr(default=".")
+    _file: str = PrivateAttr(default="")
+
+    @field_validator("sweep", "what_if", mode="before")
+    @classmethod
+    def _levels(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        for key, levels in value.items():
+            if not isinstance(levels, list | tuple) or not levels:
+                raise ValueError(f"{key}: levels are a list with at least one value|[10, 100, 1000]")
+        return {str(key): tuple(levels) for key, levels in value.items()}
+
+    @field_validator("slo")
+    @classmethod
+    def _objectives(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            parse_objective(text)
+        return value
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """The scenario as it was written (with ``--set`` applied): what a manifest stores and sweeps change."""
+        return self._document
+
+    @property
+    def directory(self) -> Path:
+        """Directory that relative paths in the scenario start from."""
+        return Path(self._directory)
+
+    @property
+    def file(self) -> str:
+        """File the scenario was read from, empty when built in memory."""
+        return self._file
+
+
+class Objective(Spec):
+    """One service-level objective: ``metric`` ``statistic`` compared with ``limit`` (SI units, or a share)."""
+
+    metric: str
+    statistic: str
+    upper: bool = Field(description="True when smaller is better (<)")
+    limit: float
+    text: str
+
+
+_OBJECTIVE = re.compile(r"^\s*(?:([a-z_]+)\.)?([a-z_]+|p\d+(?:\.\d+)?)\s*(<=|>=|<|>)\s*(\S.*?)\s*$")
+_METRICS_WITHOUT_STATISTIC = {"loss", "failed", "throughput", "goodput", "utilization"}
+
+
+def parse_objective(text: str) -> Objective:
+    """Read ``p99<5ms``, ``dns.p99<20ms``, ``loss<0.1%``, ``throughput>1Gbit/s``. Raises ``ValueError``."""
+    from netsim import units
+    from netsim.errors import InputError
+
+    match = _OBJECTIVE.match(text)
+    if match is None:
+        raise ValueError(f"not an objective: {text!r}|p99<5ms, dns.p99<20ms, loss<0.1%, goodput>1Gbit/s")
+    metric, statistic, relation, limit_text = match.groups()
+    if statistic in _METRICS_WITHOUT_STATISTIC:
+        metric, statistic = statistic, "mean"
+    metric = metric or "latency"
+    try:
+        if limit_text.endswith("%"):
+            limit = float(limit_text[:-1]) / 100.0
+        elif metric in ("loss", "failed", "utilization"):
+            limit = float(limit_text)
+        elif metric in ("throughput", "goodput"):
+            limit = (
+                units.per_second(limit_text)
+                if limit_text.endswith("/s") and "bit" not in limit_text
+                else (units.bits_per_second(limit_text))
+            )
+        else:
+            limit = units.seconds(limit_text)
+    except (InputError, ValueError) as error:
+        raise ValueError(f"not an objective: {text!r}: {error}|p99<5ms, loss<0.1%, goodput>1Gbit/s") from error
+    return Objective(metric=metric, statistic=statistic, upper=relation.startswith("<"), limit=limit, text=text)
