@@ -43,7 +43,7 @@ def derive_endpoints(service: Service, cluster: Cluster) -> tuple[Endpoint, ...]
         return ()
     families = _families(service)
     shared: dict[int, tuple[EndpointPort, ...]] = {}
-    found = []
+    found: list[Endpoint] = []
     for pod in cluster.select_pods(service.namespace, service.selector):
         key = id(pod.template)
         ports = shared.get(key)

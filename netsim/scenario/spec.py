@@ -183,7 +183,7 @@ class TrafficSpec(CallSpec):
     to: str = Field("", description="service: name, namespace/name, optionally :port; for kind dns the name asked for")
     name: str = Field("", description="name of the edge in tables; default 'from->to'")
     kind: Literal["rpc", "udp", "stream", "dns"] = "rpc"
-    rate: Annotated[Rate, BeforeValidator(_rate)] = Rate(per_pod=10.0)
+    rate: Annotated[Rate, BeforeValidator(_rate)] = Rate.model_validate({"per_pod": "10/s"})
     connection: Literal["per-request", "keep-alive"] = "per-request"
     pool: int = Field(8, ge=1, description="connections a client pod keeps to a service, with keep-alive")
     closed: ClosedLoop | None = Field(None, description="closed loop instead of a rate")

@@ -1,0 +1,187 @@
+"""Traffic resolved against a cluster: which pods call which Service, as the engine will play it.
+
+A scenario names workloads and services; here the names become pod indices and Service ports, and every name that
+does not exist is an error with what does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Literal
+
+from netsim.cluster.objects import Service, ServicePort
+from netsim.errors import InputError, Place
+
+if TYPE_CHECKING:
+    from netsim.cluster.cluster import Cluster
+    from netsim.scenario.distributions import Duration, Size
+    from netsim.scenario.spec import CallSpec, ClosedLoop, TrafficSpec
+
+EXTERNAL = "external"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One kind of request to a Service, with the calls its server makes before it answers.
+
+    Sizes are distributions in bytes, ``work`` one in seconds on the receiver's core; ``count`` calls follow each
+    other; ``probability`` is the share of requests that make the call; ``parallel`` starts it with the one before.
+    """
+
+    service: Service
+    port: ServicePort
+    request: Size
+    response: Size
+    work: Duration
+    keep_alive: bool = False
+    count: int = 1
+    probability: float = 1.0
+    parallel: bool = False
+    then: tuple[Call, ...] = ()
+    host: str = ""
+    """Name the client resolves: as short as its namespace allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One entry of the traffic: clients, what they ask, how often.
+
+    ``clients`` are indices into ``cluster.pods`` (empty for external clients); ``rate_per_s`` is per client (for
+    external clients: in all). Exactly one of ``call`` and ``lookup`` is set: DNS lookups call nobody.
+    """
+
+    label: str
+    kind: Literal["rpc", "udp", "stream", "dns"]
+    clients: Sequence[int]
+    rate_per_s: float
+    call: Call | None = None
+    lookup: str = ""
+    external: bool = False
+    entry: Literal["cluster-ip", "node-port", "load-balancer"] = "load-balancer"
+    pool: int = 8
+    streams: int = 1
+    closed: ClosedLoop | None = None
+    place: Place = field(default_factory=Place)
+
+
+def resolve_traffic(cluster: Cluster, specs: Sequence[TrafficSpec], *, file: str = "") -> tuple[Edge, ...]:
+    """Resolve every entry. Raises `InputError` for a name that the cluster does not have."""
+    labels: dict[str, int] = {}
+    edges = []
+    for index, spec in enumerate(specs):
+        seen = labels[spec.label] = labels.get(spec.label, 0) + 1
+        label = spec.label if seen == 1 else f"{spec.label}#{seen}"
+        edges.append(_edge(cluster, spec, label, Place(file, field=f"traffic[{index}]")))
+    return tuple(edges)
+
+
+def _edge(cluster: Cluster, spec: TrafficSpec, label: str, place: Place) -> Edge:
+    external = spec.source == EXTERNAL
+    clients = () if external else find_clients(cluster, spec.source, place)
+    if not external and not clients:
+        raise InputError("the clients have no pods", place=_within(place, "from"), got=spec.source)
+    namespace = "default" if external else cluster.pods[clients[0]].namespace
+    if spec.kind == "dns":
+        call, lookup = None, spec.to
+    else:
+        call, lookup = _call(cluster, spec, namespace, place), ""
+    each = spec.rate.per_pod
+    if each is None:
+        together = spec.rate.per_service or 0.0
+        each = together if external else together / len(clients)
+    return Edge(
+        label, spec.kind, clients, each, call=call, lookup=lookup, external=external, entry=spec.entry,
+        pool=spec.pool, streams=spec.streams, closed=spec.closed, place=place,
+    )  # fmt: skip
+
+
+def _call(cluster: Cluster, spec: CallSpec, namespace: str, place: Place) -> Call:
+    service, port = find_service(cluster, spec.to, namespace, _within(place, "to"))
+    return Call(
+        service, port, spec.request, spec.response, spec.work, keep_alive=spec.connection == "keep-alive",
+        count=spec.count, probability=spec.probability, parallel=spec.parallel,
+        then=tuple(
+            _call(cluster, inner, service.namespace, _within(place, f"then[{index}]"))
+            for index, inner in enumerate(spec.then)
+        ),
+        host=service.name if service.namespace == namespace else f"{service.name}.{service.namespace}",
+    )  # fmt: skip
+
+
+def _within(place: Place, name: str) -> Place:
+    return Place(place.file, place.line, f"{place.field}.{name}")
+
+
+def _unknown(kind: str, name: str, known: Sequence[str], place: Place) -> InputError:
+    near = get_close_matches(name, known, n=3) or sorted(known)[:8]
+    return InputError(f"no such {kind} in the cluster", place=place, got=name, allowed=", ".join(near) or "nothing")
+
+
+def find_service(cluster: Cluster, name: str, namespace: str, place: Place) -> tuple[Service, ServicePort]:
+    """Find ``name``, ``namespace/name`` or either with ``:port`` (number or port name).
+
+    A bare name is looked for in ``namespace`` first, then must be unique over the cluster.
+    """
+    base, _, port_text = name.partition(":")
+    candidates = _by_name(cluster.services_by_key, base, namespace)
+    if len(candidates) > 1:
+        raise InputError(
+            "the service name is in several namespaces", place=place, got=name, allowed=", ".join(candidates)
+        )
+    if not candidates:
+        raise _unknown("service", base, [*cluster.services_by_key, *(s.name for s in cluster.services)], place)
+    service = cluster.services_by_key[candidates[0]]
+    if not service.ports:
+        if service.headless and port_text.isdigit():
+            return service, ServicePort(int(port_text))
+        raise InputError("the service has no ports", place=place, got=name)
+    if not port_text:
+        return service, service.ports[0]
+    for port in service.ports:
+        if port_text in (str(port.port), port.name):
+            return service, port
+    allowed = ", ".join(f"{port.port}" + (f" ({port.name})" if port.name else "") for port in service.ports)
+    raise InputError("the service has no such port", place=place, got=name, allowed=allowed)
+
+
+def find_clients(cluster: Cluster, name: str, place: Place) -> Sequence[int]:
+    """Find the pods of a workload or behind a service, by ``name`` or ``namespace/name``; ``all`` means every pod.
+
+    Host-network agents and the cluster's DNS are not counted among ``all``.
+    """
+    if name == "all":
+        return tuple(
+            index
+            for index, pod in enumerate(cluster.pods)
+            if not pod.template.host_network and pod.namespace != "kube-system"
+        )
+    owners = _clients_by_owner(cluster)
+    candidates = _by_name(owners, name, "default")
+    if candidates:
+        return tuple(index for key in candidates for index in owners[key])
+    services = _by_name(cluster.services_by_key, name, "default")
+    if services:
+        index_of = {pod.key: index for index, pod in enumerate(cluster.pods)}
+        behind = dict.fromkeys(e.pod for key in services for e in cluster.endpoints(key) if e.pod)
+        return tuple(index_of[key] for key in behind if key in index_of)
+    raise _unknown("workload or service", name, [*owners, *(key.partition("/")[2] for key in owners)], place)
+
+
+def _clients_by_owner(cluster: Cluster) -> Mapping[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for index, pod in enumerate(cluster.pods):
+        owner = pod.template.owner or pod.name
+        found.setdefault(f"{pod.namespace}/{owner}", []).append(index)
+    return found
+
+
+def _by_name(known: Mapping[str, object], name: str, namespace: str) -> list[str]:
+    """Return the keys that ``name`` may mean: exact, in the namespace, or anywhere."""
+    if "/" in name:
+        return [name] if name in known else []
+    own = f"{namespace}/{name}"
+    if own in known:
+        return [own]
+    return [key for key in known if key.partition("/")[2] == name]
