@@ -1,0 +1,1 @@
+"""CNI plugins as typed values, and the node network a chain of them yields."""
