@@ -2,14 +2,16 @@
 
 from netsim.cluster.policy.reader import read_policy, read_selector
 from netsim.cluster.policy.report import PolicyTable, policy_table
-from netsim.cluster.policy.verdicts import Direction, Identity, Outside, Party, Verdicts
+from netsim.cluster.policy.verdicts import Direction, End, Identity, Outside, Party, Target, Verdicts
 
 __all__ = [
     "Direction",
+    "End",
     "Identity",
     "Outside",
     "Party",
     "PolicyTable",
+    "Target",
     "Verdicts",
     "policy_table",
     "read_policy",

@@ -1,7 +1,7 @@
 """Which connections the policies of a cluster allow.
 
 Semantics (API documentation of ``NetworkPolicySpec``): a pod is open in a direction until a policy selects it there;
-then the union of all selecting policies' rules counts; both ends must agree; replies always pass. Verdicts are about new
+then the union of all selecting policies' rules counts; both ends must agree; replies always pass. Verdicts are for new
 connections.
 
 Pods with equal namespace, labels and named ports share an *identity*; selectors are evaluated once per identity and a
@@ -163,9 +163,10 @@ class Verdicts:
     def policies_of(self, pod: Pod, direction: Direction) -> tuple[NetworkPolicy, ...]:
         """Return the policies that isolate a pod in a direction, in cluster order; empty means open."""
         identity = self.identity(pod)
-        return () if identity is None else self._policies_of(identity, direction)
+        return () if identity is None else self.policies_of_identity(identity, direction)
 
-    def _policies_of(self, identity: Identity, direction: Direction) -> tuple[NetworkPolicy, ...]:
+    def policies_of_identity(self, identity: Identity, direction: Direction) -> tuple[NetworkPolicy, ...]:
+        """Return the policies that isolate an identity in a direction, in cluster order."""
         key = (direction, identity.index)
         known = self._selecting.get(key)
         if known is None:
@@ -276,7 +277,7 @@ class Verdicts:
         return known
 
     def _judge(self, direction: Direction, own: Identity, peer: Identity | None, target: Target) -> _Verdict:
-        policies = self._policies_of(own, direction)
+        policies = self.policies_of_identity(own, direction)
         if not policies:
             return _OPEN
         destination = own if direction == "ingress" else peer
@@ -293,6 +294,13 @@ class Verdicts:
                     elif peer is not None and self.peer_selects(candidate, own.namespace, peer):
                         return _OPEN
         return _Verdict(False, tuple(dict.fromkeys(blocks)))
+
+    def peer_covers(self, peer: Peer, home: str, other: End, own: End) -> bool:
+        """Whether a peer of a policy in namespace ``home`` covers the ``other`` end of a connection of ``own``."""
+        if peer.ip_block is not None:
+            address = _address_towards(other, own)
+            return address is not None and address in self.block_of(peer)
+        return other.identity is not None and self.peer_selects(peer, home, other.identity)
 
     def block_of(self, peer: Peer) -> Block:
         """Return the compiled ``ipBlock`` of a peer that has one."""
