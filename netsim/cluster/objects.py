@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from netsim.errors import Place
+
 Protocol = Literal["TCP", "UDP", "SCTP"]
 Family = Literal["IPv4", "IPv6"]
 ServiceType = Literal["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"]
@@ -138,6 +140,8 @@ class PodTemplate:
     images: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     set_hostname_as_fqdn: bool = False
+    place: Place = field(default=Place(), compare=False)
+    """Where the object that states the template was read."""
 
 
 @dataclass(frozen=True, slots=True)

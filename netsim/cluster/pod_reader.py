@@ -1,0 +1,279 @@
+"""Pods and their controllers as the API states them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, Decimal
+from typing import get_args
+
+from netsim.cluster.fields import Fields
+from netsim.cluster.objects import ContainerPort, DnsConfig, Pod, PodTemplate, Protocol, Toleration, Workload
+from netsim.cluster.pod_texts import ConfigKey, ContainerTexts
+from netsim.errors import Place
+
+PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
+_ENDED = ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """A pod template as read: its texts still refer to ConfigMaps that may come later in the input.
+
+    ``ignored`` names scheduling constraints the template states and netsim does not follow.
+    """
+
+    template: PodTemplate
+    texts: tuple[ContainerTexts, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StatedPod:
+    """A pod of the input; ``owner`` is its controller as (kind, name)."""
+
+    pod: Pod
+    blueprint: Blueprint
+    owner: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatedWorkload:
+    """A controller of the input; ``owner`` is the controller's own controller as (kind, name)."""
+
+    workload: Workload
+    blueprint: Blueprint
+    owner: tuple[str, str] | None
+
+
+def controller_of(metadata: Fields) -> tuple[str, str] | None:
+    """Return the owner that is the controller, as (kind, name)."""
+    owners = list(metadata.children("ownerReferences"))
+    for owner in owners:
+        if owner.flag("controller", default=len(owners) == 1):
+            return owner.text("kind"), owner.text("name")
+    return None
+
+
+# ------------------------------------------------------------------------------------------------ templates
+
+
+def read_blueprint(spec: Fields, metadata: Fields, namespace: str, place: Place) -> Blueprint:
+    """Read a pod spec. Raises `InputError` where a field has the wrong type or value."""
+    containers = list(spec.children("containers"))
+    sidecars = [c for c in spec.children("initContainers") if c.text("restartPolicy") == "Always"]
+    running = [*sidecars, *containers]
+    host_network = spec.flag("hostNetwork")
+    template = PodTemplate(
+        namespace=namespace,
+        labels=metadata.labels("labels"),
+        annotations=metadata.labels("annotations"),
+        ports=tuple(port for container in running for port in _ports(container, host_network)),
+        host_network=host_network,
+        hostname=spec.text("hostname"),
+        subdomain=spec.text("subdomain"),
+        dns_policy=spec.choice(
+            "dnsPolicy", ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"), "ClusterFirst"
+        ),
+        dns_config=_dns_config(spec.child("dnsConfig")) if spec.has("dnsConfig") else None,
+        node_selector=spec.labels("nodeSelector"),
+        tolerations=tuple(_toleration(toleration) for toleration in spec.children("tolerations")),
+        cpu_millis=_millis(_requests(spec, containers, sidecars, "cpu")),
+        cpu_limit_millis=_cpu_limit(running),
+        memory_bytes=int(_requests(spec, containers, sidecars, "memory").to_integral_value(ROUND_CEILING)),
+        images=tuple(container.text("image") for container in running if container.has("image")),
+        set_hostname_as_fqdn=spec.flag("setHostnameAsFQDN"),
+        place=place,
+    )
+    volumes = _config_volumes(spec)
+    return Blueprint(template, tuple(_container_texts(c, volumes, namespace) for c in running), _ignored(spec))
+
+
+def _ports(container: Fields, host_network: bool) -> Iterable[ContainerPort]:
+    for port in container.children("ports"):
+        number = port.integer("containerPort", 1, 65535)
+        if number is None:
+            raise port.wrong("containerPort", "a port number is missing", "1 to 65535")
+        protocol = port.choice("protocol", PROTOCOLS, "TCP")
+        host_port = port.port("hostPort") or (number if host_network else None)
+        yield ContainerPort(number, port.text("name"), protocol, host_port)
+
+
+def _dns_config(config: Fields) -> DnsConfig:
+    options = tuple(
+        (option.text("name"), option.text("value") if option.has("value") else None)
+        for option in config.children("options")
+    )
+    return DnsConfig(config.addresses("nameservers"), config.texts("searches"), options)
+
+
+def _toleration(toleration: Fields) -> Toleration:
+    return Toleration(
+        key=toleration.text("key"),
+        operator=toleration.choice("operator", ("Equal", "Exists"), "Equal"),
+        value=toleration.text("value"),
+        effect=toleration.text("effect"),
+    )
+
+
+def _request(container: Fields, resource: str) -> Decimal:
+    resources = container.child("resources")
+    stated = resources.child("requests").quantity(resource)
+    limit = resources.child("limits").quantity(resource)
+    return stated if stated is not None else limit or Decimal(0)
+
+
+def _requests(spec: Fields, containers: list[Fields], sidecars: list[Fields], resource: str) -> Decimal:
+    """Return what the scheduler counts: the sum of what runs together, or the largest init container."""
+    together = sum((_request(container, resource) for container in (*containers, *sidecars)), Decimal(0))
+    first = max((_request(container, resource) for container in spec.children("initContainers")), default=Decimal(0))
+    overhead = spec.child("overhead").quantity(resource) or Decimal(0)
+    return max(together, first) + overhead
+
+
+def _millis(cpus: Decimal) -> int:
+    return int((cpus * 1000).to_integral_value(ROUND_CEILING))
+
+
+def _cpu_limit(containers: list[Fields]) -> int | None:
+    limits = [container.child("resources").child("limits").quantity("cpu") for container in containers]
+    stated = [limit for limit in limits if limit is not None]
+    return _millis(sum(stated, Decimal(0))) if stated and len(stated) == len(limits) else None
+
+
+def _ignored(spec: Fields) -> tuple[str, ...]:
+    affinity = spec.child("affinity")
+    required = "requiredDuringSchedulingIgnoredDuringExecution"
+    names = [name for name in ("nodeAffinity", "podAffinity", "podAntiAffinity") if affinity.child(name).has(required)]
+    return (*names, *(["topologySpreadConstraints"] if spec.items("topologySpreadConstraints") else []))
+
+
+# ------------------------------------------------------------------------------------------------ texts
+
+
+def _config_volumes(spec: Fields) -> Mapping[str, list[tuple[str, tuple[str, ...] | None]]]:
+    found: dict[str, list[tuple[str, tuple[str, ...] | None]]] = {}
+    for volume in spec.children("volumes"):
+        projected = [source.child("configMap") for source in volume.child("projected").children("sources")]
+        for source in (volume.child("configMap"), *projected):
+            if source.has("name"):
+                keys = tuple(item.text("key") for item in source.children("items")) or None
+                found.setdefault(volume.text("name"), []).append((source.text("name"), keys))
+    return found
+
+
+def _container_texts(
+    container: Fields, volumes: Mapping[str, list[tuple[str, tuple[str, ...] | None]]], namespace: str
+) -> ContainerTexts:
+    mounts = [source for mount in container.children("volumeMounts") for source in volumes.get(mount.text("name"), ())]
+    env_from = [(source.text("prefix"), source.child("configMapRef")) for source in container.children("envFrom")]
+    return ContainerTexts(
+        env=tuple(pair for entry in container.children("env") for pair in _env(entry, namespace)),
+        env_from=tuple((prefix, source.text("name")) for prefix, source in env_from if source.has("name")),
+        command_line=container.texts("command") + container.texts("args"),
+        mounts=tuple(dict.fromkeys(mounts)),
+    )
+
+
+def _env(entry: Fields, namespace: str) -> Iterable[tuple[str, str | ConfigKey]]:
+    name = entry.text("name")
+    source = entry.child("valueFrom")
+    if entry.has("value"):
+        yield name, entry.text("value")
+    elif source.child("fieldRef").text("fieldPath") == "metadata.namespace":
+        yield name, namespace
+    elif source.has("configMapKeyRef"):
+        key = source.child("configMapKeyRef")
+        yield name, ConfigKey(key.text("name"), key.text("key"))
+
+
+# ------------------------------------------------------------------------------------------------ objects
+
+
+def read_pod(root: Fields, namespace: str, place: Place) -> StatedPod | None:
+    """Read a Pod; one that ended (phase Succeeded or Failed) holds no address any more and yields ``None``."""
+    metadata, spec, status = root.child("metadata"), root.child("spec"), root.child("status")
+    if status.text("phase") in _ENDED:
+        return None
+    if not metadata.text("name") and metadata.has("generateName"):
+        name = f"{metadata.text('generateName')}0"
+    else:
+        name = metadata.name()
+    blueprint = read_blueprint(spec, metadata, namespace, place)
+    stated = tuple(entry.ip("ip", entry.text("ip")) for entry in status.children("podIPs") if entry.has("ip"))
+    if not stated and status.text("podIP"):
+        stated = (status.ip("podIP", status.text("podIP")),)
+    if stated and stated[0] == status.text("hostIP") and not spec.has("hostNetwork"):
+        blueprint = replace(blueprint, template=replace(blueprint.template, host_network=True))
+    pod = Pod(
+        name=name,
+        template=blueprint.template,
+        node=spec.text("nodeName"),
+        addresses=stated,
+        ready=_ready(status),
+        terminating=metadata.has("deletionTimestamp"),
+    )
+    return StatedPod(pod, blueprint, controller_of(metadata))
+
+
+def _ready(status: Fields) -> bool:
+    for condition in status.children("conditions"):
+        if condition.text("type") == "Ready":
+            return condition.text("status") == "True"
+    return status.text("phase", "Running") == "Running"
+
+
+def _workload(
+    root: Fields, namespace: str, place: Place, kind: str, replicas: int, job: bool = False
+) -> StatedWorkload:
+    metadata, spec = root.child("metadata"), root.child("spec")
+    template = spec.child("template")
+    if not template.value:
+        raise spec.wrong("template", "a workload without a pod template", "a mapping of fields")
+    blueprint = read_blueprint(template.child("spec"), template.child("metadata"), namespace, place)
+    if not job:
+        _check_selector(spec, blueprint.template)
+    service_name = spec.text("serviceName") if kind == "StatefulSet" else ""
+    if service_name:
+        blueprint = replace(blueprint, template=replace(blueprint.template, subdomain=service_name))
+    workload = Workload(kind, namespace, metadata.name(), replicas, blueprint.template, service_name)
+    return StatedWorkload(workload, blueprint, controller_of(metadata))
+
+
+def _check_selector(spec: Fields, template: PodTemplate) -> None:
+    """A controller whose selector misses its own template is refused by the API server."""
+    selector = spec.child("selector")
+    wanted = selector.labels("matchLabels") if selector.has("matchLabels") else {}
+    if not wanted.items() <= template.labels.items():
+        raise selector.wrong(
+            "matchLabels", "the selector does not match the labels of the template", str(template.labels)
+        )
+
+
+def _scaled(kind: str) -> Callable[[Fields, str, Place], StatedWorkload]:
+    def read(root: Fields, namespace: str, place: Place) -> StatedWorkload:
+        replicas = root.child("spec").integer("replicas", 0, 10**6)
+        return _workload(root, namespace, place, kind, 1 if replicas is None else replicas)
+
+    return read
+
+
+def _daemon_set(root: Fields, namespace: str, place: Place) -> StatedWorkload:
+    return _workload(root, namespace, place, "DaemonSet", 0)
+
+
+def _job(root: Fields, namespace: str, place: Place) -> StatedWorkload:
+    spec, status = root.child("spec"), root.child("status")
+    parallel = spec.integer("parallelism", 0, 10**6)
+    ended = status.has("completionTime") or spec.flag("suspend")
+    return _workload(root, namespace, place, "Job", 0 if ended else 1 if parallel is None else parallel, job=True)
+
+
+WORKLOAD_READERS: Mapping[str, Callable[[Fields, str, Place], StatedWorkload]] = {
+    "Deployment": _scaled("Deployment"),
+    "StatefulSet": _scaled("StatefulSet"),
+    "ReplicaSet": _scaled("ReplicaSet"),
+    "ReplicationController": _scaled("ReplicationController"),
+    "DaemonSet": _daemon_set,
+    "Job": _job,
+}
