@@ -1,4 +1,4 @@
-"""CNI configurations of other projects: accepted or refused as libcni and the plugins do, and read for what they are."""
+"""CNI configurations of other projects: accepted or refused as the components do, and read for what they are."""
 
 from __future__ import annotations
 
