@@ -1,0 +1,238 @@
+"""From replications to figures: one row a scope, name, metric and statistic, with its interval."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from netsim.stats.estimates import Estimate, exact_mean, from_replications
+from netsim.stats.intervals import batch_means
+from netsim.stats.quantiles import (
+    Samples,
+    TooFewSamples,
+    parse_quantile,
+    quantile_name,
+    required_samples,
+    sectioned_quantile,
+    sections,
+    sorted_quantile,
+)
+from netsim.study.outcome import TIMES, Measured
+from netsim.study.selection import selections
+
+SCOPES = ("scenario", "edge", "service", "node", "station", "hop")
+METRICS = (
+    "latency", "connect", "dns", "request", "throughput", "goodput", "loss", "failed", "utilization", "queue",
+    "hop_time", "rules", "conntrack",
+)  # fmt: skip
+
+SECTIONS = 10
+"""Stretches of one run whose spread gives the error *within* a replication."""
+SECTION_TAIL = 2
+"""Samples a stretch must have beyond a quantile before its own quantile says anything."""
+
+
+class Key(NamedTuple):
+    """What a figure is of."""
+
+    scope: str
+    name: str
+    metric: str
+    stat: str
+    unit: str
+
+
+class Figure(NamedTuple):
+    """A figure of one point over all its replications.
+
+    ``values`` are the replications' own values, in order of the replications in ``replications``; ``errors`` the
+    standard errors within each (NaN: unknown), with `SECTIONS` - 1 degrees of freedom.
+    """
+
+    key: Key
+    estimate: Estimate
+    replications: tuple[int, ...]
+    values: tuple[float, ...]
+    errors: tuple[float, ...]
+    samples: tuple[int, ...]
+
+
+class PointFigures(NamedTuple):
+    """All figures of a point, in table order, and the quantiles that were refused."""
+
+    figures: tuple[Figure, ...]
+    notes: tuple[str, ...]
+
+
+class _Value(NamedTuple):
+    """One replication's contribution to a figure."""
+
+    replication: int
+    value: float
+    se: float
+    n_samples: int
+
+
+def summarise(runs: Mapping[int, Measured], quantiles: Sequence[float]) -> PointFigures:
+    """Return the figures of one point from its replications (number to measurements).
+
+    Means are averaged over replications, with a t interval; quantiles are those of all samples together, with a
+    sectioning interval; a maximum is the largest of all and carries no interval. With a single replication the interval
+    comes from stretches of that run.
+    """
+    notes: list[str] = []
+    figures = [*_sampled_figures(runs, quantiles, notes), *_scalar_figures(runs)]
+    places = {edge.name: i for run in runs.values() for i, edge in enumerate(run.edges)}
+    figures.sort(key=lambda figure: _table_order(figure.key, places))
+    return PointFigures(tuple(figures), tuple(notes))
+
+
+# ------------------------------------------------------------------------------------------------ sampled metrics
+
+
+def _sampled_figures(runs: Mapping[int, Measured], quantiles: Sequence[float], notes: list[str]) -> Iterator[Figure]:
+    edges = next(iter(runs.values())).edges if runs else ()
+    for selection in selections(edges):
+        for metric in TIMES:
+            series = {
+                replication: _present(run.times[metric][selection.mask(run.edge)])
+                for replication, run in runs.items()
+                if metric in run.times
+            }
+            series = {replication: samples for replication, samples in series.items() if len(samples)}
+            if series:
+                key = Key(selection.scope, selection.name, metric, "", "s")
+                yield from _time_figures(key, series, quantiles, notes)
+
+
+def _present(values: Samples) -> Samples:
+    return values[~np.isnan(values)]
+
+
+def _time_figures(
+    key: Key, series: Mapping[int, Samples], quantiles: Sequence[float], notes: list[str]
+) -> Iterator[Figure]:
+    means = [_mean_of(replication, samples) for replication, samples in series.items()]
+    yield _figure(key._replace(stat="mean"), means)
+    for q in quantiles:
+        name = quantile_name(q)
+        own = [_quantile_of(replication, samples, q) for replication, samples in series.items()]
+        figure = _figure(key._replace(stat=name), own)
+        yield figure._replace(estimate=_quantile(key, series, q, figure.estimate, notes))
+    largest = [_Value(r, float(samples.max()), math.nan, len(samples)) for r, samples in series.items()]
+    figure = _figure(key._replace(stat="max"), largest)
+    top = max(value.value for value in largest)
+    yield figure._replace(estimate=figure.estimate._replace(value=top, se=math.nan, df=0))
+
+
+def _mean_of(replication: int, samples: Samples) -> _Value:
+    se = batch_means(samples, SECTIONS).se
+    return _Value(replication, exact_mean(samples.tolist()), se, len(samples))
+
+
+def _quantile_of(replication: int, samples: Samples, q: float) -> _Value:
+    value = sorted_quantile(np.sort(samples), q)
+    if len(samples) * (1.0 - max(q, 1.0 - q)) < SECTIONS * SECTION_TAIL * (1.0 - 1e-9):
+        return _Value(replication, value, math.nan, len(samples))
+    own = [sorted_quantile(np.sort(part), q) for part in sections(samples, SECTIONS)]
+    return _Value(replication, value, from_replications(own).se, len(samples))
+
+
+def _quantile(key: Key, series: Mapping[int, Samples], q: float, single: Estimate, notes: list[str]) -> Estimate:
+    """Return the pooled quantile, or a value of NaN and a note when the samples cannot carry it."""
+    try:
+        if len(series) > 1:
+            return sectioned_quantile(list(series.values()), q)
+        if single.n_samples < required_samples(q):
+            raise TooFewSamples(q, single.n_samples, required_samples(q))
+        return single
+    except TooFewSamples as refusal:
+        what = " ".join(part for part in (key.scope, key.name, key.metric) if part)
+        notes.append(f"{what}: {refusal}")
+        return Estimate(math.nan, math.nan, 0, single.n_samples, len(series))
+
+
+# ------------------------------------------------------------------------------------------------ scalar metrics
+
+
+def _scalar_figures(runs: Mapping[int, Measured]) -> Iterator[Figure]:
+    found: dict[Key, list[_Value]] = {}
+    for replication, run in runs.items():
+        scalars = [(Key(s.scope, s.name, s.metric, s.stat, s.unit), s.value, s.n_samples) for s in run.scalars]
+        for key, value, n_samples in [*scalars, *_hop_scalars(run)]:
+            found.setdefault(key, []).append(_Value(replication, value, math.nan, n_samples))
+    for key, values in found.items():
+        yield _figure(key, values)
+
+
+def _hop_scalars(run: Measured) -> Iterator[tuple[Key, float, int]]:
+    """Yield work and rules per user transaction of every hop, over all edges, nested calls included."""
+    counts = {edge.name: int(np.count_nonzero(run.edge == i)) for i, edge in enumerate(run.edges)}
+    total = sum(counts[edge.name] for edge in run.edges if edge.top)
+    if total == 0:
+        return
+    for hop in dict.fromkeys(row.hop for row in run.hops):
+        rows = [row for row in run.hops if row.hop == hop]
+        seconds = math.fsum(row.seconds * counts[row.edge] for row in rows) / total
+        yield Key("hop", hop, "hop_time", "mean", "s"), seconds, total
+        if any(row.rules for row in rows):
+            rules = math.fsum(row.rules * counts[row.edge] for row in rows) / total
+            yield Key("hop", hop, "rules", "mean", "count"), rules, total
+
+
+def _figure(key: Key, values: Sequence[_Value]) -> Figure:
+    """Build a figure from replications; a single one brings the error it saw within itself."""
+    estimate = from_replications([v.value for v in values], n_samples=sum(v.n_samples for v in values))
+    if len(values) == 1 and not math.isnan(values[0].se):
+        estimate = estimate._replace(se=values[0].se, df=SECTIONS - 1)
+    return Figure(
+        key,
+        estimate,
+        tuple(v.replication for v in values),
+        tuple(v.value for v in values),
+        tuple(v.se for v in values),
+        tuple(v.n_samples for v in values),
+    )
+
+
+# ------------------------------------------------------------------------------------------------ order
+
+
+def _table_order(key: Key, places: Mapping[str, int]) -> tuple[object, ...]:
+    place = places.get(key.name, 0) if key.scope == "edge" else 0
+    return (
+        _position(SCOPES, key.scope), key.scope, place, natural(key.name), _position(METRICS, key.metric), key.metric,
+        stat_order(key.stat),
+    )  # fmt: skip
+
+
+def _position(known: Sequence[str], name: str) -> int:
+    return known.index(name) if name in known else len(known)
+
+
+def natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Return a sort key under which ``node-2`` comes before ``node-10``."""
+    parts = re.split(r"(\d+)", name)
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part)
+
+
+def stat_order(stat: str) -> tuple[int, float, str]:
+    """Return a sort key: mean, quantiles ascending, max, others by name."""
+    if stat == "mean":
+        return 0, 0.0, ""
+    if stat == "max":
+        return 2, 0.0, ""
+    try:
+        return 1, parse_quantile(stat), ""
+    except ValueError:
+        return 3, 0.0, stat
+
+
+def find(figures: Iterable[Figure], scope: str, name: str, metric: str, stat: str) -> Figure | None:
+    """Return one figure, or None."""
+    wanted = (scope, name, metric, stat)
+    return next((figure for figure in figures if figure.key[:4] == wanted), None)

@@ -1,0 +1,119 @@
+"""What comes back from one replication of one point: measurements, or the reason why there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netsim.scenario.spec import Scenario
+from netsim.stats.quantiles import Samples
+
+TIMES = ("latency", "connect", "dns", "request")
+"""Metrics of every transaction, in seconds: the whole, opening the connection, resolving the name, the exchange."""
+
+
+class Edge(NamedTuple):
+    """One kind of transaction: who calls which service.
+
+    ``top`` is False for calls a server makes while it answers (``then``): their time is inside their caller's, so
+    figures of the whole scenario leave them out.
+    """
+
+    name: str
+    service: str = ""
+    top: bool = True
+
+
+class Scalar(NamedTuple):
+    """A figure a replication yields as one number: ``scope``/``name`` say of what (``node``/``node-17``)."""
+
+    scope: str
+    name: str
+    metric: str
+    stat: str
+    value: float
+    unit: str
+    n_samples: int = 0
+
+
+class HopTime(NamedTuple):
+    """Mean work of one hop per transaction of an edge: seconds of its station, times crossed, rules walked."""
+
+    edge: str
+    hop: str
+    station: str
+    seconds: float
+    crossings: float
+    rules: float = 0.0
+
+
+class PartTime(NamedTuple):
+    """Mean time a band of transactions spent in one part of their critical path.
+
+    ``scope``/``name`` as in the figures, ``band`` is ``mean`` (all transactions) or a quantile (``p99``: those between
+    p98.5 and p99.5), ``n_samples`` the transactions behind the mean.
+    """
+
+    scope: str
+    name: str
+    band: str
+    part: str
+    seconds: float
+    n_samples: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """One replication.
+
+    Parameters
+    ----------
+    edges: the edges, in the scenario's order.
+    edge: index into ``edges`` of every recorded transaction, in order of their start.
+    start_s: when each started.
+    times: metric (`TIMES`) to seconds of each transaction, NaN where a transaction had no such part (no lookup, an
+        open connection).
+    scalars: figures that are one number a replication.
+    hops: work per hop.
+    parts: where the latency of bands of transactions went.
+    notes: what a reader must know: sample of clients, warm-up that did not end, unfinished transactions.
+    """
+
+    edges: tuple[Edge, ...]
+    edge: NDArray[np.int32]
+    start_s: Samples
+    times: Mapping[str, Samples]
+    scalars: tuple[Scalar, ...] = ()
+    hops: tuple[HopTime, ...] = ()
+    parts: tuple[PartTime, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Impossible:
+    """The point cannot exist: a limit or a combination forbids it. An answer, not an error."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The replication broke. ``input_error`` is True where the user's input was at fault."""
+
+    reason: str
+    input_error: bool = False
+
+
+Outcome = Measured | Impossible | Failed
+
+
+class PointRunner(Protocol):
+    """Runs one replication of one point. Must be picklable, and depend on its arguments alone."""
+
+    def __call__(self, scenario: Scenario, *, seed: int, replication: int) -> Measured | Impossible:
+        """Return what was measured, or why the point cannot exist; raise `InputError` for the user's mistakes."""
+        ...
