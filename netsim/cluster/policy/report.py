@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.objects import Pod, Protocol
 from netsim.cluster.policy.cidr import parse_address
-from netsim.cluster.policy.names import PORTS, is_port_name
+from netsim.cluster.policy.identifiers import PORT_RULE, is_port_name
 from netsim.cluster.policy.verdicts import End, Identity, Outside, Party, Verdicts
 from netsim.errors import InputError, Place
 
@@ -50,7 +50,7 @@ def parse_port(text: str) -> ProbedPort:
     protocol = protocols[0] if protocols else "TCP"
     if re.fullmatch(r"[0-9]+", names[0]):
         if not 1 <= int(names[0]) <= 65535:
-            raise InputError("not a port number", place=Place(field="port"), got=text, allowed=PORTS)
+            raise InputError("not a port number", place=Place(field="port"), got=text, allowed=PORT_RULE)
         return ProbedPort(int(names[0]), protocol)
     if not is_port_name(names[0]):
         raise InputError("not a port", place=Place(field="port"), got=text, allowed=_PORT_FORMS)
