@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 import pytest
 
 from netsim.cluster.cluster import Cluster
+from netsim.cluster.manifests import load_cluster
 from netsim.cluster.objects import Endpoint, EndpointPort, Node, Service, ServicePort
-from netsim.cluster.service_rules import ProxyConfig, Translation, inspect_rules, service_tables, translate
+from netsim.cluster.service_rules import Translation, inspect_rules, service_tables, translate
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "conformance"
 CASES = SHARED / "kubeproxy_cases.json"
@@ -233,3 +235,31 @@ def test_ipvs(case: dict[str, Any]) -> None:
     assert report["virtual_servers"] == case["virtual_servers"]
     assert report["real_servers"] == case["real_servers"]
     assert case.get("ipset", {}).items() <= report["ipset_entries"].items()
+
+
+# ports with endpoints, nat rules, filter rules, N, nft chains, nft rules (rules_per_object.md section 5)
+WORKED = {
+    "online-boutique": (12, 69, 4, 13, 41, 73),
+    "bookinfo": (4, 31, 4, 4, 26, 43),
+    "guestbook": (3, 29, 6, 3, 25, 41),
+    "statefulsets-headless": (0, 5, 4, 0, 16, 23),
+}
+
+
+@pytest.mark.parametrize("name", WORKED)
+def test_worked_example(name: str) -> None:
+    """The application's own Services; a cloud has given its LoadBalancer an address."""
+    loaded = load_cluster(SHARED.parent / "inputs" / "apps" / f"{name}.yaml")
+    own = tuple(
+        replace(item, load_balancer_ips=("203.0.113.9",)) if item.type == "LoadBalancer" else item
+        for item in loaded.services
+        if item.namespace != "kube-system"
+    )
+    cluster = replace(loaded, services=own)
+    node = cluster.nodes[0].name
+    rules = inspect_rules(cluster, nodes=[node]).to_dict()["nodes"][node]
+    nft = inspect_rules(cluster, "nftables", nodes=[node]).to_dict()["nodes"][node]
+    served = sum(bool(port.backends) for port in service_tables(cluster)[0].ports)
+    listed = rules["nat_by_chain"]["KUBE-SERVICES"] - 1
+    got = (served, rules["nat_rules"], rules["filter_rules"], listed, nft["chains"], nft["rules"])
+    assert got == WORKED[name]

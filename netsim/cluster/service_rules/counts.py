@@ -9,7 +9,7 @@ from netsim.cluster.objects import Family
 from netsim.cluster.service_rules.categorize import Choice
 from netsim.cluster.service_rules.config import ProxyMode
 from netsim.cluster.service_rules.ports import ServedPort
-from netsim.cluster.service_rules.walks import Walk, WalkModel
+from netsim.cluster.service_rules.walks import Walk, WalkModel, Where
 
 Counts = Counter[tuple[str, str]]
 """How many, by (group, name): ("nat", "KUBE-SVC"), ("ipset", "KUBE-CLUSTER-IP"), ("map", "cilium_lb4_services_v2")."""
@@ -35,18 +35,29 @@ class Site(NamedTuple):
 
 
 class Shared(NamedTuple):
-    """What is the same at every node: distinct keys of sets and maps that several Service ports share."""
+    """Keys of sets and maps that several Service ports share, so that they cannot be added up port by port.
 
-    family: Family
+    ``cluster_ips`` distinct cluster IPs; ``service_addresses`` those, external and load-balancer IPs; ``backends``
+    distinct usable endpoints; ``loopback`` distinct endpoints on the node itself; ``service_cidr`` True where the API
+    server's service range is known.
+    """
+
     cluster_ips: int
-    bound_addresses: tuple[str, ...]
-    """Cluster, external and load-balancer IPs, distinct."""
+    service_addresses: frozenset[str]
     backends: int
-    """Distinct (address, port, protocol) of usable endpoints."""
     loopback: int
-    """Distinct endpoints on the node asked about."""
-    detects_local: bool
     service_cidr: bool
+
+
+class SyncWork(NamedTuple):
+    """How much the proxy writes in one sync.
+
+    ``full`` after a restart or when a full resync is due, ``partial`` for a change of some Services; both in ``unit``.
+    """
+
+    full: int
+    partial: int
+    unit: str
 
 
 class Ruleset(Protocol):
@@ -77,12 +88,16 @@ class Ruleset(Protocol):
         """Return what the first packet from outside to the port's node port meets."""
         ...
 
-    def other(self, counts: Counts, where: str) -> Walk:
-        """Return what a first packet that goes to no Service meets (``where``: forward, out or in)."""
+    def other(self, counts: Counts, where: Where) -> Walk:
+        """Return what a first packet that goes to no Service meets."""
         ...
 
-    def established(self, counts: Counts, where: str) -> Walk:
+    def established(self, counts: Counts, where: Where) -> Walk:
         """Return what a packet of a known connection meets."""
+        ...
+
+    def sync(self, counts: Counts, changed: Counts) -> SyncWork:
+        """Return what a sync writes; ``changed`` counts what belongs to the changed Service ports."""
         ...
 
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from netsim.cluster.service_rules.categorize import Choice
 from netsim.cluster.service_rules.config import ProxyConfig, ProxyMode
-from netsim.cluster.service_rules.counts import Counts, Shared, Site, by_name
+from netsim.cluster.service_rules.counts import Counts, Shared, Site, SyncWork, by_name, total
 from netsim.cluster.service_rules.ports import ServedPort
-from netsim.cluster.service_rules.walks import Walk, WalkModel
+from netsim.cluster.service_rules.walks import Walk, WalkModel, Where
 
 CONNECT_LOOKUPS = 4
 """At connect(): master entry, slot, backend, and the socket's reverse entry that is written."""
@@ -68,6 +68,10 @@ class Ebpf:
         """Return entries by map."""
         return {"map_entries": by_name(counts, "map")}
 
+    def sync(self, counts: Counts, changed: Counts) -> SyncWork:
+        """Count map updates: a change touches the entries of its Services only."""
+        return SyncWork(total(counts, "map"), total(changed, "map"), "map updates")
+
     # ------------------------------------------------------------------------------------------------ walks
 
     def cluster_ip(self, counts: Counts, port: ServedPort, choice: Choice) -> WalkModel:
@@ -78,10 +82,10 @@ class Ebpf:
         """From outside: at the network device, each packet through the connection map."""
         return WalkModel(lookups=PACKET_LOOKUPS + port.affinity if choice.external(port) else 2)
 
-    def other(self, counts: Counts, where: str) -> Walk:
+    def other(self, counts: Counts, where: Where) -> Walk:
         """No Service: one look-up for a node port on the way in, none else (the socket has looked already)."""
         return Walk(lookups=1 if where == "in" else 0)
 
-    def established(self, counts: Counts, where: str) -> Walk:
+    def established(self, counts: Counts, where: Where) -> Walk:
         """One look-up of the connection on the way in."""
         return Walk(lookups=1 if where == "in" else 0)

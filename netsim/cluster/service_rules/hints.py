@@ -47,11 +47,9 @@ def _proportional(cluster: Cluster, endpoints: tuple[Endpoint, ...]) -> tuple[En
         return endpoints
     total = sum(cpus.values())
     least = {zone: math.ceil(len(ready) * cpu / total / (1 + OVERLOAD_THRESHOLD)) for zone, cpu in cpus.items()}
-    slack = len(ready) - sum(least.values())
-    if slack < 0:
+    if sum(least.values()) > len(ready):
         return endpoints
-    zones = _assign([end.zone for end in ready], least, slack)
-    assigned = iter(zones)
+    assigned = iter(_assign([end.zone for end in ready], least))
     return tuple(replace(end, zone_hints=(next(assigned),)) if end.ready else end for end in endpoints)
 
 
@@ -67,17 +65,14 @@ def _cpus_by_zone(cluster: Cluster) -> dict[str, int]:
     return dict(found)
 
 
-def _assign(zones: list[str], least: Mapping[str, int], slack: int) -> list[str]:
-    """Move as few endpoints as possible so that every zone has between its minimum and minimum + slack."""
+def _assign(zones: list[str], least: Mapping[str, int]) -> list[str]:
+    """Move as few endpoints as possible to zones that have fewer than their minimum, from zones that have more."""
     held = Counter(zones)
     assigned = list(zones)
     for index, zone in enumerate(zones):
         needy = next((other for other in least if held[other] < least[other]), None)
-        gives = held[zone] > least[zone] + slack or (needy is not None and held[zone] > least[zone])
-        if not gives:
-            continue
-        target = needy or next(other for other in least if held[other] < least[other] + slack)
-        held[zone] -= 1
-        held[target] += 1
-        assigned[index] = target
+        if needy is not None and held[zone] > least[zone]:
+            held[zone] -= 1
+            held[needy] += 1
+            assigned[index] = needy
     return assigned

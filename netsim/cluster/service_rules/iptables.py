@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from netsim.cluster.service_rules.categorize import Choice
 from netsim.cluster.service_rules.config import ProxyConfig, ProxyMode, inside
-from netsim.cluster.service_rules.counts import Counts, Shared, Site, by_name, total
+from netsim.cluster.service_rules.counts import Counts, Shared, Site, SyncWork, by_name, total
 from netsim.cluster.service_rules.ports import ServedPort
-from netsim.cluster.service_rules.walks import Walk, WalkModel
+from netsim.cluster.service_rules.walks import Walk, WalkModel, Where
 
 POSTROUTING_RULES = 3
 """RETURN without the masquerade mark, clear the mark, MASQUERADE."""
@@ -117,6 +117,22 @@ class Iptables:
             "filter_by_chain": by_name(counts, "filter"),
         }
 
+    def sync(self, counts: Counts, changed: Counts) -> SyncWork:
+        """Count the rule and chain lines given to iptables-restore.
+
+        A partial sync (MinimizeIPTablesRestore, 1.27) leaves out the chains of unchanged Services, but always writes
+        the filter table and the lists that all Services share.
+        """
+        groups = ("nat", "nat_chains", "filter", "filter_chains")
+        full = sum(total(counts, group) for group in groups)
+        always = total(counts, "filter") + total(counts, "filter_chains")
+        always += sum(counts[group, chain] for group in ("nat", "nat_chains") for chain in NAT_CHAINS)
+        owned = sum(
+            number for (group, chain), number in changed.items()
+            if group in ("nat", "nat_chains") and chain not in NAT_CHAINS
+        )  # fmt: skip
+        return SyncWork(full, always + owned, "iptables-restore lines")
+
     # ------------------------------------------------------------------------------------------------ walks
 
     def cluster_ip(self, counts: Counts, port: ServedPort, choice: Choice) -> WalkModel:
@@ -155,7 +171,7 @@ class Iptables:
         filtered = self._forward_marked(counts) if marked else self._forward(counts)
         return WalkModel(listed, before, after, len(ends), port.affinity, filtered, filtered)
 
-    def other(self, counts: Counts, where: str) -> Walk:
+    def other(self, counts: Counts, where: Where) -> Walk:
         """No Service: the whole list is compared in vain; into the node also that of the node ports."""
         listed = counts["nat", "KUBE-SERVICES"]
         if where == "in":
@@ -166,7 +182,7 @@ class Iptables:
             nat, filtered = 1 + listed + self._postrouting(False), self._forward(counts)
         return Walk(nat, nat, filtered, filtered)
 
-    def established(self, counts: Counts, where: str) -> Walk:
+    def established(self, counts: Counts, where: Where) -> Walk:
         """Conntrack spares the nat table; jumps that ask for new connections fail at once."""
         filtered = {
             "forward": 1 + 1 + FORWARD_RULES,

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from netsim.cluster.service_rules.categorize import Choice
 from netsim.cluster.service_rules.config import ProxyConfig, ProxyMode, inside
-from netsim.cluster.service_rules.counts import Counts, Shared, Site, by_name, total
+from netsim.cluster.service_rules.counts import Counts, Shared, Site, SyncWork, by_name, total
 from netsim.cluster.service_rules.ports import Backend, ServedPort
-from netsim.cluster.service_rules.walks import Walk, WalkModel
+from netsim.cluster.service_rules.walks import Walk, WalkModel, Where
 
 
 class SetRules(NamedTuple):
@@ -109,8 +109,8 @@ class Ipvs:
         """Count the addresses bound to kube-ipvs0, hairpin entries of local endpoints, and the iptables rules."""
         counts: Counts = Counter()
         counts["ipset", "KUBE-LOOP-BACK"] = shared.loopback
-        bound = [address for address in shared.bound_addresses if address not in site.addresses]
-        counts["ipset", "KUBE-IPVS-IPS"] = len(bound)
+        own = sum(address in shared.service_addresses for address in site.addresses)
+        counts["ipset", "KUBE-IPVS-IPS"] = len(shared.service_addresses) - own
         for rules in FIXED_RULES:
             counts[rules.table, rules.chain] += rules.number
         for name, lines in RULES_OF_SET.items():
@@ -130,6 +130,15 @@ class Ipvs:
             "nat_by_chain": by_name(counts, "nat"),
             "filter_by_chain": by_name(counts, "filter"),
         }
+
+    def sync(self, counts: Counts, changed: Counts) -> SyncWork:
+        """Count netlink calls: every sync looks at each virtual server, and writes the servers of what changed."""
+        looked = 2 * counts["virtual_servers", ""]
+        full, partial = (
+            number["virtual_servers", ""] + number["real_servers", ""] + total(number, "ipset")
+            for number in (counts, changed)
+        )
+        return SyncWork(looked + full, looked + partial, "netlink calls")
 
     # ------------------------------------------------------------------------------------------------ walks
 
@@ -156,7 +165,7 @@ class Ipvs:
         lines = counts["nat", "KUBE-SERVICES"] - 2 + counts["nat", "KUBE-NODE-PORT"]
         return lines + 3 + (counts["nat", "KUBE-POSTROUTING"] > 3) + counts["filter", "KUBE-PROXY-FIREWALL"]
 
-    def other(self, counts: Counts, where: str) -> Walk:
+    def other(self, counts: Counts, where: Where) -> Walk:
         """No Service: a handful of set matches in vain."""
         nat = 1 + counts["nat", "KUBE-SERVICES"]
         post = 1 + counts["nat", "KUBE-POSTROUTING"] - 2
@@ -169,7 +178,7 @@ class Ipvs:
             filtered = firewall + 1 + counts["filter", "KUBE-FORWARD"] if where == "forward" else 0
         return Walk(nat, nat, filtered, filtered, self._sets(counts))
 
-    def established(self, counts: Counts, where: str) -> Walk:
+    def established(self, counts: Counts, where: Where) -> Walk:
         """Conntrack spares nat; KUBE-FORWARD accepts at its second line, INPUT has no such line."""
         firewall = 1 + counts["filter", "KUBE-PROXY-FIREWALL"]
         into = 1 + counts["filter", "KUBE-IPVS-FILTER"] + firewall + 1 + counts["filter", "KUBE-NODE-PORT"]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from netsim.cluster.service_rules.categorize import Choice
 from netsim.cluster.service_rules.config import ProxyConfig, ProxyMode
-from netsim.cluster.service_rules.counts import Counts, Shared, Site, by_name
+from netsim.cluster.service_rules.counts import Counts, Shared, Site, SyncWork, by_name, total
 from netsim.cluster.service_rules.ports import ServedPort
-from netsim.cluster.service_rules.walks import Walk, WalkModel
+from netsim.cluster.service_rules.walks import Walk, WalkModel, Where
 
 BASE_CHAINS = 16
 BASE_RULES = 23
@@ -99,6 +99,13 @@ class Nftables:
             "maps": counts["maps", ""],
         }
 
+    def sync(self, counts: Counts, changed: Counts) -> SyncWork:
+        """Count chains, rules and elements of the transaction; a partial sync (1.33) has those of changed Services."""
+        full, partial = (
+            number["chains", ""] + number["rules", ""] + total(number, "elements") for number in (counts, changed)
+        )
+        return SyncWork(full, partial, "nftables objects")
+
     # ------------------------------------------------------------------------------------------------ walks
 
     def cluster_ip(self, counts: Counts, port: ServedPort, choice: Choice) -> WalkModel:
@@ -133,12 +140,12 @@ class Nftables:
     def _forward(self, counts: Counts) -> int:
         return FORWARD - 1 + counts["service-range", ""]
 
-    def other(self, counts: Counts, where: str) -> Walk:
+    def other(self, counts: Counts, where: Where) -> Walk:
         """No Service: the same look-ups, all in vain."""
         nat = {"forward": 3 + POSTROUTING, "out": 3 + POSTROUTING, "in": 3}[where]
         filtered = PRE_DNAT + (4 if where == "in" else self._forward(counts))
         return Walk(nat, nat, filtered, filtered, lookups=5)
 
-    def established(self, counts: Counts, where: str) -> Walk:
+    def established(self, counts: Counts, where: Where) -> Walk:
         """Every jump asks for a new connection and fails: one before DNAT and two at the filter hook."""
         return Walk(0, 0, 3, 3)

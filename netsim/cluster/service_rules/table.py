@@ -8,7 +8,7 @@ differently are counted again. 10,000 Services on 5,000 nodes cost one pass over
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,7 +16,7 @@ from netsim.cluster.cluster import Cluster
 from netsim.cluster.objects import Family, Node
 from netsim.cluster.service_rules.categorize import Choice, categorize
 from netsim.cluster.service_rules.config import ProxyConfig, ProxyMode, inside, of_family
-from netsim.cluster.service_rules.counts import Counts, Ruleset, Shared, Site
+from netsim.cluster.service_rules.counts import Counts, Ruleset, Shared, Site, SyncWork
 from netsim.cluster.service_rules.ebpf import Ebpf
 from netsim.cluster.service_rules.iptables import Iptables
 from netsim.cluster.service_rules.ipvs import Ipvs
@@ -94,20 +94,13 @@ class ServiceTable:
         return frozenset(port.cluster_ip for port in self.ports if port.cluster_ip)
 
     @cached_property
-    def bound_addresses(self) -> tuple[str, ...]:
-        """Every service address, distinct (ipvs binds them to a device of the node)."""
-        return tuple(
-            dict.fromkeys(
-                address or port.service
-                for port in self.ports
-                for address in (port.cluster_ip, *port.external_ips, *port.load_balancer_ips)
-            )
-        )
-
-    @cached_property
     def service_addresses(self) -> frozenset[str]:
-        """The same as a set, for look-ups."""
-        return frozenset(self.bound_addresses)
+        """Cluster, external and load-balancer IPs; a cluster IP not yet allocated stands under its Service's name."""
+        return frozenset(
+            address or port.service
+            for port in self.ports
+            for address in (port.cluster_ip, *port.external_ips, *port.load_balancer_ips)
+        )
 
     @cached_property
     def local_cidrs(self) -> tuple[str, ...]:
@@ -150,8 +143,17 @@ class ServiceTable:
         for port in self._own_ports(site):
             counts.update(self.rules.port_counts(port, self.choice(port, site), site))
             counts.subtract(self.rules.port_counts(port, self.choice(port, remote), remote))
-        counts.update(self.rules.node_counts(site, self._shared(site), counts))
+        counts.update(self.rules.node_counts(site, self.shared(site), counts))
         return counts
+
+    def sync(self, node: Node, services: Iterable[str]) -> SyncWork:
+        """Return how much a node writes when the Services named (``namespace/name``) change."""
+        site = self.site(node)
+        changed: Counts = Counter()
+        for service in services:
+            for port in self.by_service.get(service, ()):
+                changed.update(self.rules.port_counts(port, self.choice(port, site), site))
+        return self.rules.sync(self.counts(node), changed)
 
     def _anonymous(self, site: Site) -> Site:
         """Return the kind of the node: the same rules, no endpoint of its own, an address in no source range."""
@@ -223,14 +225,17 @@ class ServiceTable:
         }
         return len(usable)
 
-    def _shared(self, site: Site) -> Shared:
+    @cached_property
+    def _cluster_ip_number(self) -> int:
+        return len({port.cluster_ip or port.service for port in self.ports})
+
+    def shared(self, site: Site) -> Shared:
+        """Return the sizes of what Service ports share."""
         return Shared(
-            family=self.family,
-            cluster_ips=len({port.cluster_ip or port.service for port in self.ports}),
-            bound_addresses=self.bound_addresses,
+            cluster_ips=self._cluster_ip_number,
+            service_addresses=self.service_addresses,
             backends=self._backend_number,
             loopback=self._loopback.get(site.name, 0) if site.name else 0,
-            detects_local=self.config.detects_local,
             service_cidr=bool(self.service_cidrs),
         )
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Where = Literal["forward", "out", "in"]
-"""Through the node, out of the node's own stack, into it (the outer packets of tunnels go out and in)."""
+"""Through the node, out of the node's own stack, or into it. The outer packets of a tunnel go out and in: where the
+node's conntrack tracks them, a new outer flow walks the rules of both directions."""
 
 
 @dataclass(frozen=True, slots=True)
