@@ -35,6 +35,7 @@ def assemble(inventory: Inventory, defaults: Defaults) -> Cluster:
     services = tuple(inventory.services.values())
     corefile = _corefile(inventory, [_COREDNS])
     evidence = find_evidence(inventory.nodes.values(), pods, services, inventory.config_maps, corefile)
+    cluster_cidrs, service_cidrs = _ranges(evidence, services, defaults)
     dns = find_dns_service(services)
     return Cluster(
         nodes=tuple(inventory.nodes.values()),
@@ -47,9 +48,10 @@ def assemble(inventory: Inventory, defaults: Defaults) -> Cluster:
         corefile=corefile,
         node_local_corefile=_corefile(inventory, [("kube-system", name) for name in _NODE_LOCAL]),
         dns_service=dns.key if dns is not None else "kube-system/kube-dns",
-        cluster_domain=evidence.domain or "cluster.local",
+        cluster_domain=defaults.domain or evidence.domain or "cluster.local",
         notes=_notes(inventory),
-        **_ranges(evidence, services, defaults),
+        cluster_cidrs=cluster_cidrs,
+        service_cidrs=service_cidrs,
     )
 
 
@@ -132,17 +134,17 @@ def _corefile(inventory: Inventory, names: Iterable[tuple[str, str]]) -> str:
     return ""
 
 
-def _ranges(evidence: Evidence, services: Sequence[Service], defaults: Defaults) -> dict[str, tuple[str, ...]]:
+def _ranges(
+    evidence: Evidence, services: Sequence[Service], defaults: Defaults
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return one range a family for pods and for services: stated by the caller, concluded, or the usual one."""
     families = _families(evidence, services, defaults)
     cluster = {family_of(cidr): cidr for cidr in defaults.cluster_cidrs or evidence.cluster_cidrs}
     service = {family_of(cidr): cidr for cidr in defaults.service_cidrs or evidence.service_cidrs}
-    return {
-        "cluster_cidrs": tuple(
-            cluster.get(family) or cluster_range_for(1, family, defaults.node_masks.get(family)) for family in families
-        ),
-        "service_cidrs": tuple(service.get(family) or DEFAULT_SERVICE_RANGES[family] for family in families),
-    }
+    return (
+        tuple(cluster.get(f) or cluster_range_for(1, f, defaults.node_masks.get(f)) for f in families),
+        tuple(service.get(f) or DEFAULT_SERVICE_RANGES[f] for f in families),
+    )
 
 
 def _families(evidence: Evidence, services: Sequence[Service], defaults: Defaults) -> tuple[Family, ...]:

@@ -10,6 +10,7 @@ from netsim.cluster.cluster import Cluster
 from netsim.cluster.ipam import NODE_MASKS, Range, address_text, address_value
 from netsim.cluster.objects import (
     ContainerPort,
+    Fabric,
     Family,
     Machine,
     Node,
@@ -23,6 +24,7 @@ from netsim.cluster.objects import (
     family_of,
 )
 from netsim.cluster.provision import provision
+from netsim.cluster.wiring import ZONE_LABEL, wire
 from netsim.errors import InputError, Place
 
 DNS_NAMESPACE = "kube-system"
@@ -50,18 +52,24 @@ class Defaults:
     cluster_cidrs, service_cidrs: ranges to use instead of the usual ones.
     node_masks: prefix length of a node's pod range by family (24 and 64 by default).
     dns_replicas: replicas of CoreDNS when the input has none.
-    max_pods: pods a default node takes.
-    zones: number of zones default nodes are spread over in turn.
+    max_pods: pods a node takes that does not say.
+    provider: cloud that keeps the routes of nodes that do not say.
+    domain: DNS domain of the cluster when the input does not tell; ``None``: ``cluster.local``.
+    fabric: how nodes are wired.
+    zones: number of zones that nodes without a zone are spread over in turn.
     """
 
     nodes: int | None = None
-    machine: Machine = Machine()
+    machine: Machine = Machine()  # noqa: RUF009 (frozen)
     families: tuple[Family, ...] = ("IPv4",)
     cluster_cidrs: tuple[str, ...] = ()
     service_cidrs: tuple[str, ...] = ()
     node_masks: Mapping[Family, int] = field(default_factory=dict)
     dns_replicas: int = 2
     max_pods: int = 110
+    provider: str = ""
+    domain: str | None = None
+    fabric: Fabric = Fabric()  # noqa: RUF009 (frozen)
     zones: int = 1
 
 
@@ -171,7 +179,8 @@ def _with_nodes(cluster: Cluster, defaults: Defaults) -> Cluster:
         count = defaults.nodes or _nodes_needed(cluster, defaults)
         nodes = default_nodes(count, defaults, [workload.template for workload in cluster.workloads])
         notes.append(Note("nodes-default", f"no nodes in the input: {count} nodes assumed, {_told(defaults)}"))
-    return replace(cluster, nodes=tuple(nodes)).noted(notes)
+    nodes = wire(nodes, defaults.fabric.nodes_per_rack, defaults.zones)
+    return replace(cluster, nodes=tuple(nodes), fabric=defaults.fabric).noted(notes)
 
 
 def _told(defaults: Defaults) -> str:
@@ -196,26 +205,31 @@ def default_nodes(count: int, defaults: Defaults, templates: Sequence[PodTemplat
             asked[key][value] = None
     values = {key: tuple(options) for key, options in asked.items()}
     return [
-        _default_node(f"node-{index}", index, defaults, {key: v[index % len(v)] for key, v in values.items()})
+        _default_node(f"node-{index}", defaults, {key: v[index % len(v)] for key, v in values.items()})
         for index in range(1, count + 1)
     ]
 
 
-def _default_node(name: str, index: int, defaults: Defaults, asked: Mapping[str, str]) -> Node:
-    zone = asked.get("topology.kubernetes.io/zone", f"zone-{(index - 1) % defaults.zones + 1}")
+def _default_node(name: str, defaults: Defaults, asked: Mapping[str, str]) -> Node:
     labels = {
         "kubernetes.io/hostname": name,
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": "amd64",
-        "topology.kubernetes.io/zone": zone,
         **asked,
     }
-    cpu = defaults.machine.cores * 1000
-    return Node(name, machine=defaults.machine, zone=zone, labels=labels, max_pods=defaults.max_pods, cpu_millis=cpu)
+    return Node(
+        name,
+        machine=defaults.machine,
+        zone=asked.get(ZONE_LABEL, ""),
+        labels=labels,
+        max_pods=defaults.max_pods,
+        cpu_millis=defaults.machine.cores * 1000,
+        provider=defaults.provider,
+    )
 
 
 def _named_nodes(pods: Sequence[Pod], names: Sequence[str], defaults: Defaults) -> list[Node]:
-    """Return the nodes that pods name, with the address and range that the pods' addresses show; their size is unknown."""
+    """Return the nodes that pods name; their addresses and ranges as those of the pods show, their size unknown."""
     own: dict[str, tuple[str, ...]] = {}
     blocks: dict[str, set[str]] = defaultdict(set)
     for pod in pods:
@@ -228,11 +242,11 @@ def _named_nodes(pods: Sequence[Pod], names: Sequence[str], defaults: Defaults) 
         for block in sorted(members):
             holders[block] += 1
     found = []
-    for index, name in enumerate(names, start=1):
-        members = sorted(blocks[name])
-        alone = len({family_of(b) for b in members}) == len(members) and all(holders[b] == 1 for b in members)
-        node = _default_node(name, index, defaults, {})
-        ranges = tuple(sorted(members, key=lambda b: family_of(b) != "IPv4")) if alone else ()
+    for name in names:
+        own_blocks = sorted(blocks[name], key=lambda b: (family_of(b) != "IPv4", b))
+        alone = len({family_of(b) for b in own_blocks}) == len(own_blocks) and all(holders[b] == 1 for b in own_blocks)
+        node = _default_node(name, defaults, {})
+        ranges = tuple(own_blocks) if alone else ()
         found.append(replace(node, addresses=own.get(name, ()), pod_cidrs=ranges, cpu_millis=None))
     return found
 

@@ -61,7 +61,7 @@ class Fields:
         value = self.text(name) or default
         if value not in allowed:
             raise self.wrong(name, "not a known value", ", ".join(allowed))
-        return cast(Choice, value)
+        return value
 
     def flag(self, name: str, default: bool = False) -> bool:
         """Return a boolean field."""

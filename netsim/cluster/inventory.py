@@ -28,10 +28,12 @@ class Inventory:
     """Objects in the order read; a later object of the same kind and name replaces an earlier one, as on apply.
 
     ``ignored`` counts objects by kind that netsim does not read, ``replaced`` those that a later one overrode,
-    ``ended`` pods that have finished. ``machine`` is what is assumed of a node beyond what the API knows.
+    ``ended`` pods that have finished. ``machine``, ``max_pods`` and ``provider`` are assumed of nodes that do not say.
     """
 
-    machine: Machine = Machine()
+    machine: Machine = Machine()  # noqa: RUF009 (frozen)
+    max_pods: int = 110
+    provider: str = ""
     nodes: dict[str, Node] = field(default_factory=dict)
     namespaces: dict[str, Namespace] = field(default_factory=dict)
     pods: dict[tuple[str, str], StatedPod] = field(default_factory=dict)
@@ -100,7 +102,7 @@ _Reader = Callable[[Inventory, Fields, _Source], None]
 
 
 def _add_node(inventory: Inventory, root: Fields, source: _Source) -> None:
-    node = read_node(root, inventory.machine)
+    node = read_node(root, inventory.machine, inventory.max_pods, inventory.provider)
     inventory.keep(inventory.nodes, node.name, node, source.kind)
 
 

@@ -294,7 +294,7 @@ def service_families(service: Service, cluster: Sequence[Family]) -> tuple[Famil
 
 
 def assign_service_addresses(services: Sequence[Service], service_cidrs: Sequence[str], dns: str) -> list[Service]:
-    """Return the services with families, cluster IPs and node ports filled in; ``dns`` is the key of the DNS Service."""
+    """Return the services with families, cluster IPs and node ports filled in; ``dns`` is the DNS Service's key."""
     pools = {pool.range.family: pool for pool in (ServiceAddresses(cidr) for cidr in service_cidrs)}
     families = tuple(pools)
     for service in services:
@@ -379,7 +379,7 @@ def enclosing_range(addresses: Iterable[str], longest: int) -> str:
 
 
 def cluster_range_for(nodes: int, family: Family, node_mask: int | None = None) -> str:
-    """Return a cluster range with room for ``nodes`` blocks: kubeadm's usual one, or a larger one where it is too small.
+    """Return a cluster range with room for ``nodes`` blocks: the usual one, or a larger one where it is too small.
 
     Raises
     ------

@@ -37,7 +37,7 @@ def load_cluster(*paths: str | Path, defaults: Defaults | None = None, complete:
         A file is missing, broken, a template or empty; an object is invalid; pods do not fit.
     """
     defaults = defaults or Defaults()
-    inventory = Inventory(machine=defaults.machine)
+    inventory = Inventory(defaults.machine, defaults.max_pods, defaults.provider)
     directories = any(Path(path).is_dir() for path in paths)
     skipped = []
     for path in input_files(*paths):
@@ -63,7 +63,7 @@ def cluster_from_objects(
 ) -> Cluster:
     """Return the cluster that API objects in memory add up to; otherwise as `load_cluster`."""
     defaults = defaults or Defaults()
-    inventory = Inventory(machine=defaults.machine)
+    inventory = Inventory(defaults.machine, defaults.max_pods, defaults.provider)
     for obj in objects:
         inventory.add(RawObject(obj, "", None))
     return _finished(inventory, defaults, complete)

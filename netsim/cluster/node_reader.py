@@ -13,8 +13,11 @@ NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 _PROVIDERS = {"aws": "aws", "azure": "azure", "gce": "gce"}
 
 
-def read_node(root: Fields, machine: Machine) -> Node:
-    """Read a Node; ``machine`` gives what the API does not know (clock, NIC, offloads), the node's capacity its cores."""
+def read_node(root: Fields, machine: Machine, max_pods: int, provider: str) -> Node:
+    """Read a Node. Its capacity gives the cores; ``machine`` the rest of the hardware, of which the API knows nothing.
+
+    ``max_pods`` and ``provider`` hold for nodes that do not say.
+    """
     metadata, spec, status = root.child("metadata"), root.child("spec"), root.child("status")
     labels = metadata.labels("labels")
     size, room = status.child("capacity"), status.child("allocatable")
@@ -36,10 +39,10 @@ def read_node(root: Fields, machine: Machine) -> Node:
         zone=next((labels[label] for label in ZONE_LABELS if label in labels), ""),
         labels=labels,
         taints=_taints(spec),
-        max_pods=Node.__dataclass_fields__["max_pods"].default if pods is None else int(pods),
+        max_pods=max_pods if pods is None else int(pods),
         cpu_millis=None if cpu is None else int(cpu * 1000),
         memory_bytes=None if memory is None else int(memory),
-        provider=_PROVIDERS.get(spec.text("providerID").partition("://")[0], ""),
+        provider=_PROVIDERS.get(spec.text("providerID").partition("://")[0], provider),
         ready=_ready(status),
     )
 

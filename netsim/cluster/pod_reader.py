@@ -223,16 +223,13 @@ def _ready(status: Fields) -> bool:
     return status.text("phase", "Running") == "Running"
 
 
-def _workload(
-    root: Fields, namespace: str, place: Place, kind: str, replicas: int, job: bool = False
-) -> StatedWorkload:
+def _workload(root: Fields, namespace: str, place: Place, kind: str, replicas: int) -> StatedWorkload:
     metadata, spec = root.child("metadata"), root.child("spec")
     template = spec.child("template")
     if not template.value:
         raise spec.wrong("template", "a workload without a pod template", "a mapping of fields")
     blueprint = read_blueprint(template.child("spec"), template.child("metadata"), namespace, place)
-    if not job:
-        _check_selector(spec, blueprint.template)
+    _check_selector(spec, blueprint.template)
     service_name = spec.text("serviceName") if kind == "StatefulSet" else ""
     if service_name:
         blueprint = replace(blueprint, template=replace(blueprint.template, subdomain=service_name))
@@ -266,7 +263,7 @@ def _job(root: Fields, namespace: str, place: Place) -> StatedWorkload:
     spec, status = root.child("spec"), root.child("status")
     parallel = spec.integer("parallelism", 0, 10**6)
     ended = status.has("completionTime") or spec.flag("suspend")
-    return _workload(root, namespace, place, "Job", 0 if ended else 1 if parallel is None else parallel, job=True)
+    return _workload(root, namespace, place, "Job", 0 if ended else 1 if parallel is None else parallel)
 
 
 WORKLOAD_READERS: Mapping[str, Callable[[Fields, str, Place], StatedWorkload]] = {

@@ -63,20 +63,20 @@ def _with_room(cluster: Cluster, masks: Mapping[Family, int]) -> Cluster:
     """Widen the usual cluster range for clusters that outgrow it; a range that any node is in is kept."""
     if any(node.pod_cidrs for node in cluster.nodes):
         return cluster
-    ranges, notes = [], []
-    for cidr in cluster.cluster_cidrs:
-        known = Range(cidr)
-        mask = masks.get(known.family, NODE_MASKS[known.family])
-        if known.text == cluster_range_for(1, known.family, mask) and len(cluster.nodes) > 1 << (mask - known.prefix):
-            cidr = cluster_range_for(len(cluster.nodes), known.family, mask)
-            notes.append(
-                Note(
-                    "cluster-range",
-                    f"{known.text} holds {1 << (mask - known.prefix)} nodes of /{mask}: {cidr} is used instead",
-                )
-            )
-        ranges.append(cidr)
+    ranges = [_range_with_room(cidr, len(cluster.nodes), masks) for cidr in cluster.cluster_cidrs]
+    notes = [
+        Note("cluster-range", f"{before} has too few blocks for {len(cluster.nodes)} nodes: {after} is used instead")
+        for before, after in zip(cluster.cluster_cidrs, ranges, strict=True)
+        if before != after
+    ]
     return replace(cluster, cluster_cidrs=tuple(ranges)).noted(notes)
+
+
+def _range_with_room(cidr: str, nodes: int, masks: Mapping[Family, int]) -> str:
+    known = Range(cidr)
+    mask = masks.get(known.family, NODE_MASKS[known.family])
+    usual = known.text == cluster_range_for(1, known.family, mask)
+    return cluster_range_for(nodes, known.family, mask) if usual and nodes > 1 << (mask - known.prefix) else cidr
 
 
 # ------------------------------------------------------------------------------------------------ pods
@@ -109,11 +109,21 @@ def _placed(cluster: Cluster) -> list[Pod]:
 def _place_stated(cluster: Cluster, placer: Placer) -> Sequence[Pod]:
     if not cluster.nodes or all(pod.node for pod in cluster.pods):
         return cluster.pods
-    return [pod if pod.node else replace(pod, node=placer.place(pod.template, [pod.name])[0]) for pod in cluster.pods]
+    waiting: dict[int, list[int]] = defaultdict(list)
+    for index, pod in enumerate(cluster.pods):
+        if not pod.node:
+            waiting[id(pod.template)].append(index)
+    found = list(cluster.pods)
+    for indices in waiting.values():
+        names = [found[index].name for index in indices]
+        nodes = placer.place(found[indices[0]].template, names)
+        for index, node in zip(indices, nodes, strict=True):
+            found[index] = replace(found[index], node=node)
+    return found
 
 
-def _free_names(workload: Workload, count: int, names: set[str]) -> list[str]:
-    """Return pod names ``workload-0``, ``workload-1``, …; a name that another pod has is left out."""
+def free_pod_names(workload: Workload, count: int, names: set[str]) -> list[str]:
+    """Return pod names ``workload-0``, ``workload-1``, …; names that are taken are left out and ``names`` grows."""
     found: list[str] = []
     index = 0
     while len(found) < count:
@@ -130,13 +140,13 @@ def _daemon_pods(workload: Workload, nodes: Sequence[Node], placer: Placer, name
     chosen = [node for node in nodes if placer.fits(workload.template, node)]
     for node in chosen:
         placer.add(workload.template, node)
-    pod_names = _free_names(workload, len(chosen), names)
+    pod_names = free_pod_names(workload, len(chosen), names)
     return [Pod(name, workload.template, node.name) for name, node in zip(pod_names, chosen, strict=True)]
 
 
 def _replica_pods(workload: Workload, placer: Placer | None, names: set[str]) -> list[Pod]:
     template = workload.template
-    pod_names = _free_names(workload, workload.replicas, names)
+    pod_names = free_pod_names(workload, workload.replicas, names)
     nodes = placer.place(template, pod_names) if placer is not None else [""] * len(pod_names)
     stateful = workload.kind == "StatefulSet"
     return [

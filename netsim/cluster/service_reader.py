@@ -159,21 +159,22 @@ def read_slice(root: Fields, namespace: str) -> tuple[str, tuple[Endpoint, ...]]
     for entry in root.children("endpoints"):
         conditions, hints = entry.child("conditions"), entry.child("hints")
         ready = conditions.flag("ready", default=True)
-        for address in entry.addresses("addresses"):
-            found.append(
-                Endpoint(
-                    address, ports,
-                    node=entry.text("nodeName"),
-                    zone=entry.text("zone"),
-                    pod=_target(entry, namespace),
-                    hostname=entry.text("hostname"),
-                    ready=ready,
-                    serving=conditions.flag("serving", default=ready),
-                    terminating=conditions.flag("terminating"),
-                    zone_hints=tuple(zone.text("name") for zone in hints.children("forZones")),
-                    node_hints=tuple(node.text("name") for node in hints.children("forNodes")),
-                )  # fmt: skip
-            )  # fmt: skip
+        found.extend(
+            Endpoint(
+                address,
+                ports,
+                node=entry.text("nodeName"),
+                zone=entry.text("zone"),
+                pod=_target(entry, namespace),
+                hostname=entry.text("hostname"),
+                ready=ready,
+                serving=conditions.flag("serving", default=ready),
+                terminating=conditions.flag("terminating"),
+                zone_hints=tuple(zone.text("name") for zone in hints.children("forZones")),
+                node_hints=tuple(node.text("name") for node in hints.children("forNodes")),
+            )
+            for address in entry.addresses("addresses")
+        )
     return f"{namespace}/{service}", tuple(found)
 
 
@@ -183,18 +184,18 @@ def read_endpoints(root: Fields, namespace: str) -> tuple[str, tuple[Endpoint, .
     for subset in root.children("subsets"):
         ports = _endpoint_ports(subset)
         for name, ready in (("addresses", True), ("notReadyAddresses", False)):
-            for entry in subset.children(name):
-                found.append(
-                    Endpoint(
-                        entry.ip("ip", entry.text("ip")),
-                        ports,
-                        node=entry.text("nodeName"),
-                        pod=_target(entry, namespace),
-                        hostname=entry.text("hostname"),
-                        ready=ready,
-                        serving=ready,
-                    )  # fmt: skip
+            found.extend(
+                Endpoint(
+                    entry.ip("ip", entry.text("ip")),
+                    ports,
+                    node=entry.text("nodeName"),
+                    pod=_target(entry, namespace),
+                    hostname=entry.text("hostname"),
+                    ready=ready,
+                    serving=ready,
                 )
+                for entry in subset.children(name)
+            )
     return f"{namespace}/{root.child('metadata').name()}", tuple(found)
 
 

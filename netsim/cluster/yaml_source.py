@@ -1,7 +1,8 @@
 """YAML documents as a stream of objects, read from libyaml's events.
 
 The items of a ``List`` are built one by one, so a large dump costs the memory of one item, not of the document.
-Scalars follow the YAML 1.1 core that Kubernetes tools use (sigs.k8s.io/yaml); timestamps and sexagesimal numbers stay text.
+Scalars follow the YAML 1.1 core that Kubernetes tools use (sigs.k8s.io/yaml); timestamps and sexagesimal numbers
+stay text.
 """
 
 from __future__ import annotations
@@ -63,6 +64,12 @@ def scalar(text: str) -> object:
     return text
 
 
+def _line(event: yaml.Event) -> int:
+    """Return the 1-based line an event starts on."""
+    mark = event.start_mark
+    return 1 if mark is None else mark.line + 1
+
+
 class _Reader:
     """Turns the events of one stream into values."""
 
@@ -72,12 +79,12 @@ class _Reader:
         self._anchors: dict[str, object] = {}
 
     def place(self, event: yaml.Event) -> Place:
-        return Place(self._file, event.start_mark.line + 1)
+        return Place(self._file, _line(event))
 
     def next(self) -> yaml.Event:
         """Return the next event; a syntax error becomes an `InputError`."""
         try:
-            return self._loader.get_event()
+            event = self._loader.get_event()
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = None if mark is None else mark.line + 1
@@ -85,10 +92,11 @@ class _Reader:
             raise InputError(f"broken YAML: {reason}", place=Place(self._file, line)) from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise InputError(f"broken YAML: {str(error).splitlines()[0]}", place=Place(self._file)) from None
+        return event if event is not None else yaml.StreamEndEvent()
 
     def skip(self, event: yaml.Event) -> None:
         """Consume the rest of the node that ``event`` begins."""
-        depth = isinstance(event, yaml.CollectionStartEvent)
+        depth = int(isinstance(event, yaml.CollectionStartEvent))
         while depth:
             event = self.next()
             if isinstance(event, yaml.CollectionStartEvent):
@@ -129,10 +137,8 @@ class _Reader:
 
     def _tagged(self, event: yaml.ScalarEvent) -> object:
         text: str = event.value
-        name = event.tag.removeprefix("tag:yaml.org,2002:").removeprefix("!")
-        if name == "str":
-            return text
-        if name == "binary":
+        name = (event.tag or "").removeprefix("tag:yaml.org,2002:").removeprefix("!")
+        if name in ("str", "binary"):
             return text
         built = scalar(text)
         if name in ("int", "float", "bool", "null") and not isinstance(built, str):
@@ -153,7 +159,7 @@ class _Reader:
         while not isinstance(event := self.next(), yaml.MappingEndEvent):
             key = self.key(event)
             value = self.value(self.next())
-            if key == _MERGE and not event.style:
+            if key == _MERGE and isinstance(event, yaml.ScalarEvent) and event.implicit[0]:
                 merged.extend(value if isinstance(value, list) else [value])
                 continue
             if key in built:
@@ -202,7 +208,7 @@ def read_yaml(stream: BinaryIO, file: str) -> Iterator[RawObject]:
             else:
                 value = reader.value(root)
                 if value is not None:
-                    yield RawObject(value, file, root.start_mark.line + 1, document)
+                    yield RawObject(value, file, _line(root), document)
     except RecursionError:
         raise InputError("nested too deeply", place=Place(file)) from None
 
@@ -235,7 +241,7 @@ def _top_level(reader: _Reader, start: yaml.Event, file: str, document: int) -> 
         kind, version = _text(header.get("kind")), _text(header.get("apiVersion"))
         yield RawObject(value, file, line, document, index, kind, version)
     if not is_list and header:
-        yield RawObject(header, file, start.start_mark.line + 1, document)
+        yield RawObject(header, file, _line(start), document)
 
 
 def _text(value: object) -> str:
@@ -244,7 +250,7 @@ def _text(value: object) -> str:
 
 def _items(reader: _Reader) -> Iterator[tuple[object, int]]:
     while not isinstance(event := reader.next(), yaml.SequenceEndEvent):
-        yield reader.value(event), event.start_mark.line + 1
+        yield reader.value(event), _line(event)
 
 
 # ------------------------------------------------------------------------------------------------ lines of fields
@@ -276,7 +282,7 @@ def find_line(stream: BinaryIO, document: int, path: Sequence[str | int]) -> int
 
 def _descend(reader: _Reader, path: list[str | int]) -> int:
     event = reader.next()
-    line: int = event.start_mark.line + 1
+    line: int = _line(event)
     for step in path:
         if isinstance(step, str) and isinstance(event, yaml.MappingStartEvent):
             found = _enter_key(reader, step)
@@ -294,7 +300,7 @@ def _enter_key(reader: _Reader, wanted: str) -> tuple[int, yaml.Event] | None:
     while not isinstance(key := reader.next(), yaml.MappingEndEvent):
         value = reader.next() if isinstance(key, yaml.ScalarEvent) else key
         if isinstance(key, yaml.ScalarEvent) and key.value == wanted:
-            return key.start_mark.line + 1, value
+            return _line(key), value
         reader.skip(value)
     return None
 
@@ -303,7 +309,7 @@ def _enter_index(reader: _Reader, wanted: int) -> tuple[int, yaml.Event] | None:
     index = 0
     while not isinstance(event := reader.next(), yaml.SequenceEndEvent):
         if index == wanted:
-            return event.start_mark.line + 1, event
+            return _line(event), event
         reader.skip(event)
         index += 1
     return None
