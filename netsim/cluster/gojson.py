@@ -8,6 +8,7 @@ another type is an error that names the Go type. Source: Go documentation, packa
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -25,12 +26,24 @@ _AFTER = {
     "Illegal trailing comma before end of object": "looking for beginning of object key string",
     "Illegal trailing comma before end of array": "looking for beginning of value",
 }
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 INT64 = 2**63
 UINT64 = 2**64
 
 
 class _NotJsonError(ValueError):
     """A literal Python accepts and JSON does not."""
+
+
+def _repaired(value: Any) -> Any:
+    """Replace half surrogate pairs, which Go's strings cannot hold, by U+FFFD."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_repaired(item) for item in value]
+    if isinstance(value, dict):
+        return {_repaired(key): _repaired(item) for key, item in value.items()}
+    return value
 
 
 def _refuse_constant(literal: str) -> NoReturn:
@@ -65,7 +78,8 @@ def parse(text: str, prefix: str, file: str = "") -> Any:
     InputError: not JSON, with Go's reason and the line of the first offending character.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant)
+        return _repaired(value) if _SURROGATE.search(text) else value
     except json.JSONDecodeError as error:
         reason, line = _reason(error)
         raise InputError(f"{prefix}: {reason}", place=Place(file, line)) from error

@@ -16,6 +16,7 @@ from netsim.cluster.cni.interfaces import Bridge, Loopback, Ptp, SubInterface
 from netsim.cluster.cni.ipam import NO_IPAM, VERSIONS, Ipam, read_ipam
 from netsim.cluster.cni.network import NodeFacts, NodeNetwork, encapsulation_of
 from netsim.cluster.gojson import Members
+from netsim.cluster.hostlocal import parse_cidr
 from netsim.errors import InputError
 
 
@@ -78,7 +79,8 @@ def _delegate(stated: Members, node: NodeFacts) -> Members:
 
 def _network_of(cidr: str) -> str:
     """Return the network of an address with length: flannel's lease names the gateway (10.244.1.1/24)."""
-    return str(ipaddress.ip_interface(cidr).network)
+    address, length = parse_cidr(cidr)
+    return str(ipaddress.ip_network(f"{address}/{length}", strict=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,8 @@ def read_plugin(members: Members, version: str) -> Plugin:
     """
     kind = members.string("type")
     known = VERSIONS[VERSIONS.index(_SINCE.get(kind, VERSIONS[0])) :]
-    if (version or "0.1.0") not in known:
+    version = version or VERSIONS[0]
+    if version not in known:
         listed = " ".join(f'"{each}"' for each in known)
         raise InputError(
             f'incompatible CNI versions; config is "{version}", plugin supports [{listed}]',

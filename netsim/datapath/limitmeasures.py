@@ -1,0 +1,256 @@
+"""What is compared with a limit, and the limits that follow from facts: one mechanism, one function, found by name.
+
+Tables that fill over minutes or hours are judged by Little's law (entries = rate x lifetime) where a simulation of
+seconds cannot reach them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from netsim.cluster.dnsproviders import PROVIDERS, list_calls
+from netsim.cluster.externaldns import records_per_name
+from netsim.cluster.hostlocal import Network
+from netsim.cluster.limitbook import KnownLimit
+from netsim.datapath.limitfacts import ClusterFacts, PluginFacts, TrafficFacts
+
+CONNTRACK_PER_CORE, CONNTRACK_LEAST = 32768, 131072
+"""kube-proxy's ``conntrack.maxPerCore`` and ``min`` (pkg/proxy/apis/config/v1alpha1/defaults.go)."""
+TCP_TIME_WAIT_S, UDP_TIMEOUT_S = 120.0, 30.0
+"""Lifetimes of conntrack entries after close and of one-shot UDP (kernel nf_conntrack-sysctl)."""
+SOCKET_TIME_WAIT_S = 60.0
+"""Time a client's port stays in TIME_WAIT (kernel include/net/tcp.h TCP_TIMEWAIT_LEN)."""
+SECONDS_PER_RULE = 12.772 / 695918
+"""iptables-restore time per line, measured in kubernetes issue 96018."""
+ENDPOINT_BYTES = 100
+"""Size of an endpoint in an Endpoints or EndpointSlice object (KEP-0752: 2 MB for 20,000)."""
+CILIUM_CT_TCP = ((96, 3145728), (64, 2097152), (32, 1048576), (16, 524288), (8, 262144), (0, 131072))
+"""Entries by cores of a node (imroc TKE guide; sized by memory, 0.25 %)."""
+AZURE_SNAT = ((50, 1024), (100, 512), (200, 256), (400, 128), (800, 64), (1000, 32))
+"""Ports per node up to a number of nodes (AKS docs: load balancer)."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything a measure may look at."""
+
+    cluster: ClusterFacts
+    plugin: PluginFacts
+    traffic: TrafficFacts
+    proxy: str
+
+    def fact(self, name: str) -> object:
+        """Return a fact that conditions in the data file refer to."""
+        derived = {
+            "proxy": self.proxy,
+            "provider": self.cluster.provider,
+            "interface_limited": self.plugin.interface_addresses is not None,
+        }
+        return derived[name] if name in derived else getattr(self.plugin, name)
+
+    def meets(self, known: KnownLimit) -> bool:
+        """Tell whether the limit applies here."""
+        return all(self.fact(name) in allowed for name, allowed in known.when.items())
+
+
+def _sum(*parts: float | None) -> float | None:
+    """Return the sum of the parts, unknown when one is."""
+    total = 0.0
+    for part in parts:
+        if part is None:
+            return None
+        total += part
+    return total
+
+
+def _times(*parts: float | None) -> float | None:
+    product = 1.0
+    for part in parts:
+        if part is None:
+            return None
+        product *= part
+    return product
+
+
+def _tcp_entries(state: State) -> float | None:
+    return _times(state.traffic.connections_per_s, state.traffic.connection_s + TCP_TIME_WAIT_S)
+
+
+def _udp_entries(state: State) -> float | None:
+    return _times(state.traffic.udp_flows_per_s, UDP_TIMEOUT_S)
+
+
+def _conntrack_entries(state: State) -> float | None:
+    """TCP entries live from the handshake until TIME_WAIT ends, UDP ones 30 s; unknown parts count as none."""
+    known = [part for part in (_tcp_entries(state), _udp_entries(state)) if part is not None]
+    return _sum(*known) if known else None
+
+
+def _client_ports(state: State) -> float | None:
+    return _times(state.traffic.busiest_client_per_s, state.traffic.connection_s + SOCKET_TIME_WAIT_S)
+
+
+def _outside(rate: float | None, state: State) -> float | None:
+    return _times(rate, state.traffic.connection_s + TCP_TIME_WAIT_S)
+
+
+def _neighbours(state: State) -> float | None:
+    """Layer 2: every pod and node; routes in the cloud: local pods and the gateway; else local pods and other nodes."""
+    if state.plugin.routes_in_cloud:
+        return _sum(state.cluster.pods_per_node, 1.0)
+    if state.plugin.layer2:
+        return _sum(state.cluster.pods, state.cluster.nodes)
+    return _sum(state.cluster.pods_per_node, state.cluster.nodes - 1)
+
+
+def _iptables_rules(state: State) -> float | None:
+    """Counted rules, or about two a port and three an endpoint (the KUBE-SERVICES, KUBE-SVC and KUBE-SEP chains)."""
+    if state.cluster.iptables_rules is not None:
+        return state.cluster.iptables_rules
+    ports, endpoints = _times(state.cluster.service_ports, 2.0), _times(state.cluster.endpoints, 3.0)
+    return _sum(ports, endpoints)
+
+
+def _lb_entries(state: State) -> float | None:
+    """A front-end entry per port, one per endpoint slot, and the back ends themselves (6 for 4 endpoints)."""
+    return _sum(_times(state.cluster.service_ports, 2.0), state.cluster.endpoints)
+
+
+def _policy_entries(state: State) -> float | None:
+    """At most every identity times the ports of the rule with most; none without policies."""
+    if not state.cluster.policies:
+        return 0.0
+    return _times(state.cluster.identities, state.cluster.policy_ports)
+
+
+def _watch_bps(state: State) -> float | None:
+    """A change sends the Service's slice (at most 100 endpoints) to every node."""
+    endpoints = state.cluster.endpoints_per_service
+    size = None if endpoints is None else min(endpoints, 100.0) * ENDPOINT_BYTES * 8
+    return _times(state.traffic.pod_changes_per_s, size, state.cluster.nodes)
+
+
+def _per_replica(rate_per_node: float | None, state: State) -> float | None:
+    replicas = state.cluster.dns_replicas
+    return _times(rate_per_node, state.cluster.nodes, None if not replicas else 1.0 / replicas)
+
+
+def _dns_memory(state: State) -> float | None:
+    """Return megabytes (pods + Services)/1000 + 54, with all pods watched /250 + 56 (Scaling_CoreDNS.md), in bytes."""
+    objects = _sum(state.cluster.pods, state.cluster.services)
+    per_object, base = (4e3, 56e6) if state.cluster.verified_pods else (1e3, 54e6)
+    return _sum(_times(objects, per_object), base)
+
+
+def _dns_message(state: State) -> float | None:
+    """Size of the A answer of the largest headless Service: header 12, question about 60, 16 a compressed record."""
+    endpoints = state.cluster.headless_endpoints
+    return None if endpoints is None else 72.0 + 16.0 * endpoints if endpoints else 0.0
+
+
+def _published_records(state: State) -> float | None:
+    return _times(state.cluster.published_names, float(records_per_name()))
+
+
+def _externaldns_calls(state: State) -> float | None:
+    records = _published_records(state)
+    return None if records is None else float(list_calls(PROVIDERS["aws"], records)) if records else 0.0
+
+
+USES: Mapping[str, Callable[[State], float | None]] = {
+    "nodes": lambda state: state.cluster.nodes,
+    "pods": lambda state: state.cluster.pods,
+    "pods_per_node": lambda state: state.cluster.pods_per_node,
+    "pods_per_namespace": lambda state: state.cluster.pods_per_namespace,
+    "pods_and_nodes": lambda state: _sum(state.cluster.pods, state.cluster.nodes),
+    "namespaces": lambda state: state.cluster.namespaces,
+    "services": lambda state: state.cluster.services,
+    "services_per_namespace": lambda state: state.cluster.services_per_namespace,
+    "cluster_ips": lambda state: state.cluster.cluster_ips,
+    "node_ports": lambda state: state.cluster.node_ports,
+    "pod_changes": lambda state: state.traffic.pod_changes_per_s,
+    "endpoints_per_service": lambda state: state.cluster.endpoints_per_service,
+    "endpoints_object_bytes": lambda state: _times(state.cluster.endpoints_per_service, ENDPOINT_BYTES),
+    "watch_bps": _watch_bps,
+    "tcp_entries": _tcp_entries,
+    "udp_entries": _udp_entries,
+    "conntrack_entries": _conntrack_entries,
+    "client_ports": _client_ports,
+    "outside_entries": lambda state: _outside(state.traffic.outside_per_s, state),
+    "snat_ports_busiest": lambda state: _outside(state.traffic.outside_busiest_per_s, state),
+    "outside_busiest_cluster": lambda state: _times(
+        _outside(state.traffic.outside_busiest_per_s, state), state.cluster.nodes
+    ),
+    "time_wait_sockets": lambda state: _times(state.traffic.connections_per_s, SOCKET_TIME_WAIT_S),
+    "neighbours": _neighbours,
+    "fdb_entries": lambda state: state.cluster.nodes - 1,
+    "bridge_ports": lambda state: state.cluster.pods_per_node,
+    "iptables_rules": _iptables_rules,
+    "iptables_sync": lambda state: _times(_iptables_rules(state), SECONDS_PER_RULE),
+    "ipset_elements": lambda state: state.cluster.policy_peers,
+    "policy_entries": _policy_entries,
+    "lb_entries": _lb_entries,
+    "dns_queries_per_replica": lambda state: _per_replica(state.traffic.dns_queries_per_s, state),
+    "dns_upstream_per_replica": lambda state: _per_replica(state.traffic.dns_outside_per_s, state),
+    "dns_forwarded": lambda state: _times(
+        _per_replica(state.traffic.dns_outside_per_s, state), state.traffic.dns_upstream_s
+    ),
+    "dns_memory_bytes": _dns_memory,
+    "dns_message_bytes": _dns_message,
+    "externaldns_calls_aws": _externaldns_calls,
+    "externaldns_changes": _published_records,
+}
+"""What is compared with a limit, by the name used in the data file."""
+
+
+# ------------------------------------------------------------------------------------------------ limits by formula
+
+
+def node_mask(state: State, version: int) -> int:
+    """Return the length of a node's range: the plugin's for IPv4, as nodes state it, else /24 and /64."""
+    default = 24 if version == 4 else 64
+    if state.plugin.pod_cidr_mask is not None and version == 4:
+        return state.plugin.pod_cidr_mask
+    return state.cluster.node_masks.get(version, default)
+
+
+def _smallest(cidrs: tuple[str, ...], size: Callable[[Network], int]) -> float | None:
+    return min((float(size(ipaddress.ip_network(cidr, strict=False))) for cidr in cidrs), default=None)
+
+
+def _node_cidrs(state: State) -> float | None:
+    return _smallest(
+        state.cluster.pod_cidrs, lambda network: 1 << max(node_mask(state, network.version) - network.prefixlen, 0)
+    )
+
+
+def _pod_addresses(state: State) -> float | None:
+    def size(network: Network) -> int:
+        bits = network.max_prefixlen - node_mask(state, network.version)
+        return max((1 << bits) - (3 if network.version == 4 else 2), 0)
+
+    return _smallest(state.cluster.pod_cidrs, size)
+
+
+def _service_addresses(state: State) -> float | None:
+    return _smallest(state.cluster.service_cidrs, lambda network: max(network.num_addresses - 2, 0))
+
+
+def _azure_snat(state: State) -> float:
+    return next((ports for most, ports in AZURE_SNAT if state.cluster.nodes <= most), 0)
+
+
+LIMITS: Mapping[str, Callable[[State], float | None]] = {
+    "max_pods": lambda state: state.cluster.max_pods,
+    "node_cidrs": _node_cidrs,
+    "pod_addresses": _pod_addresses,
+    "interface_addresses": lambda state: state.plugin.interface_addresses,
+    "service_addresses": _service_addresses,
+    "conntrack_max": lambda state: max(CONNTRACK_PER_CORE * state.cluster.cores, CONNTRACK_LEAST),
+    "cilium_ct_tcp": lambda state: next(size for cores, size in CILIUM_CT_TCP if state.cluster.cores >= cores),
+    "azure_snat_ports": _azure_snat,
+    "nic_bps": lambda state: state.cluster.nic_bps,
+}
+"""Limits that follow from facts, by the name used in the data file."""
