@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle
+from itertools import cycle, islice
 
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.mentions import SCHEME_PORTS, Mention, find_mentions
@@ -220,8 +220,7 @@ def _assumed(
     services = cycle(waiting)
     for caller in idle if everyone else ():
         others = (service for service, _ in zip(services, waiting, strict=False) if caller not in behind[service.key])
-        service = next(others, None)
-        if service is not None:
+        for service in islice(others, 1):
             yield from _assumed_call(caller, service)
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.instances import SYSTEM_NAMESPACES, with_instances
 from netsim.cluster.ipam import NODE_MASKS, Range, cluster_range_for
-from netsim.cluster.objects import Family, Node, Note, Pod, Workload, family_of
+from netsim.cluster.objects import Endpoint, Family, Node, Note, Pod, Workload, family_of
 from netsim.cluster.provision import free_pod_names, owner_key, pods_by_owner, provision
 from netsim.cluster.wiring import wire
 from netsim.errors import InputError, Place
@@ -105,7 +105,7 @@ def _with_nodes(cluster: Cluster, count: int, masks: Mapping[Family, int], rule:
     return _with_ranges(cluster, masks) if rule.widen else cluster
 
 
-def _external_slices(cluster: Cluster) -> dict[str, tuple[object, ...]]:
+def _external_slices(cluster: Cluster) -> dict[str, tuple[Endpoint, ...]]:
     """Keep the endpoints of services without a selector; those of pods follow the pods."""
     return {
         key: endpoints
