@@ -20,6 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from netsim.errors import InputError, Place
 
 Scaling = Literal["cpu", "memory", "none"]
+Regime = Literal["hot_loop", "closed_loop", "flood", "remote_cache"]
+"""What surrounds the work: a tight loop over one path, request and answer on a real host, full polls, another cache."""
 
 
 class Estimate(BaseModel):
@@ -41,13 +43,18 @@ class Estimate(BaseModel):
 
 
 class Figure(BaseModel):
-    """A cost with its estimates. ``scaling`` says what moves it between machines: CPU speed, memory speed, nothing."""
+    """A cost with its estimates.
+
+    ``scaling`` says what moves it between machines: CPU speed, memory speed, nothing. ``measured`` is ``hot_loop`` for
+    figures from a loop over one path with everything in cache, which real traffic multiplies by the factor of its regime.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     meaning: str
     estimates: tuple[Estimate, ...] = Field(min_length=1)
     scaling: Scaling = "cpu"
+    measured: Literal["hot_loop", "in_place"] = "in_place"
     unit: Literal["ns", "ratio"] = "ns"
 
     def chosen(self, excluded: Collection[str] = ()) -> Estimate:
@@ -61,7 +68,7 @@ class Figure(BaseModel):
 class CostProfile(BaseModel):
     """Costs of one kind of machine.
 
-    ``figures`` maps ``<hop>.<per>`` (``veth.packet``, ``socket.byte``, ``wakeup.latency``) to a `Figure`;
+    ``figures`` maps ``<hop>.<per>`` (``veth.packet``, ``socket.receive.byte``, ``wakeup.latency``) to a `Figure`;
     ``clock_ghz`` is the clock they hold at; ``sources`` maps source names to citations; ``valid_for`` says in words
     which machines the profile speaks about.
     """
@@ -84,28 +91,60 @@ class CostProfile(BaseModel):
                     raise ValueError(f"{key}: source {estimate.source!r} is not in sources")
         return self
 
-    def prices(self, *, excluded: Collection[str] = (), overrides: Mapping[str, float] | None = None) -> Prices:
-        """Return plain numbers: the chosen estimate of every figure, then ``overrides`` (drawn or calibrated values)."""
+    def prices(
+        self,
+        *,
+        excluded: Collection[str] = (),
+        overrides: Mapping[str, float] | None = None,
+        regime: Regime = "closed_loop",
+    ) -> Prices:
+        """Return plain numbers: the chosen estimate of every figure, then ``overrides`` (drawn or calibrated values).
+
+        Raises
+        ------
+        InputError
+            When an override names no figure.
+        LookupError
+            When a figure has no estimate left without the ``excluded`` sources.
+        """
         values = {key: figure.chosen(excluded).value for key, figure in self.figures.items()}
         unknown = sorted(set(overrides or {}) - set(values))
         if unknown:
             raise InputError("no such cost", got=", ".join(unknown), allowed=", ".join(sorted(values)))
-        return Prices({**values, **(overrides or {})}, {key: figure.scaling for key, figure in self.figures.items()})
+        values.update(overrides or {})
+        return Prices(
+            values,
+            {key: figure.scaling for key, figure in self.figures.items()},
+            hot=frozenset(key for key, figure in self.figures.items() if figure.measured == "hot_loop"),
+            regime_factor=values.get(f"regime.{regime}", 1.0),
+            clock_ghz=self.clock_ghz,
+        )
 
 
 @dataclass(frozen=True)
 class Prices:
-    """Values by key, ready for hops. ``factor`` is the machine factor k on CPU work (slower machine: above 1)."""
+    """Values by key, ready for hops.
+
+    ``factor`` is the machine factor k on CPU work (slower machine: above 1), ``memory_factor`` the same for copies;
+    ``regime_factor`` multiplies the figures in ``hot``, those that come from a hot loop. ``clock_ghz`` is the clock at
+    which ``factor`` is 1.
+    """
 
     values: Mapping[str, float]
     scaling: Mapping[str, Scaling] = field(default_factory=dict)
     factor: float = 1.0
     memory_factor: float = 1.0
+    hot: frozenset[str] = frozenset()
+    regime_factor: float = 1.0
+    clock_ghz: float = 3.0
 
     @cached_property
     def _scaled(self) -> Mapping[str, float]:
         factors = {"cpu": self.factor, "memory": self.memory_factor, "none": 1.0}
-        return {key: value * factors[self.scaling.get(key, "cpu")] for key, value in self.values.items()}
+        return {
+            key: value * factors[self.scaling.get(key, "cpu")] * (self.regime_factor if key in self.hot else 1.0)
+            for key, value in self.values.items()
+        }
 
     def __getitem__(self, key: str) -> float:
         """Return the price of ``<hop>.<per>`` on this machine."""
@@ -114,6 +153,10 @@ class Prices:
     def on(self, factor: float, memory_factor: float = 1.0) -> Prices:
         """Return the prices on a machine ``factor`` times slower."""
         return replace(self, factor=self.factor * factor, memory_factor=self.memory_factor * memory_factor)
+
+    def at_clock(self, clock_ghz: float) -> Prices:
+        """Return the prices at another clock: CPU work takes inversely longer, memory and waiting do not change."""
+        return replace(self, factor=self.factor * self.clock_ghz / clock_ghz, clock_ghz=clock_ghz)
 
 
 def profile_names() -> tuple[str, ...]:
@@ -139,19 +182,23 @@ def _read(text: str, file: str) -> CostProfile:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise InputError("not valid YAML", place=Place(file, mark.line + 1 if mark else None)) from error
+    profile = _validated(document, file)
+    if profile.extends is None:
+        return profile
+    base = load_profile(profile.extends)
+    merged = {
+        **profile.model_dump(),
+        "sources": {**base.sources, **profile.sources},
+        "figures": {**base.figures, **profile.figures},
+        "extends": None,
+    }
+    return _validated(merged, file)
+
+
+def _validated(document: object, file: str) -> CostProfile:
     try:
-        profile = CostProfile.model_validate(document)
+        return CostProfile.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         field_name = ".".join(str(part) for part in first["loc"])
         raise InputError(first["msg"], place=Place(file, field=field_name), got=first.get("input")) from error
-    if profile.extends is None:
-        return profile
-    base = load_profile(profile.extends)
-    return profile.model_copy(
-        update={
-            "sources": {**base.sources, **profile.sources},
-            "figures": {**base.figures, **profile.figures},
-            "extends": None,
-        }
-    )

@@ -7,7 +7,7 @@ Everything here exists before any clock runs. A `Hop` prices a burst and rewrite
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -66,10 +66,29 @@ class Packet(NamedTuple):
     """What a hop must know of the burst it prices."""
 
     first: bool
-    """First packet of its flow (conntrack has no entry yet)."""
+    """Opens the flow in its direction: SYN and SYN-ACK, a datagram and its answer."""
     reply: bool
     """Travels from server to client."""
     protocol: str = "TCP"
+    header_bytes: int = 54
+    """Of one wire segment where the hop meets it."""
+
+    @property
+    def new(self) -> bool:
+        """Conntrack has no entry yet: only the packet that opens a connection, its answer already belongs to one."""
+        return self.first and not self.reply
+
+
+class Bursts(Enum):
+    """What a hop does to a burst of several segments; `fold` prices the hops that follow accordingly."""
+
+    KEEP = "keep"
+    SPLIT = "split"
+    """The hop itself is paid once; behind it every segment travels alone."""
+    MERGE = "merge"
+    """The hop itself is paid per segment; behind it the burst is one buffer again."""
+    WHOLE = "whole"
+    """The hop is paid once, however the burst came: a reader takes all that is there."""
 
 
 class Bill(NamedTuple):
@@ -79,7 +98,7 @@ class Bill(NamedTuple):
     per segment where it does not (``fold`` decides). ``segment_ns`` is always paid per wire segment, ``byte_ns`` per
     payload byte. ``scan_ns`` is the time to walk the *whole* service list; a first packet pays a fraction of it, its
     service's position, which the engine draws. ``rules`` counts rules walked in the mean, for reports.
-    ``latency_ns`` delays the burst without occupying anybody.
+    ``latency_ns`` delays the burst without occupying anybody; ``setup_ns`` delays it only when the station was idle.
     """
 
     packet_ns: float = 0.0
@@ -88,10 +107,16 @@ class Bill(NamedTuple):
     scan_ns: float = 0.0
     rules: float = 0.0
     latency_ns: float = 0.0
+    setup_ns: float = 0.0
 
 
 class Hop(Protocol):
     """One mechanism crossed. Implementations are frozen; one file in ``datapath/`` per mechanism."""
+
+    @property
+    def bursts(self) -> Bursts:
+        """What the hop does to a burst of several segments."""
+        ...
 
     @property
     def name(self) -> str:
@@ -143,7 +168,8 @@ class Route:
     ``burst_bytes`` is the largest payload that moves as one burst (64 KiB less headers while the sender can aggregate,
     else one segment); ``mss_bytes`` the payload of one wire segment; ``path_mtu_bytes`` the smallest MTU on the way in
     terms of the inner packet: a larger inner packet that may not be fragmented is lost (black hole) when ``mss_bytes``
-    does not fit. ``hops`` names (hop, pass index, Bill) for reports.
+    does not fit. ``hops`` holds (name, pass index, Bill) for reports; a bill there has ``packet_ns`` moved to ``segment_ns``
+    where every segment pays, and is in nanoseconds on the machine that executes it.
     """
 
     passes: tuple[Pass, ...]
@@ -151,6 +177,7 @@ class Route:
     burst_bytes: int
     hops: tuple[tuple[str, int, Bill], ...] = ()
     black_hole: bool = False
+    path_mtu_bytes: int = 1500
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,3 +197,6 @@ class Routes:
     conntrack: tuple[Role, ...] = ()
     """At whose nodes the connection takes conntrack entries: SENDER_CORE, VIA_CORE, SOFTIRQ_CORE stand for the nodes."""
     snat: bool = False
+    """The client's address is replaced, which takes a port of the node that does it."""
+    outer_conntrack: int = 0
+    """Entries a connection takes besides, at each of its nodes, for the outer packets of its tunnel (UDP lifetimes)."""

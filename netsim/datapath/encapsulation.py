@@ -1,0 +1,137 @@
+"""Tunnels between nodes: VXLAN, Geneve, IPIP.
+
+The outer packets are packets of the node. Where its netfilter tracks them they pass hooks and conntrack like any other,
+and if the tunnel derives its outer source port from the inner flow every new inner flow makes new outer flows, one per
+direction, which walk the node's service rules: three walks per node and new flow instead of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from netsim.cluster.service_rules import Walk
+from netsim.datapath.costs import Prices
+from netsim.datapath.netfilter import Hook
+from netsim.datapath.service_nat import NoService
+from netsim.datapath.step import Leg, Plain, Tagged, Tunnel
+from netsim.datapath.types import Bill, Headers, Hop, Packet
+
+IPV4_BYTES, IPV6_BYTES, UDP_BYTES, ETHERNET_BYTES = 20, 40, 8, 14
+TUNNEL_HEADER_BYTES = {"vxlan": 8, "geneve": 8, "ipip": 0}
+"""RFC 7348, RFC 8926 (without options), RFC 2003."""
+
+
+class Encapsulation(BaseModel):
+    """A plugin's tunnel between nodes.
+
+    ``outer_tuple`` says how many flows the network sees: one per inner flow (UDP source port from the inner hash) or one
+    per pair of nodes. ``underlay_conntrack`` is True where the node's conntrack sees the outer packets (no NOTRACK rule
+    for them).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["vxlan", "geneve", "ipip"]
+    outer_tuple: Literal["per-flow", "per-node-pair"] = "per-flow"
+    underlay_conntrack: bool = True
+
+    def overhead_bytes(self, ipv6_underlay: bool = False) -> int:
+        """Return the bytes a packet grows by: outer IP, UDP and tunnel header, the inner Ethernet header."""
+        outer = IPV6_BYTES if ipv6_underlay else IPV4_BYTES
+        if self.kind == "ipip":
+            return outer
+        return outer + UDP_BYTES + TUNNEL_HEADER_BYTES[self.kind] + ETHERNET_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Encap(Tagged):
+    """Where a leg puts packets into the tunnel; ``encapsulation`` is filled in from the plugin."""
+
+    hop: Literal["encap"] = "encap"
+    encapsulation: Encapsulation | None = None
+
+    def hops(self, leg: Leg) -> Iterator[Hop]:
+        """Yield the encapsulation and the outer packet's way out, if the packet leaves in a tunnel."""
+        if self.encapsulation is None or leg.tunnel_out is None:
+            return
+        yield Encapsulate(leg.tunnel_out, self.encapsulation.overhead_bytes(":" in leg.tunnel_out.local))
+        if self.encapsulation.underlay_conntrack:
+            yield from _outer(leg, self.encapsulation, ("output", "postrouting"))
+
+
+@dataclass(frozen=True, slots=True)
+class Decap(Tagged):
+    """Where a leg takes packets out of the tunnel."""
+
+    hop: Literal["decap"] = "decap"
+    encapsulation: Encapsulation | None = None
+
+    def hops(self, leg: Leg) -> Iterator[Hop]:
+        """Yield the outer packet's way in and the decapsulation, if the packet came in a tunnel."""
+        if self.encapsulation is None or leg.tunnel_in is None:
+            return
+        if self.encapsulation.underlay_conntrack:
+            yield from _outer(leg, self.encapsulation, ("prerouting", "input"))
+        yield Decapsulate(self.encapsulation.overhead_bytes(":" in leg.tunnel_in.local))
+
+
+def _outer(leg: Leg, encapsulation: Encapsulation, hooks: tuple[str, str]) -> Iterator[Hop]:
+    """Yield the node's own hooks, conntrack and service rules as the outer packet meets them."""
+    per_flow = encapsulation.outer_tuple == "per-flow"
+    yield Hook(f"outer.{hooks[0]}")
+    yield OuterConntrack(per_flow)
+    if per_flow and leg.walks.mode != "ebpf":
+        walk = leg.walks.first.get("out" if hooks[0] == "output" else "in", Walk())
+        yield NoService(walk, outer=True, name="outer.service_nat")
+    yield Hook(f"outer.{hooks[1]}")
+
+
+@dataclass(frozen=True, slots=True)
+class OuterConntrack(Plain):
+    """Conntrack of tunnel packets: the answer to a packet is an outer flow of its own, so both directions set up."""
+
+    per_flow: bool
+    name: str = "outer.conntrack"
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge an entry per inner flow and direction, or the look-up of the node pair's entry."""
+        new = packet.first and self.per_flow
+        return Bill(packet_ns=prices["conntrack.packet"] + (prices["conntrack.new"] if new else 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Encapsulate(Plain):
+    """Outer headers put on."""
+
+    tunnel: Tunnel
+    overhead_bytes: int
+    name: str = "encap"
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge the tunnel device's transmit and the outer route."""
+        return Bill(packet_ns=prices["encap.packet"])
+
+    def rewrite(self, headers: Headers, packet: Packet) -> Headers:
+        """Add the outer addresses; the inner ones stay."""
+        outer = (self.tunnel.local, self.tunnel.remote)
+        return headers._replace(outer=outer, header_bytes=headers.header_bytes + self.overhead_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Decapsulate(Plain):
+    """Outer headers taken off."""
+
+    overhead_bytes: int
+    name: str = "decap"
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge the tunnel socket's receive and the inner packet's way into the stack."""
+        return Bill(packet_ns=prices["decap.packet"])
+
+    def rewrite(self, headers: Headers, packet: Packet) -> Headers:
+        """Remove the outer addresses."""
+        return headers._replace(outer=None, header_bytes=headers.header_bytes - self.overhead_bytes)

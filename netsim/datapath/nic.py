@@ -1,0 +1,129 @@
+"""The network card and its driver: transmit with or without segmentation offload, receive with GRO, interrupts, DMA.
+
+Whether the 64 KiB buffer survives is decided here: the hops of these functions say where it is split and where segments
+are merged again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from netsim.cluster.objects import Machine
+from netsim.datapath.costs import Prices
+from netsim.datapath.step import Plain
+from netsim.datapath.types import Bill, Bursts, Hop, Packet
+
+
+def transmit(machine: Machine, tunnelled: bool) -> Iterator[Hop]:
+    """Yield what a packet meets from the queueing discipline to the wire.
+
+    The card segments (TSO) if it can checksum, and the inner packet of a tunnel only with tunnel offload; otherwise the
+    stack segments in software in front of the driver (GSO).
+    """
+    if not (machine.tso and machine.checksum and (machine.tunnel or not tunnelled)):
+        yield SoftwareSegmentation()
+    yield Transmit()
+
+
+def receive(machine: Machine, tunnelled: bool) -> Iterator[Hop]:
+    """Yield what a packet meets from the interrupt into the stack, as far as it happens before decapsulation.
+
+    Segments of a tunnel are merged here only when the card understands the tunnel.
+    """
+    yield Interrupt()
+    yield Receive()
+    if machine.gro and (not tunnelled or (machine.tunnel and machine.checksum)):
+        yield Merge(software_checksum=not machine.checksum)
+
+
+def merge_after_decapsulation(machine: Machine) -> Iterator[Hop]:
+    """Yield the GRO of inner packets behind a tunnel device, for cards without tunnel offload.
+
+    It needs the outer checksum to be known good: without checksum offload there is none and every segment goes on alone.
+    """
+    if machine.gro and machine.checksum and not machine.tunnel:
+        yield Merge(name="nic.gro_inner")
+
+
+@dataclass(frozen=True, slots=True)
+class SoftwareSegmentation(Plain):
+    """GSO: one buffer becomes a list of segments just before the driver."""
+
+    name: str = "nic.gso"
+
+    @property
+    def bursts(self) -> Bursts:
+        """Split."""
+        return Bursts.SPLIT
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge a header and a buffer per segment."""
+        return Bill(segment_ns=prices["nic.gso_segment"])
+
+
+@dataclass(frozen=True, slots=True)
+class Transmit(Plain):
+    """Queueing discipline, driver, doorbell; the card fetches and, if it was given a large buffer, segments it."""
+
+    name: str = "nic.transmit"
+
+    @property
+    def bursts(self) -> Bursts:
+        """The wire carries segments."""
+        return Bursts.SPLIT
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge the driver; the card's own time is latency."""
+        return Bill(packet_ns=prices["nic.transmit"], latency_ns=prices["nic.transmit_latency"])
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveDma(Plain):
+    """The receiving card puts the packet into memory: the last part of the link's latency."""
+
+    name: str = "nic.dma"
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge no core."""
+        return Bill(latency_ns=prices["nic.receive_latency"])
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt(Plain):
+    """Interrupt delivery and moderation in front of an idle core; a core that polls already takes none."""
+
+    name: str = "nic.interrupt"
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge set-up time only."""
+        return Bill(setup_ns=prices["interrupt.latency"] + prices["interrupt.poll"])
+
+
+@dataclass(frozen=True, slots=True)
+class Receive(Plain):
+    """The driver: descriptor, buffer, into the stack, for every segment on the wire."""
+
+    name: str = "nic.receive"
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge the driver per segment."""
+        return Bill(segment_ns=prices["nic.receive"])
+
+
+@dataclass(frozen=True, slots=True)
+class Merge(Plain):
+    """GRO: segments of one flow become one buffer again."""
+
+    software_checksum: bool = False
+    name: str = "nic.gro"
+
+    @property
+    def bursts(self) -> Bursts:
+        """Merge."""
+        return Bursts.MERGE
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge per segment, and per byte where GRO has to verify checksums itself."""
+        byte = prices["checksum.byte"] if self.software_checksum else 0.0
+        return Bill(segment_ns=prices["nic.gro_segment"], byte_ns=byte)

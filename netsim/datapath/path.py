@@ -1,0 +1,360 @@
+"""Paths: the ordered hops from one end of a connection to the other, with the headers behind each.
+
+A path is a pure function of the cluster, the plugin and the connection. It is composed from legs (the way through one
+node, listed by the plugin) and wires (links and fabric), the same for every pair of ends of a kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+
+from netsim.cluster.cluster import Cluster
+from netsim.cluster.objects import Node, Pod
+from netsim.cluster.service_rules import WalkModel
+from netsim.datapath.encapsulation import Decapsulate
+from netsim.datapath.link import Border, Link, Locality, fabric_links
+from netsim.datapath.netfilter import Netfilter
+from netsim.datapath.nic import ReceiveDma, merge_after_decapsulation, receive, transmit
+from netsim.datapath.plugin import Legs, LegSteps, Plugin
+from netsim.datapath.service_nat import SocketBalancer
+from netsim.datapath.socket import Loopback, SocketReceive, SocketSend, StackReceive
+from netsim.datapath.step import Leg, Nat, PolicyWalks, ServiceWalks, Tunnel
+from netsim.datapath.types import Crossing, Headers, Hop, Packet, Role
+
+CLIENT_PORT = 40000
+"""Stands for the ephemeral port a client would draw."""
+ETHERNET_BYTES, IPV4_BYTES, IPV6_BYTES = 14, 20, 40
+TRANSPORT_BYTES = {"TCP": 20, "UDP": 8, "SCTP": 28}
+"""TCP without options; SCTP's common header and one DATA chunk's."""
+EXTERNAL = "external"
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """One end of a connection: a pod, a process of a node (host-network pods are such), or a host outside.
+
+    ``node`` is ``None`` outside the cluster; ``pod`` is set for pods with a network of their own only.
+    """
+
+    name: str
+    address: str
+    node: Node | None = None
+    pod: Pod | None = None
+
+    @property
+    def on_host(self) -> bool:
+        """Lives in its node's network namespace."""
+        return self.node is not None and self.pod is None
+
+    @property
+    def node_name(self) -> str:
+        """Name of its node, ``external`` outside the cluster."""
+        return self.node.name if self.node is not None else EXTERNAL
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What is asked of the composer.
+
+    ``target`` is the backend where a Service is used; ``frontend`` the Service's address and port as the client wrote it.
+    ``entry`` is a third node that translates and forwards (a node port's second hop); ``at_socket`` means that connect()
+    exchanges the address; ``masquerade`` that the translating node hides the client's address.
+    """
+
+    source: Terminal
+    target: Terminal
+    protocol: str = "TCP"
+    port: int = 80
+    frontend: tuple[str, int] | None = None
+    service: WalkModel = WalkModel()
+    entry: Node | None = None
+    at_socket: bool = False
+    masquerade: bool = False
+
+    @property
+    def via(self) -> Node | None:
+        """Return the entry node where it is neither end's own."""
+        ends = {self.source.node_name, self.target.node_name}
+        return self.entry if self.entry is not None and self.entry.name not in ends else None
+
+    @property
+    def translator(self) -> Node | None:
+        """Return the node that translates the Service's address."""
+        if self.frontend is None or self.at_socket:
+            return None
+        return self.entry or self.source.node or self.target.node
+
+    @property
+    def same_pod(self) -> bool:
+        """Both ends are containers of one pod."""
+        return self.source.pod is not None and self.source.pod is self.target.pod
+
+    @property
+    def loops_back(self) -> bool:
+        """The packet never leaves a network namespace (a Service's translation would lead it through the node)."""
+        return self.same_pod and (self.frontend is None or self.at_socket)
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One direction of a connection: the headers as the sender's socket writes them, and the hops."""
+
+    start: Headers
+    crossings: tuple[Crossing, ...]
+
+    def trace(self, packet: Packet) -> Iterator[tuple[Crossing, Headers, Headers]]:
+        """Yield each crossing with the headers in front of it and behind it."""
+        headers = self.start
+        for crossing in self.crossings:
+            behind = crossing.hop.rewrite(headers, packet)
+            yield crossing, headers, behind
+            headers = behind
+
+    def arriving(self, packet: Packet) -> Headers:
+        """Return the headers as the receiver sees them."""
+        headers = self.start
+        for _, _, headers in self.trace(packet):
+            pass
+        return headers
+
+
+PolicyOf = Callable[[Pod, str, bool], PolicyWalks | None]
+"""(pod, ``egress`` or ``ingress``, reply) -> what the plugin's policy engine walks there."""
+
+
+def localities(cluster: Cluster) -> Callable[[Node, Node], Locality]:
+    """Return the function that says how far apart two nodes of a cluster are."""
+
+    def locality(one: Node, other: Node) -> Locality:
+        if one.name == other.name:
+            return "same node"
+        if one.zone and other.zone and one.zone != other.zone:
+            return "other zone"
+        return "same rack" if rack_of(cluster, one) == rack_of(cluster, other) else "other rack"
+
+    return locality
+
+
+def rack_of(cluster: Cluster, node: Node) -> str:
+    """Return a node's rack; nodes that state none fill racks in cluster order."""
+    if node.rack:
+        return node.rack
+    return f"#{cluster.node_index[node.name] // max(1, cluster.fabric.nodes_per_rack)}"
+
+
+@dataclass(frozen=True)
+class Composer:
+    """Composes paths under one plugin and proxy mode.
+
+    Parameters
+    ----------
+    cluster: what exists; its fabric and the places of its nodes are read.
+    plugin, legs: the plugin and its legs under the proxy mode.
+    walks: service rules of a node, by its name.
+    policy: what the plugin's policy engine walks.
+    """
+
+    cluster: Cluster
+    plugin: Plugin
+    legs: Legs
+    walks: Callable[[Node], ServiceWalks]
+    policy: PolicyOf = lambda pod, direction, reply: None
+
+    def forward(self, asked: Connection) -> Path:
+        """Return the path from the client to the server."""
+        address, port = asked.frontend or (asked.target.address, asked.port)
+        start = Headers(asked.source.address, address, CLIENT_PORT, port, None, header_bytes(asked))
+        return Path(start, tuple(self._crossings(asked, asked.source, asked.target, reply=False)))
+
+    def reply(self, asked: Connection) -> Path:
+        """Return the path back: it starts with the addresses under which the server saw the client."""
+        seen = self.forward(asked).arriving(Packet(first=True, reply=False, protocol=asked.protocol))
+        start = Headers(seen.dst, seen.src, seen.dst_port, seen.src_port, None, header_bytes(asked))
+        return Path(start, tuple(self._crossings(asked, asked.target, asked.source, reply=True)))
+
+    # ---------------------------------------------------------------- from socket to socket
+
+    def _crossings(self, asked: Connection, sender: Terminal, receiver: Terminal, *, reply: bool) -> Iterator[Crossing]:
+        yield from self._sending(asked, sender, receiver, reply)
+        if sender.node is not None and sender.node_name == receiver.node_name and asked.via is None:
+            node = sender.node
+            hops = self._within(asked, sender, receiver, reply)
+            yield from (Crossing(hop, Role.SENDER_CORE, node.name) for hop in (*hops, StackReceive()))
+        else:
+            yield from self._across(asked, sender, receiver, reply)
+        if receiver.node is not None:
+            yield Crossing(SocketReceive(), Role.RECEIVER_CORE, receiver.node_name)
+            if asked.at_socket and reply and asked.protocol == "UDP":
+                yield Crossing(self._balancer(asked), Role.RECEIVER_CORE, receiver.node_name)
+
+    def _sending(self, asked: Connection, sender: Terminal, receiver: Terminal, reply: bool) -> Iterator[Crossing]:
+        if sender.node is None:
+            return
+        if asked.at_socket and not reply:
+            yield Crossing(self._balancer(asked), Role.SENDER_CORE, sender.node_name)
+        leaves = sender.node_name != receiver.node_name or asked.via is not None
+        checksums = sender.node.machine.checksum or not leaves
+        aggregates = checksums and asked.protocol != "UDP"
+        yield Crossing(SocketSend(aggregates, not checksums), Role.SENDER_CORE, sender.node_name)
+
+    def _balancer(self, asked: Connection) -> SocketBalancer:
+        assert asked.frontend is not None
+        assert asked.source.node is not None
+        walks = self.walks(asked.source.node).of_service(asked.service)
+        client = (asked.source.address, CLIENT_PORT)
+        return SocketBalancer(walks, Nat(client, asked.frontend, (asked.target.address, asked.port)))
+
+    def _within(self, asked: Connection, sender: Terminal, receiver: Terminal, reply: bool) -> Iterator[Hop]:
+        """Yield the hops between two ends on one node."""
+        assert sender.node is not None
+        if asked.loops_back:
+            yield Loopback()
+            return
+        steps = self._local_steps(asked, sender, receiver)
+        if sender.on_host and receiver.on_host:
+            yield Loopback()
+        ends = [(end.pod, way) for end, way in ((sender, "egress"), (receiver, "ingress")) if end.pod is not None]
+        found = [walks for pod, way in ends if (walks := self.policy(pod, way, reply)) is not None]
+        leg = replace(self._leg(asked, sender.node, reply), policy=_joined(found))
+        for step in steps:
+            yield from step.hops(leg)
+
+    def _local_steps(self, asked: Connection, sender: Terminal, receiver: Terminal) -> LegSteps:
+        legs = self.legs
+        if sender.on_host:
+            return _HOST_LOOP if receiver.on_host else legs.host_to_pod
+        if receiver.on_host:
+            return legs.pod_to_host
+        # A reply on its way back finds its pod on the same bridge, unless the client's address was replaced.
+        routed = asked.translator is not None and (sender is asked.source or asked.masquerade)
+        return legs.local_service if routed and legs.local_service is not None else legs.local
+
+    def _across(self, asked: Connection, sender: Terminal, receiver: Terminal, reply: bool) -> Iterator[Crossing]:
+        """Yield egress, wires, the entry node with its wires if there is one, ingress."""
+        via = asked.via
+        last = via or sender.node
+        if sender.node is not None:
+            steps = self.legs.host_out if sender.on_host else self.legs.egress
+            leg = replace(
+                self._leg(asked, sender.node, reply),
+                policy=self.policy(sender.pod, "egress", reply) if sender.pod is not None else None,
+                tunnel_out=self._tunnel(asked, sender.node, via or receiver.node),
+            )
+            yield from self._out(steps, leg, Role.SENDER_CORE)
+        if via is not None:
+            yield from self._wires(sender.node, via, _SENDER_UP, Role.VIA_LINK_IN)
+            leg = replace(
+                self._leg(asked, via, reply),
+                tunnel_in=self._tunnel(asked, sender.node, via),
+                tunnel_out=self._tunnel(asked, via, receiver.node),
+            )
+            yield from self._in(self.legs.transit, leg, Role.VIA_CORE)
+            yield from self._out((), leg, Role.VIA_CORE)
+        yield from self._wires(last, receiver.node, _VIA_UP if via is not None else _SENDER_UP, Role.RECEIVER_LINK)
+        if receiver.node is not None:
+            steps = self.legs.host_in if receiver.on_host else self.legs.ingress
+            leg = replace(
+                self._leg(asked, receiver.node, reply),
+                policy=self.policy(receiver.pod, "ingress", reply) if receiver.pod is not None else None,
+                tunnel_in=self._tunnel(asked, last, receiver.node),
+            )
+            yield from self._in(steps, leg, Role.SOFTIRQ_CORE)
+            yield Crossing(StackReceive(), Role.SOFTIRQ_CORE, receiver.node_name)
+
+    # ---------------------------------------------------------------- legs
+
+    def _leg(self, asked: Connection, node: Node, reply: bool) -> Leg:
+        """Return what is known at a node, without tunnels and policy."""
+        nat = snat = None
+        client = (asked.source.address, CLIENT_PORT)
+        server = (asked.target.address, asked.port)
+        hidden = (node.addresses[0], CLIENT_PORT) if node.addresses else (node.name, CLIENT_PORT)
+        if asked.translator is not None and asked.translator.name == node.name:
+            assert asked.frontend is not None
+            nat = Nat(client, asked.frontend, server, hidden if asked.masquerade else None)
+        if asked.source.pod is not None and asked.source.node_name == node.name and self.leaves_cluster(asked):
+            snat = Nat(client, server, server, hidden)
+        walks = self.walks(node).of_service(asked.service)
+        return Leg(node.name, node.machine, reply, walks, nat, snat)
+
+    def leaves_cluster(self, asked: Connection) -> bool:
+        """Tell whether a pod's traffic takes its node's address on the way out."""
+        target, rule = asked.target, self.plugin.masquerade
+        if target.pod is not None or target.node_name == asked.source.node_name or rule == "never":
+            return False
+        if target.node is None:
+            return True
+        return rule == "outside-pods" or (rule == "outside-private" and not ip_address(target.address).is_private)
+
+    def _tunnel(self, asked: Connection, one: Node | None, other: Node | None) -> Tunnel | None:
+        """Return the tunnel between two neighbouring nodes of the way.
+
+        Pods are reached in tunnels, from pods and from processes of the cluster's nodes; a node's own address is not.
+        """
+        if one is None or other is None or self.plugin.encapsulation is None or asked.target.pod is None:
+            return None
+        if asked.via is not None and asked.source.node_name in (one.name, other.name):
+            return None
+        return Tunnel(_address(one), _address(other))
+
+    def _out(self, steps: LegSteps, leg: Leg, role: Role) -> Iterator[Crossing]:
+        for step in steps:
+            yield from (Crossing(hop, role, leg.node) for hop in step.hops(leg))
+        yield from (Crossing(hop, role, leg.node) for hop in transmit(leg.machine, leg.tunnel_out is not None))
+
+    def _in(self, steps: LegSteps, leg: Leg, role: Role) -> Iterator[Crossing]:
+        """Lay a leg behind the card; where a tunnel ends, inner segments may be merged."""
+        yield from (Crossing(hop, role, leg.node) for hop in receive(leg.machine, leg.tunnel_in is not None))
+        for step in steps:
+            for hop in step.hops(leg):
+                yield Crossing(hop, role, leg.node)
+                if isinstance(hop, Decapsulate):
+                    yield from (Crossing(merge, role, leg.node) for merge in merge_after_decapsulation(leg.machine))
+
+    # ---------------------------------------------------------------- wires
+
+    def _wires(
+        self, sender: Node | None, receiver: Node | None, up: tuple[Role, Role, Role], down: Role
+    ) -> Iterator[Crossing]:
+        """Yield the links between two nodes, or between a node and the outside."""
+        fabric = self.cluster.fabric
+        ends = [node for node in (sender, receiver) if node is not None]
+        link_up, leaf_up, leaf_down = up
+        if sender is not None:
+            yield Crossing(Link(sender.machine.nic_bps, fabric.link_latency_s, "link.up"), link_up, sender.name)
+        if sender is None or receiver is None:
+            yield Crossing(Border(ends[0].machine.nic_bps), Role.BORDER, EXTERNAL)
+        else:
+            links = fabric_links(fabric, sender.machine.nic_bps, localities(self.cluster)(sender, receiver))
+            for link, role, node in zip(links, (leaf_up, leaf_down), (sender, receiver), strict=False):
+                yield Crossing(link, role, rack_of(self.cluster, node))
+        if receiver is not None:
+            yield Crossing(Link(receiver.machine.nic_bps, fabric.link_latency_s, "link.down"), down, receiver.name)
+            yield Crossing(ReceiveDma(), down, receiver.name)
+
+
+_SENDER_UP = (Role.SENDER_LINK, Role.LEAF_UP, Role.LEAF_DOWN)
+_VIA_UP = (Role.VIA_LINK_OUT, Role.VIA_LEAF_UP, Role.VIA_LEAF_DOWN)
+_HOST_LOOP: LegSteps = (Netfilter("output"), Netfilter("input"))
+
+
+def _address(node: Node) -> str:
+    return node.addresses[0] if node.addresses else node.name
+
+
+def _joined(found: list[PolicyWalks]) -> PolicyWalks | None:
+    """Add up what the policies of both ends of one node cost."""
+    if not found:
+        return None
+    joined = found[0]
+    for walks in found[1:]:
+        joined = PolicyWalks(joined.first.plus(walks.first), joined.later.plus(walks.later))
+    return joined
+
+
+def header_bytes(asked: Connection) -> int:
+    """Return Ethernet, IP and transport headers of one segment of a connection."""
+    ipv6 = ":" in asked.source.address or ":" in asked.target.address
+    return ETHERNET_BYTES + (IPV6_BYTES if ipv6 else IPV4_BYTES) + TRANSPORT_BYTES[asked.protocol]

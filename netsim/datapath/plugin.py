@@ -1,0 +1,218 @@
+"""Plugins as data: which steps a packet meets on a node, and what else a network plugin decides.
+
+A plugin is a YAML file (``netsim/data/plugins``, or a user's own). Its *legs* list steps by tag, either the bare tag or
+a mapping with ``hop: <tag>`` and the step's parameters. Legs may differ by proxy mode: an entry named after the mode wins
+over ``default``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from netsim.cluster.service_rules import ProxyMode
+from netsim.datapath.bridge import Bridge, BridgeNetfilter, Switch
+from netsim.datapath.conntrack import Conntrack
+from netsim.datapath.ebpf import Program
+from netsim.datapath.encapsulation import Decap, Encap, Encapsulation
+from netsim.datapath.enforcement import Policy
+from netsim.datapath.masquerade import Masquerade
+from netsim.datapath.netfilter import Netfilter
+from netsim.datapath.ovs import Switching
+from netsim.datapath.routing import Route
+from netsim.datapath.service_nat import ServiceNat
+from netsim.datapath.veth import Veth
+from netsim.errors import InputError, Place
+
+PROXY_MODES: tuple[ProxyMode, ...] = ("iptables", "ipvs", "nftables", "ebpf")
+PolicyEngine = Literal["none", "calico-iptables", "calico-ebpf", "cilium", "antrea", "kube-router"]
+
+
+def _tag(value: object) -> object:
+    return {"hop": value} if isinstance(value, str) else value
+
+
+AnyStep = Annotated[
+    Annotated[
+        Veth | Bridge | Switch | BridgeNetfilter | Netfilter | Conntrack | ServiceNat | Policy | Route | Masquerade
+        | Encap | Decap | Program | Switching,
+        Field(discriminator="hop"),
+    ],
+    BeforeValidator(_tag),
+]  # fmt: skip
+"""Every step a leg can list; a new mechanism is added here."""
+
+LegSteps = tuple[AnyStep, ...]
+
+
+class Legs(BaseModel):
+    """The ways through a node.
+
+    ``egress``: from a local pod towards the network. ``ingress``: from the network to a local pod. ``local``: between two
+    pods of the node; ``local_service`` the same through a Service, where that differs. ``transit``: in from the network
+    and out again (the entry node of a node port). ``host_out`` and ``host_in``: processes of the node's own network
+    namespace to and from the network; ``host_to_pod`` and ``pod_to_host``: to and from pods of the node.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    egress: LegSteps
+    ingress: LegSteps
+    local: LegSteps
+    local_service: LegSteps | None = None
+    host_to_pod: LegSteps
+    pod_to_host: LegSteps
+    transit: LegSteps = Field(
+        validate_default=True,
+        default=("decap", "prerouting", "conntrack", "service_nat", "route", "forward", "postrouting", "encap"),
+    )
+    host_out: LegSteps = Field(
+        validate_default=True,
+        default=("output", "conntrack", "service_nat", "postrouting", "encap"),
+    )
+    host_in: LegSteps = Field(
+        validate_default=True,
+        default=("decap", "prerouting", "conntrack", "service_nat", "input"),
+    )
+
+    def through(self, encapsulation: Encapsulation | None) -> Legs:
+        """Return the same legs with the plugin's tunnel filled in where they encapsulate."""
+
+        def fill(step: AnyStep) -> AnyStep:
+            if isinstance(step, Encap | Decap):
+                return type(step)(encapsulation=encapsulation)
+            return step
+
+        legs = {name: getattr(self, name) for name in Legs.model_fields}
+        return self.model_copy(update={n: tuple(map(fill, steps)) for n, steps in legs.items() if steps is not None})
+
+
+class EniAddresses(BaseModel):
+    """Pod addresses that come from the machine's cloud interfaces: ``interfaces`` x (``addresses_each`` - 1) + 2."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    interfaces: int = Field(gt=0)
+    addresses_each: int = Field(gt=1)
+
+    @property
+    def pods(self) -> int:
+        """Pods a node can hold."""
+        return self.interfaces * (self.addresses_each - 1) + 2
+
+
+class Plugin(BaseModel):
+    """A network plugin.
+
+    ``impossible`` maps proxy modes that cannot exist with it to the reason; ``policy`` names the engine that enforces
+    NetworkPolicies. ``masquerade`` says which destinations a pod's traffic reaches with the node's address: those outside the
+    cluster's pods and nodes (``outside-cluster``), all but other pods (``outside-pods``), all but private ranges
+    (``outside-private``). ``pod_mtu`` is the rule for ``mtu: auto``: the node's MTU less the tunnel's overhead.
+    ``routes_in_cloud``, ``layer2_domain`` and ``eni`` state what limits the cluster's size.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    encapsulation: Encapsulation | None = None
+    policy: PolicyEngine = "none"
+    masquerade: Literal["outside-cluster", "outside-pods", "outside-private", "never"] = "outside-pods"
+    routes_in_cloud: bool = False
+    layer2_domain: bool = False
+    pod_cidr_per_node: bool = True
+    eni: EniAddresses | None = None
+    mtu_overhead_bytes: int | None = None
+    """Bytes the plugin takes off the node's MTU; ``None`` means its encapsulation's overhead."""
+    usual_proxy: ProxyMode = "iptables"
+    impossible: Mapping[ProxyMode, str] = Field(default_factory=dict)
+    legs: Mapping[Literal["default", "iptables", "ipvs", "nftables", "ebpf"], Legs]
+
+    @model_validator(mode="after")
+    def _every_mode_has_legs(self) -> Plugin:
+        missing = [mode for mode in PROXY_MODES if mode not in self.impossible and not {mode, "default"} & set(self.legs)]
+        if missing:
+            raise ValueError(f"no legs for proxy mode {', '.join(missing)}, and no reason in impossible")
+        return self
+
+    @cached_property
+    def _placed(self) -> Mapping[str, Legs]:
+        return {mode: legs.through(self.encapsulation) for mode, legs in self.legs.items()}
+
+    def legs_for(self, proxy: ProxyMode) -> Legs:
+        """Return the legs under a proxy mode. Raises `InputError` where the combination cannot exist."""
+        reason = combination(self, proxy)
+        if reason is not None:
+            raise InputError(f"{self.name} with {proxy} services cannot exist: {reason}", place=Place(field="network.proxy"))
+        return self._placed.get(proxy) or self._placed["default"]
+
+    def pod_mtu_bytes(self, node_mtu_bytes: int, ipv6_underlay: bool = False) -> int:
+        """Return the MTU the plugin gives a pod on a node whose interface has ``node_mtu_bytes``."""
+        if self.mtu_overhead_bytes is not None:
+            return node_mtu_bytes - self.mtu_overhead_bytes
+        return node_mtu_bytes - self.tunnel_bytes(ipv6_underlay)
+
+    def tunnel_bytes(self, ipv6_underlay: bool = False) -> int:
+        """Return the bytes the tunnel adds to a packet, 0 without one."""
+        return self.encapsulation.overhead_bytes(ipv6_underlay) if self.encapsulation else 0
+
+
+def combination(plugin: Plugin, proxy: str) -> str | None:
+    """Return why a plugin and a proxy mode cannot be combined, ``None`` if they can.
+
+    Raises
+    ------
+    InputError
+        When there is no such proxy mode.
+    """
+    for mode in PROXY_MODES:
+        if mode == proxy:
+            return plugin.impossible.get(mode)
+    raise InputError(
+        "no such proxy mode", place=Place(field="network.proxy"), got=proxy, allowed=", ".join(PROXY_MODES)
+    )
+
+
+def plugin_names() -> tuple[str, ...]:
+    """Return the names of the plugins that ship with netsim."""
+    folder = resources.files("netsim") / "data" / "plugins"
+    return tuple(sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml")))
+
+
+def load_plugin(name_or_path: str) -> Plugin:
+    """Return a shipped plugin by name, or one from a YAML file. Raises `InputError`."""
+    if name_or_path in plugin_names():
+        return _shipped(name_or_path)
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml") or not path.is_file():
+        raise InputError(
+            "no such plugin", place=Place(field="network.plugin"), got=name_or_path,
+            allowed=", ".join(plugin_names()) + " or a YAML file",
+        )  # fmt: skip
+    return _read(path.read_text(encoding="utf-8"), str(path))
+
+
+@lru_cache(maxsize=64)
+def _shipped(name: str) -> Plugin:
+    text = (resources.files("netsim") / "data" / "plugins" / f"{name}.yaml").read_text(encoding="utf-8")
+    return _read(text, f"{name}.yaml")
+
+
+def _read(text: str, file: str) -> Plugin:
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise InputError("not valid YAML", place=Place(file, mark.line + 1 if mark else None)) from error
+    try:
+        return Plugin.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InputError(first["msg"], place=Place(file, field=field), got=first.get("input")) from error

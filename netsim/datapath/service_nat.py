@@ -1,0 +1,135 @@
+"""Service NAT: how a packet to a Service finds its backend, one class per implementation.
+
+The rules walked come from `netsim.cluster.service_rules`, the same counts that ``inspect rules`` prints. The place of
+a Service in kube-proxy's list changes with every full sync, so its scan is billed as ``scan_ns`` for the whole list and
+the engine draws the position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from netsim.cluster.service_rules import ProxyMode, Walk
+from netsim.datapath.costs import Prices
+from netsim.datapath.netfilter import rule_price
+from netsim.datapath.step import Leg, Nat, Plain, ServiceWalks, Tagged
+from netsim.datapath.types import Bill, Headers, Hop, Packet
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceNat(Tagged):
+    """The place of Service rules in a leg: translation where this node does it, a walk in vain elsewhere."""
+
+    hop: Literal["service_nat"] = "service_nat"
+
+    def hops(self, leg: Leg) -> Iterator[Hop]:
+        """Yield what the node's proxy mode does to this packet."""
+        kind = TRANSLATORS[leg.walks.mode]
+        if leg.nat is not None:
+            yield kind(leg.walks, leg.nat)
+        elif not leg.reply and leg.walks.mode != "ebpf":
+            yield NoService(leg.walks.first.get("forward", Walk()))
+
+
+@dataclass(frozen=True, slots=True)
+class NoService(Plain):
+    """Traffic to no Service: the first packet is compared with everything, later ones with nothing."""
+
+    walk: Walk
+    outer: bool = False
+    name: str = "service_nat"
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge the whole list for a new connection (`outer` ones are new in both directions)."""
+        new = packet.first if self.outer else packet.new
+        if not new:
+            return Bill()
+        work = self.walk.nat_mean * prices["rule.first"] + self.walk.lookups * prices["map.lookup"]
+        return Bill(packet_ns=work, rules=self.walk.nat_mean)
+
+
+@dataclass(frozen=True, slots=True)
+class _Translating:
+    """Base of the translations: headers change towards the backend, and back on replies."""
+
+    walks: ServiceWalks
+    nat: Nat
+
+    def rewrite(self, headers: Headers, packet: Packet) -> Headers:
+        """Translate, or undo it."""
+        return self.nat.rewrite(headers, packet)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleNat(_Translating, Plain):
+    """kube-proxy in iptables or nftables mode: rules or maps for the first packet, conntrack's memory for the others."""
+
+    name: str = "service_nat"
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge the list, the Service's own chains and the set-up of the translation; afterwards the rewriting alone."""
+        if not packet.new:
+            return Bill(packet_ns=prices["nat.packet"])
+        model, rule = self.walks.service, prices["rule.first"]
+        own = model.mean - (model.list_length + 1) / 2 if model.list_length else model.mean
+        work = prices["nat.new"] + own * rule + model.lookups * prices["map.lookup"]
+        return Bill(packet_ns=work, scan_ns=model.list_length * rule, rules=model.mean)
+
+
+@dataclass(frozen=True, slots=True)
+class IpvsNat(_Translating, Plain):
+    """kube-proxy in ipvs mode: a hash of virtual servers and a connection table beside conntrack's."""
+
+    name: str = "service_nat"
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge the few rules and ipsets, scheduling for a new connection, and the IPVS look-up for every packet."""
+        rule = prices[rule_price(packet.new)]
+        if not packet.new:
+            return Bill(packet_ns=prices["ipvs.packet"])
+        model = self.walks.service
+        work = prices["ipvs.packet"] + prices["ipvs.new"] + model.mean * rule + model.lookups * prices["ipset.lookup"]
+        return Bill(packet_ns=work, rules=model.mean)
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramNat(_Translating, Plain):
+    """eBPF at the network device: what reaches a node port or load-balancer address from outside."""
+
+    name: str = "service_nat"
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge the program, and its look-ups: service, backend, reverse entry when new, one entry afterwards."""
+        lookups = self.walks.service.lookups if packet.new else 1
+        made = prices["ebpf.conntrack"] if packet.new else 0.0
+        return Bill(packet_ns=prices["ebpf.program"] + lookups * prices["ebpf.lookup"] + made)
+
+
+@dataclass(frozen=True, slots=True)
+class SocketBalancer(_Translating, Plain):
+    """eBPF at the socket: connect() or sendmsg() is given the backend's address, the wire never shows the Service's.
+
+    A connected socket pays once. A datagram socket pays for every message: its destination going out, its source coming
+    back.
+    """
+
+    name: str = "service_socket"
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge the program at connect or at every message."""
+        if packet.new:
+            return Bill(packet_ns=prices["ebpf.program"] + self.walks.service.lookups * prices["ebpf.lookup"])
+        if packet.protocol == "TCP":
+            return Bill()
+        return Bill(packet_ns=prices["ebpf.program"] + prices["ebpf.lookup"])
+
+
+TRANSLATORS: Mapping[ProxyMode, type[RuleNat] | type[IpvsNat] | type[ProgramNat]] = {
+    "iptables": RuleNat,
+    "nftables": RuleNat,
+    "ipvs": IpvsNat,
+    "ebpf": ProgramNat,
+}
+"""The translation at a node's network devices by proxy mode; sockets of eBPF's own node use `SocketBalancer`."""
