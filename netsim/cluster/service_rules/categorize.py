@@ -1,4 +1,8 @@
-"""Which endpoints of a Service port a node uses (kubernetes ``pkg/proxy/topology.go``: CategorizeEndpoints)."""
+"""Which endpoints of a Service port a node uses (kubernetes ``pkg/proxy/topology.go``: CategorizeEndpoints).
+
+As in Kubernetes 1.33 and later, hints count whatever the Service's annotations say; before, the proxy also wanted the
+topology-mode annotation. Both agree where hints come from the EndpointSlice controller.
+"""
 
 from __future__ import annotations
 

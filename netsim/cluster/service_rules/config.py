@@ -51,13 +51,16 @@ def network(cidr: str) -> Network | None:
 
 
 def inside(address: str, cidrs: tuple[str, ...]) -> bool:
-    """Tell whether an address lies in one of the ranges."""
-    if not address or not cidrs:
+    """Tell whether an address lies in one of the ranges; text that is no address lies in none."""
+    if not cidrs:
         return False
-    parsed = ip_address(address)
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
     return any((net := network(cidr)) is not None and parsed in net for cidr in cidrs)
 
 
 def of_family(texts: tuple[str, ...], family: Family) -> tuple[str, ...]:
-    """Keep the addresses or ranges of one family."""
-    return tuple(text for text in texts if family_of(text) == family)
+    """Keep the addresses or ranges of one family, and no empty ones."""
+    return tuple(text for text in texts if text and family_of(text) == family)

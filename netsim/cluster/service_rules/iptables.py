@@ -90,7 +90,7 @@ class Iptables:
         return 2 + self.config.detects_local
 
     def node_counts(self, site: Site, shared: Shared, ports: Counts) -> Counts:
-        """Count the rules every node has."""
+        """Count the rules every node has; ``tail`` tells the walks where the list of Services ends."""
         counts: Counts = Counter()
         counts["nat", "KUBE-SERVICES"] = self._tail(site)
         counts["nat", "KUBE-MARK-MASQ"] = 1

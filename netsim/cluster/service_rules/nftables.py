@@ -78,7 +78,7 @@ class Nftables:
         return 2 + self.config.detects_local if port.external_local else 1
 
     def node_counts(self, site: Site, shared: Shared, ports: Counts) -> Counts:
-        """Count the chains and rules every node has."""
+        """Count the chains and rules every node has; ``service-range`` tells the walks of the rule for its addresses."""
         counts: Counts = Counter()
         counts["chains", ""] = BASE_CHAINS
         counts["rules", ""] = BASE_RULES - (not shared.service_cidr)
@@ -113,7 +113,7 @@ class Nftables:
         ends = choice.internal(port)
         if not ends:
             # Both maps are tried in prerouting; the answer comes from no-endpoint-services.
-            return WalkModel(0, 3, 0, 0, False, PRE_DNAT + 2, PRE_DNAT + 2, lookups=4)
+            return self._answered(choice, nat=3, lookups=4)
         masked = self.config.masquerade_all
         before = 2 + self._tests_source + masked
         return self._service(counts, port.affinity * len(ends), before, masked, lookups=2 + port.affinity)
@@ -123,11 +123,17 @@ class Nftables:
         ends = choice.external(port)
         if not ends:
             chain = self._external_rules(port) if choice.any_usable else 0
-            return WalkModel(0, 3 + chain, 0, 0, False, PRE_DNAT + 2, PRE_DNAT + 2, lookups=5)
+            return self._answered(choice, nat=3 + chain, lookups=5)
         marked = not port.external_local
         test = self._tests_source and port.external_local == port.internal_local
         before = 3 + self._external_rules(port) + marked + 1 + test
         return self._service(counts, port.affinity * len(ends), before, marked, lookups=4 + port.affinity)
+
+    @staticmethod
+    def _answered(choice: Choice, nat: int, lookups: int) -> WalkModel:
+        """A map of ports without endpoints answers: drop at once, or one more rule that rejects."""
+        filtered = PRE_DNAT + 2 + (not choice.any_usable)
+        return WalkModel(0, nat, filter_mean=filtered, filter_worst=filtered, lookups=lookups)
 
     def _service(self, counts: Counts, sticky: int, before: int, marked: bool, lookups: int) -> WalkModel:
         """From the policy's chain on: affinity sets, the random vmap, hairpin test and DNAT, postrouting."""
