@@ -78,7 +78,7 @@ class Nftables:
         return 2 + self.config.detects_local if port.external_local else 1
 
     def node_counts(self, site: Site, shared: Shared, ports: Counts) -> Counts:
-        """Count the chains and rules every node has; ``service-range`` tells the walks of the rule for its addresses."""
+        """Count the chains and rules every node has; ``service-range`` tells the walks whether that rule is there."""
         counts: Counts = Counter()
         counts["chains", ""] = BASE_CHAINS
         counts["rules", ""] = BASE_RULES - (not shared.service_cidr)
