@@ -21,6 +21,7 @@ class KnownLimit:
     unit: of both. then: what happens when it is reached. source: where the figure was read.
     when: facts that must hold for the limit to apply, each with its accepted values.
     reason: how to say that nothing exists beyond it; empty where the limit is soft.
+    advisory: passing it costs something and breaks nothing.
     """
 
     id: str
@@ -34,6 +35,7 @@ class KnownLimit:
     raised_to: float | None = None
     when: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     reason: str = ""
+    advisory: bool = False
 
 
 @cache

@@ -6,10 +6,14 @@ import ipaddress
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.externaldns import hostnames
 from netsim.cluster.objects import NetworkPolicy, Node, Service
+
+if TYPE_CHECKING:
+    from netsim.datapath.plugin import Plugin
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class PluginFacts:
     masquerade: traffic to the outside takes the node's address.
     policy: how policies are enforced: empty for not at all, ``iptables``, ``ipset``, ``ebpf``, ``ovs``, ``azure-npm``.
     families: IP families it can give to pods.
+    impossible: proxy modes that cannot exist with it, and why.
     """
 
     name: str = ""
@@ -45,6 +50,7 @@ class PluginFacts:
     masquerade: bool = True
     policy: str = ""
     families: tuple[str, ...] = ("IPv4", "IPv6")
+    impossible: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +157,32 @@ class ClusterFacts:
             headless_endpoints=by(self.headless_endpoints, pods / services),
             iptables_rules=by(self.iptables_rules, max(pods, services)),
         )  # fmt: skip
+
+
+_ENFORCED: Mapping[str, str] = {
+    "calico-iptables": "ipset", "kube-router": "ipset", "calico-ebpf": "ebpf", "cilium": "ebpf", "antrea": "ovs",
+}  # fmt: skip
+"""Kind of table each policy engine fills."""
+
+
+def plugin_facts(plugin: Plugin, proxy: str) -> PluginFacts:
+    """Return what limits need to know of a plugin under a proxy mode."""
+    legs = plugin.legs.get(proxy, plugin.legs.get("default"))  # type: ignore[call-overload]
+    hops = [step.hop for step in legs.egress] if legs else []
+    return PluginFacts(
+        name=plugin.name,
+        routes_in_cloud=plugin.routes_in_cloud,
+        layer2=plugin.layer2_domain,
+        bridge="bridge" in hops,
+        encapsulation=plugin.encapsulation.kind if plugin.encapsulation else "none",
+        node_ranges=plugin.pod_cidr_per_node,
+        interface_addresses=plugin.eni.pods if plugin.eni else None,
+        ebpf="ebpf" in hops,
+        conntrack="conntrack" in hops,
+        masquerade=plugin.masquerade != "never",
+        policy=_ENFORCED.get(plugin.policy, ""),
+        impossible={str(mode): why for mode, why in plugin.impossible.items()},
+    )
 
 
 def facts_of(cluster: Cluster, *, iptables_rules: float | None = None) -> ClusterFacts:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import ceil
 
 from netsim.cluster.dnsproviders import PROVIDERS, list_calls
 from netsim.cluster.externaldns import records_per_name
@@ -24,6 +25,8 @@ SOCKET_TIME_WAIT_S = 60.0
 """Time a client's port stays in TIME_WAIT (kernel include/net/tcp.h TCP_TIMEWAIT_LEN)."""
 SECONDS_PER_RULE = 12.772 / 695918
 """iptables-restore time per line, measured in kubernetes issue 96018."""
+SLICE_ENDPOINTS = 100
+"""kube-controller-manager ``--max-endpoints-per-slice``."""
 ENDPOINT_BYTES = 100
 """Size of an endpoint in an Endpoints or EndpointSlice object (KEP-0752: 2 MB for 20,000)."""
 CILIUM_CT_TCP = ((96, 3145728), (64, 2097152), (32, 1048576), (16, 524288), (8, 262144), (0, 131072))
@@ -125,10 +128,15 @@ def _policy_entries(state: State) -> float | None:
     return _times(state.cluster.identities, state.cluster.policy_ports)
 
 
+def _slices(endpoints: float | None) -> float | None:
+    """Slices the EndpointSlice controller makes of the endpoints of one family (KEP-0752)."""
+    return None if endpoints is None else float(ceil(endpoints / SLICE_ENDPOINTS))
+
+
 def _watch_bps(state: State) -> float | None:
-    """A change sends the Service's slice (at most 100 endpoints) to every node."""
+    """A change sends one slice of the Service to every node."""
     endpoints = state.cluster.endpoints_per_service
-    size = None if endpoints is None else min(endpoints, 100.0) * ENDPOINT_BYTES * 8
+    size = None if endpoints is None else min(endpoints, float(SLICE_ENDPOINTS)) * ENDPOINT_BYTES * 8
     return _times(state.traffic.pod_changes_per_s, size, state.cluster.nodes)
 
 
@@ -172,6 +180,7 @@ USES: Mapping[str, Callable[[State], float | None]] = {
     "node_ports": lambda state: state.cluster.node_ports,
     "pod_changes": lambda state: state.traffic.pod_changes_per_s,
     "endpoints_per_service": lambda state: state.cluster.endpoints_per_service,
+    "slices_per_service": lambda state: _slices(state.cluster.endpoints_per_service),
     "endpoints_object_bytes": lambda state: _times(state.cluster.endpoints_per_service, ENDPOINT_BYTES),
     "watch_bps": _watch_bps,
     "tcp_entries": _tcp_entries,

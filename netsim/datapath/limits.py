@@ -32,6 +32,7 @@ class LimitUse:
     used, limit: current use and the limit; ``None`` where a fact is unknown or there is no fixed end.
     reached_at: the largest number of nodes whose use does not exceed the limit, when use grows with the cluster;
         ``None`` when it does not, or not below a million nodes.
+    advisory: passing it costs something and breaks nothing.
     """
 
     id: str
@@ -43,11 +44,12 @@ class LimitUse:
     reached_at: int | None
     then: str
     source: str
+    advisory: bool = False
 
     @property
     def exceeded(self) -> bool:
-        """True when the use is known to be above the limit."""
-        return self.used is not None and self.limit is not None and self.used > self.limit
+        """True when the use is known to be above a limit that is more than advice."""
+        return not self.advisory and self.used is not None and self.limit is not None and self.used > self.limit
 
     def to_dict(self) -> dict[str, Any]:
         """Return the limit as the JSON document has it."""
@@ -113,8 +115,8 @@ def cannot_exist(
 
 def _combinations(state: State) -> Iterator[Reason]:
     plugin = state.plugin
-    if state.proxy == "ebpf" and not plugin.ebpf:
-        yield Reason(f"{plugin.name or 'the plugin'} has no eBPF implementation of Services")
+    if state.proxy in plugin.impossible:
+        yield Reason(plugin.impossible[state.proxy])
     families = dict.fromkeys("IPv6" if ":" in cidr else "IPv4" for cidr in state.cluster.pod_cidrs)
     for family in families:
         if family not in plugin.families:
@@ -154,7 +156,7 @@ def _judge(known: KnownLimit, state: State, growth: Growth) -> LimitUse:
     used, limit = _used(known, state), _limit(known, state)
     return LimitUse(
         known.id, known.name, known.scope, used, limit, known.unit, _reached_at(known, state, growth), known.then,
-        known.source,
+        known.source, known.advisory,
     )  # fmt: skip
 
 

@@ -7,9 +7,10 @@ import pytest
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.limitbook import limit_book
 from netsim.cluster.objects import Machine, Node, Pod, PodTemplate, Service, ServicePort
-from netsim.datapath.limitfacts import ClusterFacts, Growth, PluginFacts, TrafficFacts, facts_of
+from netsim.datapath.limitfacts import ClusterFacts, Growth, PluginFacts, TrafficFacts, facts_of, plugin_facts
 from netsim.datapath.limitmeasures import LIMITS, USES
 from netsim.datapath.limits import LimitUse, cannot_exist, limits, to_dict
+from netsim.datapath.plugin import load_plugin, plugin_names
 
 KUBENET = PluginFacts("kubenet", routes_in_cloud=True, bridge=True)
 
@@ -103,7 +104,8 @@ def test_what_cannot_exist() -> None:
     assert texts == ["the route table of the cloud ends at 400 nodes"]
     assert cannot_exist(KUBENET, "iptables", cluster(provider="azure")) == ()
     assert cannot_exist(KUBENET, "iptables", cluster(provider="azure"), nodes=300)[0].limit == 256
-    assert "no eBPF" in cannot_exist(PluginFacts("flannel"), "ebpf", cluster())[0].text
+    alone = PluginFacts("flannel", impossible={"ebpf": "it has no eBPF services"})
+    assert cannot_exist(alone, "ebpf", cluster())[0].text == "it has no eBPF services"
     six = ClusterFacts(pod_cidrs=("fd00:10:244::/40",))
     assert "too big" in cannot_exist(PluginFacts(), "ipvs", six)[0].text
     assert "no IPv6" in cannot_exist(PluginFacts("kubenet", families=("IPv4",)), "iptables", six)[0].text
@@ -118,6 +120,19 @@ def test_a_table_that_can_be_raised_ends_at_the_raised_size() -> None:
     assert by_id(facts, KUBENET)["cloud_routes_aws"].exceeded
     assert cannot_exist(KUBENET, "iptables", facts) == ()
     assert cannot_exist(KUBENET, "iptables", facts, nodes=1001)[0].limit == 1000
+
+
+@pytest.mark.parametrize("name", plugin_names())
+@pytest.mark.parametrize("proxy", ["iptables", "ipvs", "nftables", "ebpf"])
+def test_every_shipped_plugin_can_be_judged(name: str, proxy: str) -> None:
+    plugin = load_plugin(name)
+    facts = plugin_facts(plugin, proxy)
+    assert limits(cluster(provider="azure"), facts, proxy=proxy)
+    reasons = [reason.text for reason in cannot_exist(facts, proxy, cluster())]
+    impossible = dict(plugin.impossible)
+    assert (impossible.get(proxy) in reasons) == (proxy in impossible)
+    if plugin.routes_in_cloud:
+        assert cannot_exist(facts, proxy, cluster(provider="azure"), nodes=450)
 
 
 def test_document_shape() -> None:
