@@ -88,7 +88,8 @@ def test_pods_grow_exactly_to_their_limit() -> None:
 
 
 def test_snat_ports_shrink_with_the_cluster() -> None:
-    found = by_id(cluster(provider="azure"), PluginFacts(), traffic=TrafficFacts(outside_per_s=2))["azure_snat_ports"]
+    traffic = TrafficFacts(outside_busiest_per_s=2)
+    found = by_id(cluster(provider="azure"), PluginFacts(), traffic=traffic)["azure_snat_ports"]
     assert (found.used, found.limit, found.reached_at) == (240, 1024, 200)
 
 
