@@ -40,6 +40,8 @@ class Cluster:
     slices: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
     corefile: str = ""
     node_local_corefile: str = ""
+    corefile_imports: Mapping[str, str] = field(default_factory=dict)
+    """Files beside the Corefile that its ``import`` lines find, by relative path (``custom/shop.server``)."""
     dns_service: str = "kube-system/kube-dns"
     cluster_domain: str = "cluster.local"
     cluster_cidrs: tuple[str, ...] = ("10.244.0.0/16",)

@@ -27,7 +27,7 @@ from netsim.cluster.corefile.specs import (
     Templates,
     Whoami,
 )
-from netsim.cluster.corefile.values import Upstream, RefusedError, ZoneAddress, zone_addresses
+from netsim.cluster.corefile.values import RefusedError, Upstream, ZoneAddress, zone_addresses
 from netsim.errors import InputError
 
 __all__ = [

@@ -11,8 +11,8 @@ from netsim.cluster.corefile.directive import Directive, read_block
 from netsim.cluster.corefile.sources import RCODES
 from netsim.cluster.corefile.specs import Autopath, Cache, CacheClass, Dns64, Forward, Loadbalance
 from netsim.cluster.corefile.values import (
-    Upstream,
     RefusedError,
+    Upstream,
     duration,
     integer,
     looks_like_file,

@@ -18,24 +18,19 @@ from netsim.cluster.objects import Selector
 
 PodMode = Literal["disabled", "insecure", "verified"]
 QUERY_CLASSES = frozenset(("IN", "CS", "CH", "HS", "NONE", "ANY"))
-QUERY_TYPES = frozenset(
-    (
-        "A", "AAAA", "AFSDB", "AMTRELAY", "ANY", "APL", "AVC", "AXFR", "CAA", "CDNSKEY", "CDS", "CERT", "CNAME",
-        "CSYNC", "DHCID", "DLV", "DNAME", "DNSKEY", "DS", "EID", "EUI48", "EUI64", "GID", "GPOS", "HINFO", "HIP", "HTTPS",
-        "IPSECKEY", "ISDN", "IXFR", "KEY", "KX", "L32", "L64", "LOC", "LP", "MAILA", "MAILB", "MB", "MD", "MF", "MG",
-        "MINFO", "MR", "MX", "NAPTR", "NID", "NIMLOC", "NINFO", "NS", "NSAP-PTR", "NSEC", "NSEC3", "NSEC3PARAM", "NULL",
-        "NXNAME", "NXT", "None", "OPENPGPKEY", "OPT", "PTR", "PX", "RESINFO", "RKEY", "RP", "RRSIG", "RT", "Reserved",
-        "SIG", "SMIMEA", "SOA", "SPF", "SRV", "SSHFP", "SVCB", "TA", "TALINK", "TKEY", "TLSA", "TSIG", "TXT", "UID",
-        "UINFO", "UNSPEC", "URI", "X25", "ZONEMD",
-    )
-)  # fmt: skip
-RCODES = frozenset(
-    (
-        "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH",
-        "NOTZONE", "DSOTYPENI", "BADSIG", "BADVERS", "BADKEY", "BADTIME", "BADMODE", "BADNAME", "BADALG", "BADTRUNC",
-        "BADCOOKIE",
-    )
-)  # fmt: skip
+_QUERY_TYPES = """
+    A AAAA AFSDB AMTRELAY ANY APL AVC AXFR CAA CDNSKEY CDS CERT CNAME CSYNC DHCID DLV DNAME DNSKEY DS EID EUI48
+    EUI64 GID GPOS HINFO HIP HTTPS IPSECKEY ISDN IXFR KEY KX L32 L64 LOC LP MAILA MAILB MB MD MF MG MINFO MR MX
+    NAPTR NID NIMLOC NINFO NS NSAP-PTR NSEC NSEC3 NSEC3PARAM NULL NXNAME NXT None OPENPGPKEY OPT PTR PX RESINFO
+    RKEY RP RRSIG RT Reserved SIG SMIMEA SOA SPF SRV SSHFP SVCB TA TALINK TKEY TLSA TSIG TXT UID UINFO UNSPEC
+    URI X25 ZONEMD
+"""
+QUERY_TYPES = frozenset(_QUERY_TYPES.split())
+_RCODES = """
+    NOERROR FORMERR SERVFAIL NXDOMAIN NOTIMP REFUSED YXDOMAIN YXRRSET NXRRSET NOTAUTH NOTZONE DSOTYPENI BADSIG
+    BADVERS BADKEY BADTIME BADMODE BADNAME BADALG BADTRUNC BADCOOKIE
+"""
+RCODES = frozenset(_RCODES.split())
 
 
 # ------------------------------------------------------------------------------------------------ kubernetes
