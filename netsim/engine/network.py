@@ -1,0 +1,167 @@
+"""The network of one replication: from two parties to a connection.
+
+Ties together the clock, the stations, the datapath's routes and the random decisions of a connection (backend, flow
+hash, position of the Service in the rules). Everything here is per kind or per node; nothing is per pair of nodes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Any, Protocol
+
+from netsim.engine.backends import Backends
+from netsim.engine.clock import Clock
+from netsim.engine.places import Place, Places, StationMaker
+from netsim.engine.pricing import Limits, Tariff
+from netsim.engine.tcp import Connection, TcpSettings
+from netsim.engine.ways import Way
+
+if TYPE_CHECKING:
+    from netsim.cluster.cluster import Cluster
+    from netsim.cluster.objects import Protocol as Transport
+    from netsim.cluster.objects import Service, ServicePort
+    from netsim.datapath.types import Route, Routes
+    from netsim.engine.streams import Streams
+
+Party = Any
+"""A pod (its index in the cluster), or one of the datapath's `HostParty` and `ExternalParty`."""
+SOCKET_BUFFER_BYTES = 212_992
+"""Default receive buffer of a UDP socket (Linux ``net.core.rmem_default``)."""
+SMALL_TRUESIZE_BYTES = 768
+"""What a small datagram takes of it: a 512-byte data area and the sk_buff (Linux ``SKB_TRUESIZE``)."""
+
+
+class Datapath(Protocol):
+    """What the engine needs of `netsim.datapath.datapath.Datapath`."""
+
+    def routes(
+        self, source: Party, target: Party, *, protocol: Transport = "TCP", port: int = 0,
+        service: tuple[str, int] | None = None, entry_node: int | None = None,
+    ) -> Routes:
+        """Return the compiled routes of a connection."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """The tariffs of one kind of connection, both directions, first and later packets."""
+
+    routes: Routes
+    first: Tariff
+    first_reply: Tariff
+    forward: Tariff
+    reply: Tariff
+
+
+class Network:
+    """One cluster at one time, ready to carry connections.
+
+    Parameters
+    ----------
+    cluster, datapath: what exists and what packets meet.
+    streams: the replication's random streams.
+    tcp: constants of the TCP stacks.
+    make: makes stations (`netsim.engine.places.Places`).
+    """
+
+    def __init__(
+        self, cluster: Cluster, datapath: Datapath, streams: Streams, *, tcp: TcpSettings | None = None,
+        make: StationMaker | None = None,
+    ) -> None:  # fmt: skip
+        self.clock = Clock()
+        self.cluster, self.datapath, self.streams = cluster, datapath, streams
+        self.tcp = tcp or TcpSettings()
+        salt = streams.hash("places")
+        self.places = Places(cluster, salt, make) if make is not None else Places(cluster, salt)
+        self.backends = Backends(cluster)
+        self._kinds: dict[tuple[Routes, bool], Kind] = {}
+        self._tariffs: dict[tuple[Route, bool], Tariff] = {}
+        self._positions: dict[tuple[str, int], float] = {}
+        self._homes: dict[int, tuple[Place, int]] = {}
+
+    # ------------------------------------------------------------------------------------------ who is where
+
+    def home(self, party: Party) -> tuple[Place | None, int]:
+        """Return a party's place and core; `None` for the outside world."""
+        if isinstance(party, int):
+            known = self._homes.get(party)
+            if known is None:
+                place = self.places.place(self.cluster.node_index[self.cluster.pods[party].node])
+                known = self._homes[party] = (place, self.places.home_core(party, place))
+            return known
+        node = getattr(party, "node", None)
+        if node is None:
+            return None, 0
+        place = self.places.place(node)
+        return place, self.places.home_core(-2 - node, place)
+
+    def position(self, service: str, node: int) -> float:
+        """Return where a Service lies in a node's rules: uniform, drawn once a replication (one sync epoch)."""
+        key = (service, node)
+        known = self._positions.get(key)
+        if known is None:
+            known = self._positions[key] = self.streams.hash("position", service, node) * 2.0**-64
+        return known
+
+    # ------------------------------------------------------------------------------------------ connections
+
+    def kind(
+        self, source: Party, target: Party, protocol: Transport, port: int, *,
+        service: tuple[str, int] | None = None, entry_node: int | None = None,
+    ) -> Kind:  # fmt: skip
+        """Return the tariffs between two parties, compiled once a kind."""
+        routes = self.datapath.routes(
+            source, target, protocol=protocol, port=port, service=service, entry_node=entry_node
+        )
+        datagrams = protocol == "UDP"
+        known = self._kinds.get((routes, datagrams))
+        if known is None:
+            known = self._kinds[routes, datagrams] = Kind(
+                routes,
+                self._tariff(routes.first, datagrams, target),
+                self._tariff(routes.first_reply, datagrams, source),
+                self._tariff(routes.forward, datagrams, target),
+                self._tariff(routes.reply, datagrams, source),
+            )
+        return known
+
+    def _tariff(self, route: Route, datagrams: bool, receiver: Party) -> Tariff:
+        known = self._tariffs.get((route, datagrams))
+        if known is None:
+            place, _ = self.home(receiver)
+            ring = float(place.machine.ring) if place is not None else inf
+            socket = SOCKET_BUFFER_BYTES / SMALL_TRUESIZE_BYTES if datagrams else inf
+            limits = Limits(ring, float(self.cluster.fabric.buffer_bytes), socket)
+            known = self._tariffs[route, datagrams] = Tariff(route, limits)
+        return known
+
+    def ways(
+        self, kind: Kind, source: Party, target: Party, flow: int, *, service: str = "", entry_node: int | None = None
+    ) -> tuple[Way, Way]:
+        """Bind both directions of a connection to its stations; ``flow`` stands for its header hash."""
+        sender, core = self.home(source)
+        receiver, peer_core = self.home(target)
+        via = None if entry_node is None else self.places.place(entry_node)
+        node = sender.index if sender is not None else -1 if via is None else via.index
+        position = self.position(service, node) if service else 0.0
+        legs = self.places.legs(sender, core, receiver, peer_core, flow=flow, via=via)
+        back = self.places.legs(receiver, peer_core, sender, core, flow=flow >> 4, via=via)
+        clock = self.clock
+        return (
+            Way(clock, legs, kind.first, kind.forward, position),
+            Way(clock, back, kind.first_reply, kind.reply, position),
+        )
+
+    def connection(
+        self, source: Party, target: Party, port: ServicePort, *, flow: int, service: Service | None = None,
+        entry_node: int | None = None,
+    ) -> Connection | Kind:  # fmt: skip
+        """Return a TCP connection, or the kind whose policies refuse it."""
+        addressed = None if service is None else (service.key, port.port)
+        kind = self.kind(source, target, "TCP", port.port, service=addressed, entry_node=entry_node)
+        if kind.routes.verdict != "ALLOW":
+            return kind
+        name = service.key if service is not None else ""
+        forth, back = self.ways(kind, source, target, flow, service=name, entry_node=entry_node)
+        return Connection(forth, back, self.tcp)

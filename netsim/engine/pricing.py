@@ -1,0 +1,143 @@
+"""From a compiled route to what a burst pays at each of its stations.
+
+A `Tariff` belongs to one `Route` and is shared by every connection of its kind; the charges of a burst are worked out
+once a size and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf
+from operator import itemgetter
+from typing import Any
+
+from netsim.datapath.types import Pass, Role, Route
+from netsim.engine.grid import on_grid
+from netsim.engine.stations import CoreCharge, LinkCharge
+
+PAUSE = len(Role)
+"""Index, behind the roles, of the leg that only lets latency pass."""
+DELIVER = PAUSE + 1
+_THREADS = frozenset({Role.SENDER_CORE, Role.RECEIVER_CORE})
+_SOFTIRQS = frozenset({Role.SOFTIRQ_CORE, Role.VIA_CORE})
+_SWITCH_PORTS = frozenset(
+    {
+        Role.LEAF_UP, Role.LEAF_DOWN, Role.RECEIVER_LINK, Role.VIA_LINK_IN, Role.VIA_LEAF_UP, Role.VIA_LEAF_DOWN,
+    }
+)  # fmt: skip
+_SIZES_KEPT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where bursts are lost for want of room.
+
+    ``ring`` descriptors of a receive queue; ``buffer_bytes`` of a switch's output port; ``socket_packets`` datagrams a
+    UDP socket holds (`inf` for TCP, whose window keeps senders from overrunning it).
+    """
+
+    ring: float = 1024
+    buffer_bytes: float = 512 * 1024
+    socket_packets: float = inf
+
+
+class Tariff:
+    """Charges of bursts on one route.
+
+    ``pick`` takes the legs of this route, in order, out of a list of legs by role (with `PAUSE` and `DELIVER` behind).
+    """
+
+    __slots__ = ("_kept", "_scan", "limits", "pick", "route")
+
+    def __init__(self, route: Route, limits: Limits) -> None:
+        self.route, self.limits = route, limits
+        self._kept: dict[int, tuple[Any, ...]] = {}
+        indices: list[int] = []
+        self._scan: tuple[int, float] | None = None
+        for each, following in _pairs(route.passes):
+            if each.scan_s > 0.0:
+                self._scan = len(indices), each.scan_s
+            indices.append(each.role)
+            if _pauses(each, following):
+                indices.append(PAUSE)
+        self.pick: Callable[[Sequence[Any]], tuple[Any, ...]] = itemgetter(*indices, DELIVER)
+
+    def segments(self, size: int) -> int:
+        """Return how many wire segments ``size`` bytes of payload take."""
+        return max(1, -(-size // self.route.mss_bytes))
+
+    def charges(self, size: int, position: float = 0.0) -> tuple[Any, ...]:
+        """Return the charges of ``size`` bytes of payload.
+
+        ``position`` (0 to 1) is where the burst's service lies in the list that first packets walk.
+        """
+        kept = self._kept.get(size)
+        if kept is None:
+            if len(self._kept) >= _SIZES_KEPT:
+                self._kept.clear()
+            kept = self._kept[size] = self._price(size)
+        if self._scan is not None:
+            index, scan_s = self._scan
+            walked = kept[index]._replace(service_s=kept[index].service_s + on_grid(scan_s * position))
+            return (*kept[:index], walked, *kept[index + 1 :])
+        return kept
+
+    def _price(self, size: int) -> tuple[Any, ...]:
+        segments = self.segments(size)
+        charges: list[Any] = []
+        lead = 0.0
+        for each, following in _pairs(self.route.passes):
+            service = on_grid(each.fixed_s + each.byte_s * size + each.segment_s * segments)
+            latency = on_grid(each.latency_s)
+            if each.role is Role.BORDER:
+                charges.append(CoreCharge(service, on_grid(each.setup_s), latency))
+            elif each.pipelined:
+                whole = following is None or not following.pipelined or following.role is Role.BORDER
+                packet = service if segments == 1 else min(service, on_grid(each.packet_s))
+                charges.append(LinkCharge(service, packet, lead, latency, self._room(each, service, segments), whole))
+                lead = 0.0
+            elif each.role in _THREADS:
+                # a thread may still be preempted when it is through, so what follows it is told to the next link
+                charges.append(CoreCharge(service, on_grid(each.setup_s), 0.0, self._room(each, service, segments)))
+                if _pauses(each, following):
+                    charges.append(CoreCharge(latency))
+                else:
+                    lead = latency
+            else:
+                charges.append(CoreCharge(service, on_grid(each.setup_s), latency, self._room(each, service, segments)))
+        charges.append(None)
+        return tuple(charges)
+
+    def _room(self, each: Pass, service: float, segments: int) -> float:
+        """Return the work a burst may find ahead of it before it is lost, in seconds of the station."""
+        if each.role in _SWITCH_PORTS:
+            return on_grid(self.limits.buffer_bytes * each.byte_s) if each.byte_s > 0.0 else inf
+        if each.role in _SOFTIRQS:
+            return self.limits.ring * service / segments
+        if each.role is Role.RECEIVER_CORE and self.limits.socket_packets < inf:
+            return self.limits.socket_packets * service
+        return inf
+
+    def unloaded_s(self, size: int) -> float:
+        """Return the one-way time of a burst that waits for nobody and wakes every idle core."""
+        total = 0.0
+        for charge in self.charges(size)[:-1]:
+            if isinstance(charge, LinkCharge):
+                total += charge.lead_s + charge.after_s + (charge.service_s if charge.whole else charge.packet_s)
+            else:
+                total += charge.service_s + charge.setup_s + charge.after_s
+        return total
+
+
+def _pairs(passes: Sequence[Pass]) -> list[tuple[Pass, Pass | None]]:
+    return list(zip(passes, [*passes[1:], None], strict=True))
+
+
+def _pauses(each: Pass, following: Pass | None) -> bool:
+    """Tell whether the latency behind a thread's pass needs a leg of its own, for want of a link that waits it out."""
+    return (
+        each.role in _THREADS
+        and each.latency_s > 0.0
+        and not (following is not None and following.pipelined and following.role is not Role.BORDER)
+    )

@@ -1,0 +1,57 @@
+"""Ways: one direction of one connection, ready to carry bursts.
+
+A way knows its stations and its tariffs and nothing of transport; `netsim.engine.tcp` and `netsim.engine.udp` send
+through it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netsim.engine.burst import Burst, Notice, Reaction, nobody
+from netsim.engine.clock import Clock
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from netsim.engine.pricing import Tariff
+
+
+class Way:
+    """One direction of a connection.
+
+    Parameters
+    ----------
+    clock: the clock.
+    legs: legs by role (`netsim.engine.places.Places.legs`).
+    opening: tariff of the packet that opens the flow.
+    following: tariff of all later packets.
+    position: where the service lies in the list that first packets walk, 0 to 1.
+    """
+
+    __slots__ = ("_opening_legs", "burst_bytes", "clock", "following", "legs", "mss", "opening", "position")
+
+    def __init__(
+        self, clock: Clock, legs: list[Any], opening: Tariff, following: Tariff, position: float = 0.0
+    ) -> None:
+        self.clock, self.opening, self.following, self.position = clock, opening, following, position
+        self.legs = following.pick(legs)
+        self._opening_legs = opening.pick(legs)
+        route = following.route
+        self.mss, self.burst_bytes = route.mss_bytes, route.burst_bytes
+
+    def open(self, size: int, arrived: Reaction, lost: Reaction = nobody) -> Burst:
+        """Send the packet that opens the flow."""
+        return Burst(self.clock, self._opening_legs, self.opening.charges(size, self.position), size, arrived, lost)
+
+    def send(self, size: int, arrived: Reaction = nobody, lost: Reaction = nobody) -> None:
+        """Send a later burst; ``size`` bytes of payload, 0 for a bare acknowledgement."""
+        if self.swallows(size):
+            if lost is not nobody:
+                Notice(self.clock, self.clock.now, lost)
+            return
+        Burst(self.clock, self.legs, self.following.charges(size), size, arrived, lost)
+
+    def swallows(self, size: int) -> bool:
+        """Tell whether the burst vanishes: full-sized segments too large for an MTU on the way, unfragmentable."""
+        return self.following.route.black_hole and size >= self.mss
