@@ -225,6 +225,13 @@ def test_second_hop_and_socket_translation() -> None:
     assert outcome(given, "ebpf", OUTSIDE, ("10.96.0.10", 80)) == "DROP"
 
 
+@pytest.mark.parametrize(("ranges", "expected"), [("192.168.0.0/24", "DNAT"), ("203.0.113.0/25", "DROP")])
+def test_a_node_inside_the_source_ranges_may_come_from_the_load_balancer_address(ranges: str, expected: str) -> None:
+    item = service(type="LoadBalancer", load_balancer_ips=("5.6.7.8",), source_ranges=(ranges,))
+    for mode in ("iptables", "ipvs", "nftables"):
+        assert outcome(cluster(item, endpoints=ends(1)), mode, "5.6.7.8", ("5.6.7.8", 80)) == expected
+
+
 def test_health_check_port_is_accepted() -> None:
     item = service(type="LoadBalancer", external_traffic_policy="Local", health_check_node_port=31000)
     assert outcome(cluster(item), "iptables", OUTSIDE, ("192.168.0.2", 31000)) == "ACCEPT"
