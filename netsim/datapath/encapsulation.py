@@ -59,8 +59,7 @@ class Encap(Tagged):
         if self.encapsulation is None or leg.tunnel_out is None:
             return
         yield Encapsulate(leg.tunnel_out, self.encapsulation.overhead_bytes(":" in leg.tunnel_out.local))
-        if self.encapsulation.underlay_conntrack:
-            yield from _outer(leg, self.encapsulation, ("output", "postrouting"))
+        yield from _outer(leg, self.encapsulation, ("output", "postrouting"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +73,20 @@ class Decap(Tagged):
         """Yield the outer packet's way in and the decapsulation, if the packet came in a tunnel."""
         if self.encapsulation is None or leg.tunnel_in is None:
             return
-        if self.encapsulation.underlay_conntrack:
-            yield from _outer(leg, self.encapsulation, ("prerouting", "input"))
+        yield from _outer(leg, self.encapsulation, ("prerouting", "input"))
         yield Decapsulate(self.encapsulation.overhead_bytes(":" in leg.tunnel_in.local))
 
 
 def _outer(leg: Leg, encapsulation: Encapsulation, hooks: tuple[str, str]) -> Iterator[Hop]:
-    """Yield the node's own hooks, conntrack and service rules as the outer packet meets them."""
-    per_flow = encapsulation.outer_tuple == "per-flow"
+    """Yield the node's own hooks, conntrack and service rules as the outer packet meets them.
+
+    Untracked packets (NOTRACK in the raw table) skip conntrack, and with it the nat table.
+    """
+    tracked, per_flow = encapsulation.underlay_conntrack, encapsulation.outer_tuple == "per-flow"
     yield Hook(f"outer.{hooks[0]}")
-    yield OuterConntrack(per_flow)
-    if per_flow and leg.walks.mode != "ebpf":
+    if tracked:
+        yield OuterConntrack(per_flow)
+    if tracked and per_flow and leg.walks.mode != "ebpf":
         walk = leg.walks.first.get("out" if hooks[0] == "output" else "in", Walk())
         yield NoService(walk, outer=True, name="outer.service_nat")
     yield Hook(f"outer.{hooks[1]}")

@@ -212,37 +212,31 @@ class Composer:
         if asked.loops_back:
             yield Loopback()
             return
-        steps = self._local_steps(asked, sender, receiver)
         if sender.on_host and receiver.on_host:
             yield Loopback()
         ends = [(end.pod, way) for end, way in ((sender, "egress"), (receiver, "ingress")) if end.pod is not None]
         found = [walks for pod, way in ends if (walks := self.policy(pod, way, reply)) is not None]
         leg = replace(self._leg(asked, sender.node, reply), policy=_joined(found))
-        for step in steps:
+        for step in self._local_steps(sender, receiver, leg):
             yield from step.hops(leg)
 
-    def _local_steps(self, asked: Connection, sender: Terminal, receiver: Terminal) -> LegSteps:
-        legs = self.legs
+    def _local_steps(self, sender: Terminal, receiver: Terminal, leg: Leg) -> LegSteps:
         if sender.on_host:
-            return _HOST_LOOP if receiver.on_host else legs.host_to_pod
-        if receiver.on_host:
-            return legs.pod_to_host
-        # A reply on its way back finds its pod on the same bridge, unless the client's address was replaced.
-        routed = asked.translator is not None and (sender is asked.source or asked.masquerade)
-        return legs.local_service if routed and legs.local_service is not None else legs.local
+            return _HOST_LOOP if receiver.on_host else self.legs.host_to_pod
+        return self.legs.pod_to_host if receiver.on_host else self.legs.between_pods(leg, leaves=True, arrives=True)
 
     def _across(self, asked: Connection, sender: Terminal, receiver: Terminal, reply: bool) -> Iterator[Crossing]:
         """Yield egress, wires, the entry node with its wires if there is one, ingress."""
         via = asked.via
         last = via or sender.node
         if sender.node is not None:
-            steps = self.legs.host_out if sender.on_host else self.legs.egress
             leg = replace(
                 self._leg(asked, sender.node, reply),
                 policy=self.policy(sender.pod, "egress", reply) if sender.pod is not None else None,
                 tunnel_out=self._tunnel(asked, sender.node, via or receiver.node),
             )
-            yield from self._out(steps, leg, Role.SENDER_CORE)
+            out = self.legs.host_out if sender.on_host else self.legs.between_pods(leg, leaves=True, arrives=False)
+            yield from self._out(out, leg, Role.SENDER_CORE)
         if via is not None:
             yield from self._wires(sender.node, via, _SENDER_UP, Role.VIA_LINK_IN)
             leg = replace(
@@ -254,13 +248,13 @@ class Composer:
             yield from self._out((), leg, Role.VIA_CORE)
         yield from self._wires(last, receiver.node, _VIA_UP if via is not None else _SENDER_UP, Role.RECEIVER_LINK)
         if receiver.node is not None:
-            steps = self.legs.host_in if receiver.on_host else self.legs.ingress
             leg = replace(
                 self._leg(asked, receiver.node, reply),
                 policy=self.policy(receiver.pod, "ingress", reply) if receiver.pod is not None else None,
                 tunnel_in=self._tunnel(asked, last, receiver.node),
             )
-            yield from self._in(steps, leg, Role.SOFTIRQ_CORE)
+            into = self.legs.host_in if receiver.on_host else self.legs.between_pods(leg, leaves=False, arrives=True)
+            yield from self._in(into, leg, Role.SOFTIRQ_CORE)
             yield Crossing(StackReceive(), Role.SOFTIRQ_CORE, receiver.node_name)
 
     # ---------------------------------------------------------------- legs

@@ -27,6 +27,7 @@ from netsim.datapath.netfilter import Netfilter
 from netsim.datapath.ovs import Switching
 from netsim.datapath.routing import Route
 from netsim.datapath.service_nat import ServiceNat
+from netsim.datapath.step import Leg
 from netsim.datapath.veth import Veth
 from netsim.errors import InputError, Place
 
@@ -55,17 +56,22 @@ class Legs(BaseModel):
     """The ways through a node.
 
     ``egress``: from a local pod towards the network. ``ingress``: from the network to a local pod. ``local``: between two
-    pods of the node; ``local_service`` the same through a Service, where that differs. ``transit``: in from the network
-    and out again (the entry node of a node port). ``host_out`` and ``host_in``: processes of the node's own network
-    namespace to and from the network; ``host_to_pod`` and ``pod_to_host``: to and from pods of the node.
+    pods of the node. The ``*_routed`` variants hold where the node translates an address and has to use its IP layer for
+    that; with ``bridged_replies`` replies that only get the Service's address back stay on the plain leg.
+    ``transit``: in from the network and out again (the entry node of a node port). ``host_out`` and ``host_in``:
+    processes of the node's own network namespace to and from the network; ``host_to_pod`` and ``pod_to_host``: to and
+    from pods of the node.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     egress: LegSteps
+    egress_routed: LegSteps | None = None
     ingress: LegSteps
+    ingress_routed: LegSteps | None = None
     local: LegSteps
-    local_service: LegSteps | None = None
+    local_routed: LegSteps | None = None
+    bridged_replies: bool = False
     host_to_pod: LegSteps
     pod_to_host: LegSteps
     transit: LegSteps = Field(
@@ -90,7 +96,17 @@ class Legs(BaseModel):
             return step
 
         legs = {name: getattr(self, name) for name in Legs.model_fields}
-        return self.model_copy(update={n: tuple(map(fill, steps)) for n, steps in legs.items() if steps is not None})
+        return self.model_copy(update={n: tuple(map(fill, s)) for n, s in legs.items() if isinstance(s, tuple)})
+
+    def between_pods(self, leg: Leg, *, leaves: bool, arrives: bool) -> LegSteps:
+        """Return the steps of a pod's packet at a node: out of it, into it, or both."""
+        plain, routed = self.local, self.local_routed
+        if not (leaves and arrives):
+            plain, routed = (self.egress, self.egress_routed) if leaves else (self.ingress, self.ingress_routed)
+        translated = leg.snat is not None or leg.nat is not None
+        if leg.reply and self.bridged_replies and leg.snat is None and leg.nat is not None:
+            translated = leg.nat.masqueraded is not None
+        return routed if translated and routed is not None else plain
 
 
 class EniAddresses(BaseModel):
