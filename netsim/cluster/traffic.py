@@ -7,19 +7,19 @@ does not exist is an error with what does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
-from netsim.cluster.objects import Service, ServicePort
+from netsim.cluster.inference import EXTERNAL, InferredCall, infer_traffic
+from netsim.cluster.objects import Note, Service, ServicePort
 from netsim.errors import InputError, Place
+from netsim.scenario.spec import TrafficSpec
 
 if TYPE_CHECKING:
     from netsim.cluster.cluster import Cluster
     from netsim.scenario.distributions import Duration, Size
-    from netsim.scenario.spec import CallSpec, ClosedLoop, TrafficSpec
-
-EXTERNAL = "external"
+    from netsim.scenario.spec import CallSpec, ClosedLoop, Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,12 @@ class Call:
     then: tuple[Call, ...] = ()
     host: str = ""
     """Name the client resolves: as short as its namespace allows."""
+    instances: Mapping[str, Service] = field(default_factory=dict)
+    """Where the application is repeated: the Service that callers in a namespace mean by the name, by namespace."""
+
+    def service_for(self, namespace: str) -> Service:
+        """Return the Service that a caller in this namespace means."""
+        return self.instances.get(namespace, self.service)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,69 @@ def resolve_traffic(cluster: Cluster, specs: Sequence[TrafficSpec], *, file: str
     return tuple(edges)
 
 
+def traffic_of(cluster: Cluster, scenario: Scenario) -> tuple[tuple[Edge, ...], tuple[Note, ...]]:
+    """Return the scenario's traffic, inferred from what containers name where it states none, with what to know of it.
+
+    Raises `InputError` for a name that the cluster does not have, or when there is nobody who could call anything.
+    """
+    if scenario.traffic:
+        return resolve_traffic(cluster, scenario.traffic, file=scenario.file), ()
+    inferred = infer_traffic(cluster)
+    specs = [_inferred_spec(call, scenario.inferred_rate) for call in _merged(inferred.calls)]
+    if not specs:
+        raise InputError(
+            "no traffic is stated and none can be inferred: no pod names a service and no service has callers",
+            place=Place(scenario.file, field="traffic"),
+            allowed="a traffic section, or manifests whose containers name services",
+        )
+    edges = resolve_traffic(cluster, specs, file=scenario.file)
+    rate = f"{scenario.inferred_rate:g}/s per client pod"
+    told = Note(
+        "traffic-inferred", f"no traffic stated: {len(edges)} calls inferred, each {rate}, 1 KiB asked and answered"
+    )
+    calls = tuple(
+        Note("traffic-edge", f"{call.from_workload} calls {call.service}:{call.port} ({call.evidence})")
+        for call in _merged(inferred.calls)
+    )
+    return edges, (told, *calls, *inferred.notes)
+
+
+def _merged(calls: Sequence[InferredCall]) -> list[InferredCall]:
+    """Return calls over TCP and UDP, those of a repeated application once, by bare names that fit every instance."""
+    alike: dict[tuple[str, str, int], list[InferredCall]] = {}
+    for call in calls:
+        if call.protocol != "SCTP":
+            (space, caller), (other, service) = _parts(call.from_workload), _parts(call.service)
+            near = space == other
+            key = (caller, service, call.port) if near else (call.from_workload, call.service, call.port)
+            alike.setdefault(key, []).append(call)
+    return [
+        group[0]
+        if len(group) == 1
+        else replace(
+            group[0], from_workload=caller, service=service, evidence=f"{group[0].evidence}; {len(group)} alike"
+        )
+        for (caller, service, _), group in alike.items()
+    ]
+
+
+def _parts(key: str) -> tuple[str, str]:
+    namespace, _, name = key.rpartition("/")
+    return namespace, name
+
+
+def _inferred_spec(call: InferredCall, rate_per_s: float) -> TrafficSpec:
+    return TrafficSpec.model_validate(
+        {
+            "from": call.from_workload,
+            "to": f"{call.service}:{call.port}",
+            "kind": "udp" if call.protocol == "UDP" else "rpc",
+            "rate": f"{rate_per_s!r}/s",
+            "entry": "cluster-ip" if call.from_workload != EXTERNAL else "load-balancer",
+        }
+    )
+
+
 def _edge(cluster: Cluster, spec: TrafficSpec, label: str, place: Place) -> Edge:
     external = spec.source == EXTERNAL
     clients = () if external else find_clients(cluster, spec.source, place)
@@ -86,7 +155,8 @@ def _edge(cluster: Cluster, spec: TrafficSpec, label: str, place: Place) -> Edge
     if spec.kind == "dns":
         call, lookup = None, spec.to
     else:
-        call, lookup = _call(cluster, spec, namespace, place), ""
+        namespaces = tuple(dict.fromkeys(cluster.pods[index].namespace for index in clients)) or (namespace,)
+        call, lookup = _call(cluster, spec, namespaces, place), ""
     each = spec.rate.per_pod
     if each is None:
         together = spec.rate.per_service or 0.0
@@ -97,17 +167,29 @@ def _edge(cluster: Cluster, spec: TrafficSpec, label: str, place: Place) -> Edge
     )  # fmt: skip
 
 
-def _call(cluster: Cluster, spec: CallSpec, namespace: str, place: Place) -> Call:
-    service, port = find_service(cluster, spec.to, namespace, _within(place, "to"))
+def _call(cluster: Cluster, spec: CallSpec, namespaces: Sequence[str], place: Place) -> Call:
+    service, port = find_service(cluster, spec.to, namespaces[0], _within(place, "to"))
+    instances = _instances(cluster, service, port, spec.to, namespaces)
+    servers = tuple(dict.fromkeys(other.namespace for other in instances.values())) or (service.namespace,)
     return Call(
         service, port, spec.request, spec.response, spec.work, keep_alive=spec.connection == "keep-alive",
         count=spec.count, probability=spec.probability, parallel=spec.parallel,
         then=tuple(
-            _call(cluster, inner, service.namespace, _within(place, f"then[{index}]"))
-            for index, inner in enumerate(spec.then)
+            _call(cluster, inner, servers, _within(place, f"then[{index}]")) for index, inner in enumerate(spec.then)
         ),
-        host=service.name if service.namespace == namespace else f"{service.name}.{service.namespace}",
+        host=service.name if service.namespace == namespaces[0] else f"{service.name}.{service.namespace}",
+        instances=instances,
     )  # fmt: skip
+
+
+def _instances(
+    cluster: Cluster, service: Service, port: ServicePort, name: str, namespaces: Sequence[str]
+) -> dict[str, Service]:
+    """Return what callers of several namespaces mean by a bare name: each the Service of its own namespace."""
+    if "/" in name or len(namespaces) < 2 or service.namespace != namespaces[0]:
+        return {}
+    found = {space: cluster.services_by_key.get(f"{space}/{service.name}") for space in namespaces}
+    return {space: other for space, other in found.items() if other is not None and port in other.ports}
 
 
 def _within(place: Place, name: str) -> Place:

@@ -1,0 +1,80 @@
+"""The datapath of a scenario: cluster, plugin, proxy, costs and MTU put together, or why they cannot be."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from netsim.cluster.build import build_cluster
+from netsim.cluster.cluster import Cluster
+from netsim.datapath.costs import CostProfile, load_profile
+from netsim.datapath.datapath import Datapath
+from netsim.datapath.limitfacts import plugin_facts
+from netsim.datapath.limits import Reason, cannot_exist
+from netsim.datapath.plugin import Plugin, combination, load_plugin
+from netsim.scenario.spec import ClusterSpec, Scenario
+
+
+def cluster_of(scenario: Scenario) -> Cluster:
+    """Return the scenario's cluster. The last few are kept: the points of a sweep mostly share theirs.
+
+    Raises
+    ------
+    InputError: as `build_cluster`.
+    """
+    corefile = _corefile(scenario)
+    return _cluster(scenario.cluster, scenario.dns.replicas, scenario.directory, corefile)
+
+
+@functools.lru_cache(maxsize=2)
+def _cluster(spec: ClusterSpec, dns_replicas: int | None, directory: Path, corefile: str) -> Cluster:
+    from dataclasses import replace
+
+    cluster = build_cluster(spec, dns_replicas=dns_replicas, directory=directory)
+    return replace(cluster, corefile=corefile) if corefile else cluster
+
+
+def _corefile(scenario: Scenario) -> str:
+    """Return the text of ``dns.corefile``: a path from the scenario's directory, or the text itself."""
+    stated = scenario.dns.corefile
+    if not stated:
+        return ""
+    if "\n" not in stated and (path := scenario.directory / stated).is_file():
+        return path.read_text(encoding="utf-8")
+    return stated
+
+
+def plugin_of(scenario: Scenario) -> Plugin:
+    """Return the scenario's plugin, shipped or from a file beside the scenario. Raises `InputError`."""
+    return load_plugin(_beside(scenario, scenario.network.plugin))
+
+
+def profile_of(scenario: Scenario) -> CostProfile:
+    """Return the scenario's cost profile, shipped or from a file beside the scenario. Raises `InputError`."""
+    return load_profile(_beside(scenario, scenario.network.costs))
+
+
+def _beside(scenario: Scenario, name: str) -> str:
+    path = scenario.directory / name
+    return str(path) if path.is_file() else name
+
+
+def impossible(scenario: Scenario) -> tuple[Reason, ...]:
+    """Return why the scenario's combination or size cannot exist; empty when it can.
+
+    The pair of plugin and proxy is judged before the cluster is built, so that a pair that never fits costs nothing.
+    """
+    plugin = plugin_of(scenario)
+    proxy = scenario.network.proxy or plugin.usual_proxy
+    mismatch = combination(plugin, proxy)
+    if mismatch is not None:
+        return (Reason(mismatch),)
+    return cannot_exist(plugin_facts(plugin, proxy), proxy, cluster_of(scenario))
+
+
+def datapath_of(scenario: Scenario) -> Datapath:
+    """Return the datapath of a scenario that can exist. Raises `InputError`."""
+    return Datapath(
+        cluster_of(scenario), plugin_of(scenario), scenario.network.proxy, profile_of(scenario).prices(),
+        mtu=scenario.network.mtu,
+    )  # fmt: skip
