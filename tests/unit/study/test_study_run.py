@@ -137,7 +137,10 @@ def test_the_manifest_runs_again_and_gives_the_same_tables(tmp_path: Path) -> No
     manifest = json.loads((tmp_path / "first" / "manifest.json").read_text())
     assert manifest["scenario"]["cluster"]["manifests"] == "k8s"
     assert set(manifest["inputs"]) == {"k8s/shop.yaml", "Corefile"}
-    assert [point["levels"] for point in manifest["points"]][1] == {"cluster.nodes": 2, "network.plugin": "cilium-vxlan"}
+    assert [point["levels"] for point in manifest["points"]][1] == {
+        "cluster.nodes": 2,
+        "network.plugin": "cilium-vxlan",
+    }
 
 
 def test_precision_adds_replications_until_narrow_or_out_of_budget() -> None:

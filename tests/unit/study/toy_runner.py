@@ -48,7 +48,10 @@ def measure(point: Scenario, *, seed: int, replication: int, load: float = 0.5) 
             Scalar("node", "node-10", "utilization", "mean", 0.5, "ratio"),
             Scalar("node", "node-2", "utilization", "mean", 0.25, "ratio"),
         ),
-        hops=(HopTime("web->shop", "veth", "sender core", 2e-6, 2.0), HopTime("shop->db", "veth", "sender core", 1e-6, 2.0)),
+        hops=(
+            HopTime("web->shop", "veth", "sender core", 2e-6, 2.0),
+            HopTime("shop->db", "veth", "sender core", 1e-6, 2.0),
+        ),
         parts=(PartTime("scenario", "", "p99", "waiting", float(latency.max()), 10 + replication),),
         notes=("clients: all",),
     )
