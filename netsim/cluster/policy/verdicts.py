@@ -250,6 +250,21 @@ class Verdicts:
             sender = End(None, (parse_address(seen_as),), sender.node if sender.identity is None else "")
         return self.lets_in(sender, receiver, port, protocol)
 
+    def reason(
+        self, source: Party, destination: Party, port: int, protocol: Protocol = "TCP", *, seen_as: str | None = None
+    ) -> str:
+        """Return whose policies deny a connection, in words; empty when it is allowed."""
+        if not self.egress_allows(source, destination, port, protocol):
+            return self._blame(source, "egress")
+        if not self.ingress_allows(source, destination, port, protocol, seen_as=seen_as):
+            return self._blame(destination, "ingress")
+        return ""
+
+    def _blame(self, party: Party, direction: Direction) -> str:
+        assert isinstance(party, Pod), "only pods have policies"
+        policies = ", ".join(policy.key for policy in self.policies_of(party, direction))
+        return f"{direction} of {party.key} is closed by {policies} and no rule of theirs allows it"
+
     def lets_out(self, sender: End, receiver: End, port: int, protocol: Protocol) -> bool:
         """Do as `egress_allows` for ends made once with `end`."""
         return self._side("egress", sender, receiver, (port, protocol))

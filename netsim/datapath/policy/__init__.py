@@ -20,6 +20,7 @@ from netsim.datapath.policy.engine import (
     PolicySize,
     PolicyWalk,
     Stage,
+    connection_verdict,
     largest_node,
     policy_notes,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "PolicySize",
     "PolicyWalk",
     "Stage",
+    "connection_verdict",
     "largest_node",
     "policy_notes",
     "read_engine",

@@ -54,6 +54,10 @@ class Cilium:
 
 def map_entries(facts: PolicyFacts, own: Identity) -> int:
     """Return the distinct (direction, peer identity, port) that are allowed; 1 for a direction that is open."""
+    return facts.remembered((Cilium, own.index), lambda: _count_entries(facts, own))
+
+
+def _count_entries(facts: PolicyFacts, own: Identity) -> int:
     total = 0
     for direction in _DIRECTIONS:
         policies = facts.verdicts.policies_of_identity(own, direction)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, fields
 from typing import Literal, NamedTuple, Protocol
 
 from netsim.cluster.objects import Note, Pod
-from netsim.cluster.policy import Direction, Party, Target
+from netsim.cluster.policy import Direction, Party, Target, Verdicts
 from netsim.datapath.policy.facts import PolicyFacts
+from netsim.datapath.types import Verdict
 
 Stage = Literal["first", "established", "reply"]
 """First packet of a flow; a later one in its direction; one of the way back."""
@@ -127,6 +128,18 @@ class PolicyEngine(Protocol):
     def node_size(self, facts: PolicyFacts, node: str) -> PolicySize:
         """Return what policies make a node hold, all families together."""
         ...
+
+
+def connection_verdict(
+    engine: PolicyEngine, verdicts: Verdicts, source: Party, destination: Party, target: Target, *,
+    seen_as: str | None = None,
+) -> tuple[Verdict, str]:  # fmt: skip
+    """Return how a new connection fares under an engine, and why where it is denied.
+
+    ``seen_as`` is the source address on arrival where SNAT changed it; see `Verdicts.allowed`.
+    """
+    reason = verdicts.reason(source, destination, *target, seen_as=seen_as) if engine.enforces else ""
+    return (engine.denial, reason) if reason else ("ALLOW", "")
 
 
 def largest_node(engine: PolicyEngine, facts: PolicyFacts) -> PolicySize:

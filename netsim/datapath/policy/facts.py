@@ -6,14 +6,17 @@ Everything is per identity (pods that policies cannot tell apart): ten replicas 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar
 
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.objects import NetworkPolicy, Peer, Pod, PolicyRule, family_of
 from netsim.cluster.policy import Direction, End, Identity, Party, Target, Verdicts
 from netsim.cluster.policy.selectors import selector_key, selector_matches
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,14 @@ class PolicyFacts:
         self.cluster = cluster
         self.verdicts = verdicts or Verdicts(cluster)
         self._members: dict[object, tuple[Identity, ...]] = {}
+        self._remembered: dict[object, Any] = {}
+
+    def remembered(self, key: object, make: Callable[[], Made]) -> Made:
+        """Return what an engine made of this cluster once: what every node, or every pod of a kind, has alike."""
+        if key not in self._remembered:
+            self._remembered[key] = make()
+        made: Made = self._remembered[key]
+        return made
 
     # ---------------------------------------------------------------- populations
 

@@ -6,7 +6,7 @@ Source: cloudnativelabs/kube-router v2 ``pkg/controllers/netpol/{npc_iptables,po
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from netsim.cluster.objects import NetworkPolicy, Peer, Pod, PolicyPort, PolicyRule, family_of
@@ -73,17 +73,23 @@ class KubeRouter:
 
     def node_size(self, facts: PolicyFacts, node: str) -> PolicySize:
         """Return the chains of all policies of the cluster and of the local pods, and all ipsets."""
-        rules, sets = 0, list[int]()
+        everywhere = facts.remembered(KubeRouter, lambda: _size_everywhere(facts))
         pods = sum(count * _lines_of_pod(facts, identity) for identity, count in facts.local(node).items())
-        for family in facts.families:
-            rules += pods + _COMMON + 1 + len(("INPUT", "FORWARD", "OUTPUT"))
-            for policy in facts.cluster.policies:
-                for way in _directions(policy):
-                    sets.append(facts.addresses(facts.targets(policy), family))
-                    for rule in policy_rules(policy, way):
-                        rules += 2 * len(list(_pairs(facts, rule, policy, way, family)))
-                        sets.extend(_rule_sets(facts, rule, policy, way, family))
-        return PolicySize(rules=rules, ipsets=len(sets), ipset_entries=sum(sets), largest_ipset=max(sets, default=0))
+        return replace(everywhere, rules=everywhere.rules + pods * len(facts.families))
+
+
+def _size_everywhere(facts: PolicyFacts) -> PolicySize:
+    """Size of what every node has: the policies' chains, the common and default ones, the final accepts, the ipsets."""
+    rules, sets = 0, list[int]()
+    for family in facts.families:
+        rules += _COMMON + 1 + len(("INPUT", "FORWARD", "OUTPUT"))
+        for policy in facts.cluster.policies:
+            for way in _directions(policy):
+                sets.append(facts.addresses(facts.targets(policy), family))
+                for rule in policy_rules(policy, way):
+                    rules += 2 * len(list(_pairs(facts, rule, policy, way, family)))
+                    sets.extend(_rule_sets(facts, rule, policy, way, family))
+    return PolicySize(rules=rules, ipsets=len(sets), ipset_entries=sum(sets), largest_ipset=max(sets, default=0))
 
 
 # ------------------------------------------------------------------------------------------------ policy chains
@@ -171,8 +177,8 @@ def _rule_sets(
 
 def _selecting(facts: PolicyFacts, identity: Identity) -> tuple[NetworkPolicy, ...]:
     """Return the policies of either direction that select an identity: its chain runs through all of them."""
-    found = {p.key: p for way in _DIRECTIONS for p in facts.verdicts.policies_of_identity(identity, way)}
-    return tuple(policy for policy in facts.cluster.policies if policy.key in found)
+    found = (policy for way in _DIRECTIONS for policy in facts.verdicts.policies_of_identity(identity, way))
+    return tuple({policy.key: policy for policy in found}.values())
 
 
 def _defaults(facts: PolicyFacts, identity: Identity) -> int:

@@ -22,6 +22,7 @@ from netsim.datapath.policy import (
     PolicyFacts,
     PolicySize,
     PolicyWalk,
+    connection_verdict,
     largest_node,
     policy_notes,
     read_engine,
@@ -309,6 +310,21 @@ def test_mean_lies_between_the_rules(name: str) -> None:
     mean = sum(engine.walk(facts, DB_0, "ingress"))
     assert min(walks) <= mean <= max(walks)
     assert walks == sorted(walks)
+
+
+def test_verdicts_take_the_answer_of_the_engine() -> None:
+    facts = _facts(DB_FROM_WEB)
+    asked = (facts.verdicts, Outside("1.2.3.4"), DB_0, (5432, "TCP"))
+    assert connection_verdict(NoEngine(), *asked) == ("ALLOW", "")
+    verdict, reason = connection_verdict(KubeRouter(), *asked)
+    assert verdict == "REJECT"
+    assert reason.startswith("ingress of shop/db-0 is closed by shop/p ")
+    assert connection_verdict(Cilium(), *asked)[0] == "DROP"
+    assert connection_verdict(Cilium(), facts.verdicts, WEBS[0], DB_0, (5432, "TCP")) == ("ALLOW", "")
+    snat = connection_verdict(Cilium(), facts.verdicts, WEBS[0], DB_0, (5432, "TCP"), seen_as="192.168.0.2")
+    assert snat[0] == "DROP"
+    out = _facts(_policy("web", [], "closed", "egress"))
+    assert "egress of shop/web-0" in connection_verdict(Cilium(), out.verdicts, WEBS[0], DB_0, (5432, "TCP"))[1]
 
 
 def test_reading_an_engine() -> None:
