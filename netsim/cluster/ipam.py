@@ -84,7 +84,7 @@ class NodeRanges:
     """
 
     def __init__(self, cluster_cidr: str, node_mask: int | None = None) -> None:
-        self.range = Range(cluster_cidr, "cluster.cluster_cidrs")
+        self.range = Range(cluster_cidr, "cluster.cluster_cidr")
         self.mask = NODE_MASKS[self.range.family] if node_mask is None else node_mask
         difference = self.mask - self.range.prefix
         place = Place(field="cluster.node_mask")
@@ -117,7 +117,7 @@ class NodeRanges:
         if len(self._taken) >= self.max_nodes:
             raise InputError(
                 f"more nodes than pod ranges: {self.range.text} holds {self.max_nodes} blocks of /{self.mask}",
-                place=Place(field="cluster.cluster_cidrs"), allowed=f"at most {self.max_nodes} nodes",
+                place=Place(field="cluster.cluster_cidr"), allowed=f"at most {self.max_nodes} nodes",
             )  # fmt: skip
         while self._next in self._taken:
             self._next = (self._next + 1) % self.max_nodes
@@ -255,7 +255,7 @@ class ServiceAddresses:
     """The service range of one family: the first address is the API server's, the tenth the cluster DNS's."""
 
     def __init__(self, cidr: str) -> None:
-        self.range = Range(cidr, "cluster.service_cidrs")
+        self.range = Range(cidr, "cluster.service_cidr")
         self._last = self.range.last - (self.range.family == "IPv4")
         self._taken = {self.range.first + 1, self.range.first + DNS_OFFSET}
         self._next = self.range.first + 1
@@ -277,7 +277,7 @@ class ServiceAddresses:
             count = self._last - self.range.first
             raise InputError(
                 f"more services than addresses: {self.range.text} holds {count}",
-                place=Place(field="cluster.service_cidrs"), allowed="a larger service range",
+                place=Place(field="cluster.service_cidr"), allowed="a larger service range",
             )  # fmt: skip
         self._next += 1
         return address_text(self._next - 1, self.range.family)

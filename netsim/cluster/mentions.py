@@ -12,7 +12,7 @@ from netsim.cluster.pod_texts import ARGS, ENV
 _HOST = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*"
 _URL = re.compile(rf"([a-z][a-z0-9+.-]*)://(?:[^@/\s\"']*@)?({_HOST})\.?(?::(\d{{1,5}}))?(?![\w.])", re.IGNORECASE)
 _HOST_PORT = re.compile(rf"(?<![\w.-])({_HOST})\.?:(\d{{1,5}})(?![\w.])", re.IGNORECASE)
-_FULL_NAME = re.compile(rf"(?<![\w.-])({_HOST}\.svc(?:\.[-a-z0-9.]*[a-z0-9])?)\.?(?![\w-])", re.IGNORECASE)
+_FULL_NAME = re.compile(rf"(?<![\w./@-])({_HOST}\.svc(?:\.[-a-z0-9.]*[a-z0-9])?)\.?(?![\w.-]|:\d)", re.IGNORECASE)
 _HOST_THEN_PORT = re.compile(rf"(?<![\w./:-])({_HOST})\s+(\d{{2,5}})(?![\w.])", re.IGNORECASE)
 _LINK = re.compile(r"\b([A-Z][A-Z0-9_]*)_SERVICE_HOST\b")
 _SETTING = re.compile(r"^\s*[\"']?([A-Za-z][\w.-]*)[\"']?\s*[:=]\s*[\"']?([^\"'#]+?)[\"']?\s*[,;]?\s*$")
@@ -20,8 +20,13 @@ _WHOLE = re.compile(rf"({_HOST})\.?", re.IGNORECASE)
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 HOST_WORDS = frozenset(
-    ["addr", "address", "addresses", "addrs", "backend", "bootstrap", "broker", "brokers", "endpoint", "endpoints", "host", "hostname", "hosts", "join", "leader", "master", "nodes", "peer", "peers", "primary", "proxy", "replicaof", "seed", "seeds", "server", "servers", "service", "slaveof", "target", "upstream", "uri", "url", "urls"]
-)
+    (
+        "addr", "address", "addresses", "addrs", "backend", "bootstrap", "broker", "brokers", "endpoint",
+        "endpoints", "host", "hostname", "hosts", "join", "leader", "master", "nodes", "peer", "peers",
+        "primary", "proxy", "replicaof", "seed", "seeds", "server", "servers", "service", "slaveof", "target",
+        "upstream", "uri", "url", "urls",
+    )
+)  # fmt: skip
 """Last words of a variable, option or setting whose value is a host, even without a port."""
 _OWN_WORDS = frozenset(("listen", "bind", "advertise", "advertised", "announce"))
 """Words of settings that name the pod's own address."""

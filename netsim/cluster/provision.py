@@ -94,7 +94,7 @@ def _placed(cluster: Cluster) -> list[Pod]:
         pod
         for workload in waiting
         if workload.kind == "DaemonSet"
-        for pod in _daemon_pods(workload, cluster.nodes, placer, names)
+        for pod in daemon_pods(workload, cluster.nodes, placer, names)
     ]
     stated = _place_stated(cluster, placer)
     new = [
@@ -136,7 +136,8 @@ def free_pod_names(workload: Workload, count: int, names: set[str]) -> list[str]
     return found
 
 
-def _daemon_pods(workload: Workload, nodes: Sequence[Node], placer: Placer, names: set[str]) -> list[Pod]:
+def daemon_pods(workload: Workload, nodes: Iterable[Node], placer: Placer, names: set[str]) -> list[Pod]:
+    """Return a pod of a DaemonSet for every node it fits on."""
     chosen = [node for node in nodes if placer.fits(workload.template, node)]
     for node in chosen:
         placer.add(workload.template, node)

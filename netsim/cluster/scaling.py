@@ -11,7 +11,8 @@ from netsim.cluster.cluster import Cluster
 from netsim.cluster.instances import SYSTEM_NAMESPACES, with_instances
 from netsim.cluster.ipam import NODE_MASKS, Range, cluster_range_for
 from netsim.cluster.objects import Endpoint, Family, Node, Note, Pod, Workload, family_of
-from netsim.cluster.provision import free_pod_names, owner_key, pods_by_owner, provision
+from netsim.cluster.placement import Placer
+from netsim.cluster.provision import daemon_pods, free_pod_names, owner_key, pods_by_owner, provision
 from netsim.cluster.wiring import wire
 from netsim.errors import InputError, Place
 
@@ -99,10 +100,28 @@ def _with_nodes(cluster: Cluster, count: int, masks: Mapping[Family, int], rule:
     pods = [
         pod if pod.node in kept else replace(pod, node="", addresses=())
         for pod in cluster.pods
-        if pod.template.owner_kind != "DaemonSet"
+        if pod.node in kept or pod.template.owner_kind != "DaemonSet"
     ]
-    cluster = replace(cluster, nodes=tuple(nodes), pods=tuple(pods), slices=_external_slices(cluster))
+    new = [node for node in nodes if node.name not in cluster.node_index]
+    cluster = replace(
+        cluster,
+        nodes=tuple(nodes),
+        pods=(*pods, *_new_daemons(cluster, nodes, new, pods)),
+        slices=_external_slices(cluster),
+    )
     return _with_ranges(cluster, masks) if rule.widen else cluster
+
+
+def _new_daemons(cluster: Cluster, nodes: Sequence[Node], new: Sequence[Node], pods: Sequence[Pod]) -> list[Pod]:
+    """Return the pods of DaemonSets on new nodes."""
+    placer, names = Placer(nodes, pods), {pod.key for pod in pods}
+    owned = pods_by_owner(pods)
+    return [
+        pod
+        for workload in cluster.workloads
+        if workload.kind == "DaemonSet" and (workload.namespace, workload.kind, workload.name) in owned
+        for pod in daemon_pods(workload, new, placer, names)
+    ]
 
 
 def _external_slices(cluster: Cluster) -> dict[str, tuple[Endpoint, ...]]:
