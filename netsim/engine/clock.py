@@ -52,9 +52,9 @@ class Clock(simpy.Environment):
         """Ask a light event at ``time``. It must not be waiting in the heap already."""
         heappush(self._heap, (time, NORMAL, event.serial, event))
 
-    def pending(self) -> list[Light]:
-        """Return the light events that wait, in no particular order (for checks after a run)."""
-        return [item[3] for item in self._heap if isinstance(item[3], Light)]
+    def pending(self) -> list[tuple[float, Light]]:
+        """Return the light events that wait, with their times, in no particular order (for checks after a run)."""
+        return [(item[0], item[3]) for item in self._heap if isinstance(item[3], Light)]
 
     def step(self) -> None:
         """Process the next event, light or not. Raises `simpy.core.EmptySchedule` when there is none."""
@@ -82,7 +82,7 @@ class Clock(simpy.Environment):
                 at, until = float(until), simpy.Event(self)
                 until._ok, until._value = True, None
                 heappush(self._heap, (at, 0, next(self._eid), until))
-            elif until.callbacks is None:
+            elif until.processed:
                 return until.value
             until.callbacks.append(StopSimulation.callback)
         try:

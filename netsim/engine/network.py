@@ -20,7 +20,7 @@ from netsim.engine.ways import Way
 if TYPE_CHECKING:
     from netsim.cluster.cluster import Cluster
     from netsim.cluster.objects import Protocol as Transport
-    from netsim.cluster.objects import Service, ServicePort
+    from netsim.cluster.objects import Service
     from netsim.datapath.types import Route, Routes
     from netsim.engine.streams import Streams
 
@@ -154,14 +154,30 @@ class Network:
         )
 
     def connection(
-        self, source: Party, target: Party, port: ServicePort, *, flow: int, service: Service | None = None,
-        entry_node: int | None = None,
+        self, source: Party, target: Party, port: int, *, flow: int, service: Service | None = None,
+        service_port: int = 0, entry_node: int | None = None,
     ) -> Connection | Kind:  # fmt: skip
-        """Return a TCP connection, or the kind whose policies refuse it."""
-        addressed = None if service is None else (service.key, port.port)
-        kind = self.kind(source, target, "TCP", port.port, service=addressed, entry_node=entry_node)
+        """Return a TCP connection, or the kind whose policies refuse it.
+
+        ``port`` is what the target listens at; ``service`` and ``service_port`` what the client addresses, if that is
+        a Service.
+        """
+        key = "" if service is None else service.key
+        addressed = None if service is None else (key, service_port)
+        kind = self.kind(source, target, "TCP", port, service=addressed, entry_node=entry_node)
         if kind.routes.verdict != "ALLOW":
             return kind
-        name = service.key if service is not None else ""
-        forth, back = self.ways(kind, source, target, flow, service=name, entry_node=entry_node)
+        forth, back = self.ways(kind, source, target, flow, service=key, entry_node=entry_node)
         return Connection(forth, back, self.tcp)
+
+    def datagrams(
+        self, source: Party, target: Party, port: int, *, flow: int, service: Service | None = None,
+        service_port: int = 0, entry_node: int | None = None,
+    ) -> tuple[Way, Way] | None:  # fmt: skip
+        """Return both ways of a UDP flow, `None` where policies refuse it; parameters as for `connection`."""
+        key = "" if service is None else service.key
+        addressed = None if service is None else (key, service_port)
+        kind = self.kind(source, target, "UDP", port, service=addressed, entry_node=entry_node)
+        if kind.routes.verdict != "ALLOW":
+            return None
+        return self.ways(kind, source, target, flow, service=key, entry_node=entry_node)

@@ -108,8 +108,8 @@ class Places:
     ) -> list[Any]:  # fmt: skip
         """Return the legs of one direction by role, `PAUSE` and `DELIVER` behind them.
 
-        ``flow`` stands for the headers' hash: RSS picks the softirq core with it and ECMP the spine. Bursts between pods
-        of one node stay on the sender's core until the receiver's thread takes over. ``None`` is the outside world.
+        ``flow`` stands for the headers' hash: RSS picks the softirq core with it and ECMP the spine. Bursts between
+        pods of one node stay on the sender's core until the receiver's thread takes over. ``None`` is the outside.
         """
         legs: list[Any] = [None] * (len(Role) + 2)
         outside = self.outside.leg

@@ -50,6 +50,11 @@ class EdgeRecord:
         """Transactions still under way."""
         return self.started - self.finished - self.failed
 
+    @property
+    def payload(self) -> int:
+        """Bytes of requests and responses together."""
+        return self.bytes_sent + self.bytes_received
+
     def fail(self, reason: str) -> None:
         """Count a transaction that ended without an answer."""
         self.failures[reason] = self.failures.get(reason, 0) + 1

@@ -139,8 +139,8 @@ class Link(Station):
     """One direction of a link: a burst's head leaves long before its tail has arrived.
 
     ``start = max(head, free)``; ``end = max(start + service, tail + packet)``: the last packet can only leave when it
-    is there. A burst that would overflow the buffer loses the segments that do not fit: ``backlog + service - lag`` is the
-    most the buffer would have to hold, ``lag`` being the time in which the burst arrives.
+    is there. A burst that would overflow the buffer loses the segments that do not fit: ``backlog + service - lag`` is
+    the most the buffer would have to hold, ``lag`` being the time in which the burst arrives.
     """
 
     __slots__ = ()

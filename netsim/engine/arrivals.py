@@ -1,0 +1,66 @@
+"""When clients start transactions: open Poisson arrivals, or closed loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from netsim.engine.burst import Notice
+from netsim.engine.calls import Performer, Task, Wake, begin
+from netsim.engine.clock import Light
+
+if TYPE_CHECKING:
+    from netsim.engine.network import Party
+
+PAUSE_AFTER_FAILURE_S = 1e-3
+"""A closed-loop client that was refused would otherwise ask again at the same instant for ever."""
+
+
+class Until:
+    """The time after which no client starts anything; may be moved while the run goes on."""
+
+    __slots__ = ("time",)
+
+    def __init__(self, time: float) -> None:
+        self.time = time
+
+
+class OpenArrivals(Light):
+    """Independent Poisson clients of one edge, merged: the sum is Poisson, and each arrival is any client's alike."""
+
+    __slots__ = ("_choose", "_clients", "_gap", "_performer", "_until")
+
+    def __init__(self, performer: Performer, clients: Sequence[Party], rate_per_s: float, until: Until) -> None:
+        network = performer.network
+        clock, streams, name = network.clock, network.streams, performer.name
+        self.serial = clock.birth()
+        self._clients, self._performer, self._until = clients, performer, until
+        self._gap = streams.exponential(f"{name}/arrivals", 1.0 / (rate_per_s * len(clients)))
+        self._choose = streams.uniform(f"{name}/client")
+        clock.at(clock.now + self._gap(), self)
+
+    def advance(self, now: float) -> float | None:
+        """Start a transaction."""
+        if now >= self._until.time:
+            return None
+        clients = self._clients
+        begin(_transaction(self._performer, clients[int(self._choose() * len(clients))], now))
+        return now + self._gap()
+
+
+def _transaction(performer: Performer, client: Party, now: float) -> Task:
+    wake: Wake = yield
+    yield from performer.exchange(client, wake, now)
+
+
+def closed_loop(performer: Performer, client: Party, think: Callable[[], float], until: Until) -> Task:
+    """Let a client ask, wait for the answer, think, and ask again, as a task."""
+    clock = performer.network.clock
+    wake: Wake = yield
+    while clock.now < until.time:
+        Notice(clock, clock.now + think(), wake)
+        now = yield
+        ended = yield from performer.exchange(client, wake, now)
+        if ended < 0.0:
+            Notice(clock, clock.now + PAUSE_AFTER_FAILURE_S, wake)
+            yield

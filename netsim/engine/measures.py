@@ -1,0 +1,95 @@
+"""Figures of a replication that are one number: rates, shares, the busiest stations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from netsim.engine.stations import Core, Link, Pool, Station
+
+if TYPE_CHECKING:
+    from netsim.engine.network import Network
+    from netsim.engine.probes import EdgeRecord
+    from netsim.engine.sampling import Plan
+    from netsim.engine.traffic import Traffic
+
+BUSIEST = 20
+"""How many stations are listed by name."""
+
+
+class Scalar(NamedTuple):
+    """``scope``/``name`` say of what (``station``/``node-3/core0``), ``unit`` is an SI name."""
+
+    scope: str
+    name: str
+    metric: str
+    stat: str
+    value: float
+    unit: str
+    n_samples: int = 0
+
+
+def measure(network: Network, traffic: Traffic, chosen: Plan) -> tuple[Scalar, ...]:
+    """Return all scalar figures of a run."""
+    duration = chosen.duration_s
+    figures: list[Scalar] = []
+    for record, _, _ in traffic.records():
+        figures += _edge_figures(record, duration)
+    top = [record for record, _, is_top in traffic.records() if is_top]
+    figures += _scenario_figures(top, duration)
+    figures += _station_figures(list(network.places.stations()), duration)
+    return tuple(figures)
+
+
+def _edge_figures(record: EdgeRecord, duration: float) -> list[Scalar]:
+    return [
+        Scalar("edge", record.label, "throughput", "mean", record.finished / duration, "1/s", record.finished),
+        Scalar("edge", record.label, "goodput", "mean", 8.0 * record.payload / duration, "bit/s", record.finished),
+        Scalar("edge", record.label, "failed", "share", record.failed / max(1, record.started), "1", record.started),
+        Scalar("edge", record.label, "unfinished", "share", record.unfinished / max(1, record.started), "1",
+               record.started),
+    ]  # fmt: skip
+
+
+def _scenario_figures(records: list[EdgeRecord], duration: float) -> list[Scalar]:
+    started = max(1, sum(record.started for record in records))
+    finished = sum(record.finished for record in records)
+    payload = sum(record.payload for record in records)
+    return [
+        Scalar("scenario", "", "throughput", "mean", finished / duration, "1/s", finished),
+        Scalar("scenario", "", "goodput", "mean", 8.0 * payload / duration, "bit/s", finished),
+        Scalar("scenario", "", "failed", "share", sum(r.failed for r in records) / started, "1", started),
+        Scalar("scenario", "", "unfinished", "share", sum(r.unfinished for r in records) / started, "1", started),
+    ]
+
+
+_KINDS: tuple[tuple[type[Station], str], ...] = ((Core, "core"), (Link, "link"), (Pool, "pool"))
+
+
+def _station_figures(stations: list[Station], duration: float) -> list[Scalar]:
+    """Return loss over all, utilisation per kind of station (mean and highest), and the busiest by name."""
+    figures = []
+    dropped = sum(station.dropped for station in stations)
+    offered = dropped + sum(station.arrived for station in stations)
+    figures.append(Scalar("scenario", "", "loss", "share", dropped / max(1, offered), "1", offered))
+    used = [station for station in stations if station.arrived]
+    for kind, word in _KINDS:
+        busy = [station.busy_s / _servers(station) / duration for station in used if isinstance(station, kind)]
+        if busy:
+            figures.append(Scalar("scenario", word, "utilization", "max", max(busy), "1", len(busy)))
+    ranked = sorted(
+        (station for station in used if isinstance(station, Core | Link | Pool)),
+        key=lambda station: (-station.busy_s / _servers(station), station.name),
+    )
+    for station in ranked[:BUSIEST]:
+        share = station.busy_s / _servers(station) / duration
+        present = station.sojourn_s / duration
+        figures.append(Scalar("station", station.name, "utilization", "mean", share, "1", station.arrived))
+        figures.append(Scalar("station", station.name, "queue", "mean", present, "1", station.arrived))
+        if station.dropped:
+            loss = station.dropped / (station.dropped + station.arrived)
+            figures.append(Scalar("station", station.name, "loss", "share", loss, "1", station.arrived))
+    return figures
+
+
+def _servers(station: Station) -> int:
+    return len(station.free_times) if isinstance(station, Pool) else 1

@@ -1,0 +1,140 @@
+"""Request and response over TCP: a connection per request, or a pool of kept ones."""
+
+from __future__ import annotations
+
+from collections import deque
+from math import nan
+from typing import TYPE_CHECKING
+
+from netsim.engine.burst import Notice
+from netsim.engine.calls import Performer, Steps, Surroundings, Wake
+from netsim.engine.tcp import Connection
+
+if TYPE_CHECKING:
+    from netsim.cluster.traffic import Call
+    from netsim.engine.network import Network, Party
+
+
+class _Pool:
+    """The kept connections of one client to one Service."""
+
+    __slots__ = ("free", "opened", "waiting")
+
+    def __init__(self) -> None:
+        self.free: list[tuple[Connection, Party]] = []
+        self.opened = 0
+        self.waiting: deque[Wake] = deque()
+
+
+class RpcCaller(Performer):
+    """Performs one kind of request over TCP: resolve, connect, ask, wait for the answer, close."""
+
+    def __init__(self, network: Network, call: Call, name: str, around: Surroundings) -> None:
+        children = tuple(
+            RpcCaller(network, child, f"{name}/{index}:{child.service.name}", Surroundings(around.resolvers))
+            for index, child in enumerate(call.then)
+        )
+        super().__init__(network, call, name, around, children)
+        self._pools: dict[Party, _Pool] = {}
+
+    def exchange(self, source: Party, wake: Wake, now: float) -> Steps:
+        """Do the whole call for a client and record it."""
+        if self.call.keep_alive:
+            return self._kept(source, wake, now)
+        return self._single(source, wake, now)
+
+    def _single(self, source: Party, wake: Wake, now: float) -> Steps:
+        """Open a connection for one request."""
+        record = self.record
+        record.started += 1
+        began, resolved = now, nan
+        if self.resolver is not None:
+            now = resolved = yield from self.resolver.resolve(source, wake, now)
+            if now < 0.0:
+                return self.fail("dns")
+        made = self._dial(source)
+        if isinstance(made, str):
+            return self.fail(made)
+        connection, target = made
+        connection.connect(wake)
+        connected = yield
+        if connection.failed:
+            return self.fail("connect")
+        size = self.request_size()
+        record.bytes_sent += size
+        connection.request(size, wake)
+        yield
+        connection.acknowledge_request()
+        if self._works:
+            yield from self.serve(target, wake)
+        size = self.response_size()
+        record.bytes_received += size
+        connection.respond(size, wake)
+        now = yield
+        record.done(began, resolved, connected, now)
+        connection.acknowledge_response()
+        connection.close()
+        return now
+
+    def _kept(self, source: Party, wake: Wake, now: float) -> Steps:
+        """Use a connection of the client's pool, opening one while the pool is not full."""
+        record = self.record
+        record.started += 1
+        began, resolved, connected = now, nan, nan
+        pool = self._pools.get(source)
+        if pool is None:
+            pool = self._pools[source] = _Pool()
+        if not pool.free and pool.opened >= self.around.pool:
+            pool.waiting.append(wake)
+            yield
+        if pool.free:
+            connection, target = pool.free.pop()
+        else:
+            pool.opened += 1
+            if self.resolver is not None:
+                now = resolved = yield from self.resolver.resolve(source, wake, now)
+                if now < 0.0:
+                    return self._give_up(pool, "dns")
+            made = self._dial(source)
+            if isinstance(made, str):
+                return self._give_up(pool, made)
+            connection, target = made
+            connection.connect(wake)
+            connected = yield
+            if connection.failed:
+                return self._give_up(pool, "connect")
+        size = self.request_size()
+        record.bytes_sent += size
+        connection.request(size, wake)
+        yield
+        if self._works:
+            yield from self.serve(target, wake)
+        size = self.response_size()
+        record.bytes_received += size
+        connection.respond(size, wake)
+        now = yield
+        record.done(began, resolved, connected, now)
+        pool.free.append((connection, target))
+        self._next_in_line(pool, now)
+        return now
+
+    def _give_up(self, pool: _Pool, reason: str) -> float:
+        pool.opened -= 1
+        self._next_in_line(pool, self.network.clock.now)
+        return self.fail(reason)
+
+    def _next_in_line(self, pool: _Pool, now: float) -> None:
+        if pool.waiting:
+            Notice(self.network.clock, now, pool.waiting.popleft())
+
+    def _dial(self, source: Party) -> tuple[Connection, Party] | str:
+        """Choose a backend and make a connection to it; a text says why there is none."""
+        service, entry = self.service(source), self.around.entry()
+        target = self.backend(source, service, entry)
+        if target is None:
+            return "refused"
+        made = self.network.connection(
+            source, target, self.port(target), flow=self.flow(), service=None if service.headless else service,
+            service_port=self.call.port.port, entry_node=entry,
+        )  # fmt: skip
+        return (made, target) if isinstance(made, Connection) else "policy"

@@ -1,0 +1,115 @@
+"""One replication: from a `Model` to samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netsim.engine.audit import audit
+from netsim.engine.grid import HORIZON_S, on_grid
+from netsim.engine.measures import Scalar, measure
+from netsim.engine.network import Network
+from netsim.engine.probes import COLUMNS, EdgeRecord
+from netsim.engine.sampling import Plan, plan
+from netsim.engine.streams import Streams
+from netsim.engine.traffic import Traffic, start_traffic
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from netsim.engine.model import Model
+
+GRACE_S = 10.0
+"""How long a run goes on after the last arrival, so that slow transactions are not cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeInfo:
+    """An edge of the results: ``top`` is False for calls that servers make."""
+
+    name: str
+    service: str
+    top: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Replication:
+    """What one replication measured.
+
+    Parameters
+    ----------
+    edges: the edges, top-level ones and the calls they cause.
+    edge: index into ``edges`` of every recorded transaction, in order of start (ties: of the edges).
+    start_s: when each began.
+    times: ``latency``, ``dns``, ``connect`` and ``request`` of each in seconds, `nan` for a phase it did not have.
+    scalars: figures that are one number a replication.
+    duration_s: for how long clients sent.
+    events: bursts served by stations.
+    notes: what a reader must know.
+    """
+
+    edges: tuple[EdgeInfo, ...]
+    edge: NDArray[np.int32]
+    start_s: NDArray[np.float64]
+    times: dict[str, NDArray[np.float64]]
+    scalars: tuple[Scalar, ...]
+    duration_s: float
+    events: int
+    notes: tuple[str, ...] = ()
+
+
+def run_replication(model: Model, *, seed: int = 1, replication: int = 0) -> Replication:
+    """Run one replication of a model.
+
+    The same model, seed and replication give the same arrays to the last bit on any machine.
+
+    Raises
+    ------
+    EngineError: the run broke conservation or Little's law (a defect of netsim).
+    InputError: the run would be longer than the time grid can hold.
+    """
+    streams = Streams(seed, replication)
+    chosen = plan(model, streams)
+    network, traffic = prepare(model, streams, chosen)
+    clock = network.clock
+    duration = on_grid(min(chosen.duration_s, HORIZON_S - GRACE_S))
+    clock.run(until=duration)
+    traffic.stop(duration)
+    if clock.peek() <= duration + GRACE_S:
+        clock.run(until=duration + GRACE_S)
+    audit(clock, network.places.stations())
+    return _collect(model, network, traffic, chosen)
+
+
+def prepare(model: Model, streams: Streams, chosen: Plan) -> tuple[Network, Traffic]:
+    """Build the network of a replication and start its clients."""
+    network = Network(model.cluster, model.datapath, streams, tcp=model.tcp)
+    return network, start_traffic(network, model, chosen, lambda call: None)
+
+
+def _collect(model: Model, network: Network, traffic: Traffic, chosen: Plan) -> Replication:
+    records = traffic.records()
+    infos = tuple(EdgeInfo(record.label, service, top) for record, service, top in records)
+    columns = [record.columns() for record, _, _ in records]
+    edge = np.concatenate([np.full(each.finished, index, np.int32) for index, (each, _, _) in enumerate(records)])
+    starts = np.concatenate([each["start"] for each in columns])
+    order = np.lexsort((edge, starts))
+    times = {name: np.concatenate([each[name] for each in columns])[order] for name in COLUMNS if name != "start"}
+    stations = list(network.places.stations())
+    notes = [chosen.describe(model.edges), *_complaints([record for record, _, _ in records])]
+    return Replication(
+        infos, edge[order], starts[order], times, measure(network, traffic, chosen), chosen.duration_s,
+        sum(station.arrived for station in stations), tuple(notes),
+    )  # fmt: skip
+
+
+def _complaints(records: list[EdgeRecord]) -> list[str]:
+    notes = []
+    for record in records:
+        for reason, count in sorted(record.failures.items()):
+            notes.append(f"{record.label}: {count} of {record.started} transactions failed ({reason})")
+        if record.unfinished:
+            notes.append(f"{record.label}: {record.unfinished} of {record.started} transactions were unfinished")
+    return notes
