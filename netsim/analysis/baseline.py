@@ -101,12 +101,12 @@ def read_baseline(path: Path) -> Side:
             figures=dict(_figure(row) for row in document["figures"]),
             parts=dict(_band(row) for row in document["parts"]),
             reasons={_levels(row): str(row["reason"]) for row in document["reasons"]},
-            scenario=document["scenario"],
+            scenario=dict(document["scenario"].items()),
             seed=int(document["seed"]),
-            versions=document["versions"],
-            costs=document["costs"],
-            inputs=document["inputs"],
-            plugins=tuple(document["plugins"]),
+            versions=_texts(document["versions"]),
+            costs=_texts(document["costs"]),
+            inputs=_texts(document["inputs"]),
+            plugins=tuple(str(name) for name in document["plugins"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"the baseline is incomplete: {type(error).__name__} {error}", place=place) from error
@@ -149,6 +149,10 @@ def source_of(path: Path) -> Path:
 
 def _levels(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((str(key), str(value)) for key, value in row["levels"].items())
+
+
+def _texts(value: Mapping[str, Any]) -> dict[str, str]:
+    return {str(key): str(item) for key, item in value.items()}
 
 
 def _figure(row: Mapping[str, Any]) -> tuple[FigureKey, Recorded]:

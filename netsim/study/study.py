@@ -248,18 +248,21 @@ class _Study:
         return figures_table(point_keys(self.points), summaries)
 
     def _notes(self) -> tuple[str, ...]:
-        """Collect what a reader must know, each sentence once, with the points and replications it holds for."""
+        """Collect what a reader must know, each sentence once, with where it holds when that is not everywhere."""
         places: dict[str, list[str]] = {}
+        runs = 0
         for state in self.states:
+            label = state.point.label
             if not state.complete:
                 cut = f"stopped early: {len(state.measured())} of {state.target} replications"
-                places.setdefault(cut, []).append(state.point.label)
+                places.setdefault(cut, []).append(label)
             for note in state.summary.notes:
-                places.setdefault(note, []).append(state.point.label)
+                places.setdefault(note, []).append(label)
             for replication, run in state.measured().items():
-                for note in run.notes:
-                    places.setdefault(note, []).append(f"{state.point.label} replication {replication}".strip())
-        return tuple(_located(note, [place for place in where if place]) for note, where in places.items())
+                runs += 1
+                for note in dict.fromkeys(run.notes):
+                    places.setdefault(note, []).append(f"{label} replication {replication}".strip())
+        return tuple(_located(note, where, everywhere=runs) for note, where in places.items())
 
     def manifest(self) -> dict[str, Any]:
         """Return the manifest: what was asked, with what, and what became of every point."""
@@ -284,8 +287,9 @@ class _Study:
         return {**entry, "replications": len(state.measured())}
 
 
-def _located(note: str, places: Sequence[str]) -> str:
-    if not places:
+def _located(note: str, places: Sequence[str], *, everywhere: int) -> str:
+    named = [place for place in places if place]
+    if len(places) == everywhere or not named:
         return note
-    shown = "; ".join(places[:3]) + (f" and {len(places) - 3} more" if len(places) > 3 else "")
+    shown = "; ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
     return f"{note} ({shown})"
