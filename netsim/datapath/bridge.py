@@ -13,7 +13,7 @@ from netsim.datapath.types import Bill, Hop, Packet
 
 @dataclass(frozen=True, slots=True)
 class Bridge(Everywhere):
-    """A bridge as a pod's gateway: frames go up to the node's IP layer through the bridge device, or come down from it."""
+    """A bridge as the pods' gateway: frames go up to the node's IP layer through its device, or come down from it."""
 
     hop: Literal["bridge"] = "bridge"
 

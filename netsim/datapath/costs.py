@@ -45,8 +45,8 @@ class Estimate(BaseModel):
 class Figure(BaseModel):
     """A cost with its estimates.
 
-    ``scaling`` says what moves it between machines: CPU speed, memory speed, nothing. ``measured`` is ``hot_loop`` for
-    figures from a loop over one path with everything in cache, which real traffic multiplies by the factor of its regime.
+    ``scaling`` says what moves it between machines: CPU speed, memory speed, nothing. ``measured`` is ``hot_loop``
+    for figures from a loop over one path with everything in cache; real traffic multiplies them by its regime's factor.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,8 +69,9 @@ class CostProfile(BaseModel):
     """Costs of one kind of machine.
 
     ``figures`` maps ``<hop>.<per>`` (``veth.packet``, ``socket.receive.byte``, ``wakeup.latency``) to a `Figure`;
-    ``clock_ghz`` is the clock they hold at; ``sources`` maps source names to citations; ``valid_for`` says in words
-    which machines the profile speaks about.
+    ``machine.factor`` and ``machine.memory_factor`` multiply CPU work and copies, so that a profile can differ from the
+    one it extends by its machine alone. ``clock_ghz`` is the clock the figures hold at; ``sources`` maps source names
+    to citations; ``valid_for`` says in words which machines the profile speaks about.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -115,6 +116,8 @@ class CostProfile(BaseModel):
         return Prices(
             values,
             {key: figure.scaling for key, figure in self.figures.items()},
+            factor=values.get("machine.factor", 1.0),
+            memory_factor=values.get("machine.memory_factor", 1.0),
             hot=frozenset(key for key, figure in self.figures.items() if figure.measured == "hot_loop"),
             regime_factor=values.get(f"regime.{regime}", 1.0),
             clock_ghz=self.clock_ghz,
@@ -157,6 +160,29 @@ class Prices:
     def at_clock(self, clock_ghz: float) -> Prices:
         """Return the prices at another clock: CPU work takes inversely longer, memory and waiting do not change."""
         return replace(self, factor=self.factor * self.clock_ghz / clock_ghz, clock_ghz=clock_ghz)
+
+
+WAITING_US, WORK_US = 9.3, 11.65
+"""Of one TCP request and response between bare hosts: wire, cards, interrupts, wake-ups; CPU work of both hosts."""
+
+
+def machine_factor(bare_round_trip_s: float) -> float:
+    """Return the machine factor k of a host from its bare request/response time.
+
+    ``RTT = 9.3 us + k x 11.65 us``: waiting does not scale with the processor, work does. Both constants split a bare
+    row of 20.95 us by its CPU time (Cilium CNI benchmark 2021), so that machine has k = 1. Valid on tuned hosts only:
+    with deep idle states the rest is waiting.
+
+    Raises
+    ------
+    InputError
+        When the time leaves nothing for the processor.
+    """
+    factor = (bare_round_trip_s * 1e6 - WAITING_US) / WORK_US
+    if factor <= 0:
+        raise InputError("a bare round trip too short for this model", got=f"{bare_round_trip_s * 1e6:.3g} us",
+                         allowed=f"more than {WAITING_US} us")  # fmt: skip
+    return factor
 
 
 def profile_names() -> tuple[str, ...]:

@@ -14,8 +14,8 @@ from netsim.datapath.types import Bill, Packet
 class Program(Everywhere):
     """A program with its map look-ups: endpoint, identity, its own connection table, then a redirect or a pass.
 
-    It replaces routing and netfilter where it redirects; ``redirect_peer`` towards the pod also spares the veth crossing,
-    which is why such legs list no ``veth``.
+    It replaces routing and netfilter where it redirects; ``redirect_peer`` towards the pod also spares the veth
+    crossing, which is why such legs list no ``veth``.
     """
 
     hop: Literal["ebpf"] = "ebpf"

@@ -28,9 +28,9 @@ TUNNEL_HEADER_BYTES = {"vxlan": 8, "geneve": 8, "ipip": 0}
 class Encapsulation(BaseModel):
     """A plugin's tunnel between nodes.
 
-    ``outer_tuple`` says how many flows the network sees: one per inner flow (UDP source port from the inner hash) or one
-    per pair of nodes. ``underlay_conntrack`` is True where the node's conntrack sees the outer packets (no NOTRACK rule
-    for them).
+    ``outer_tuple`` says how many flows the network sees: one per inner flow (UDP source port from the inner hash) or
+    one per pair of nodes. ``underlay_conntrack`` is True where the node's conntrack sees the outer packets (no NOTRACK
+    rule for them).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -32,7 +32,10 @@ class Enforcement(Plain):
     name: str = "policy"
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
-        """Charge lines, ipset and map probes, compiled rules, and the trip to user space of an upcall."""
+        """Charge lines, ipset and map probes and compiled rules.
+
+        An upcall happens when no flow in the kernel's cache fits yet; another core works on it, so it is delay.
+        """
         walk = self.walks.first if packet.first else self.walks.later
         work = (
             walk.rules * prices[rule_price(packet.first)]
@@ -40,7 +43,6 @@ class Enforcement(Plain):
             + walk.ipset_lookups * prices["ipset.lookup"]
             + walk.program_rules * prices["ebpf.rule"]
             + walk.map_lookups * prices["ebpf.lookup"]
-            + walk.flow_lookups * prices["ovs.table"]
-            + (prices["ovs.upcall"] if walk.upcall else 0.0)
         )
-        return Bill(packet_ns=work, rules=walk.rules)
+        aside = prices["ovs.upcall"] + walk.flow_lookups * prices["ovs.table"] if walk.upcall else 0.0
+        return Bill(packet_ns=work, rules=walk.rules, latency_ns=aside * prices["ovs.miss"])

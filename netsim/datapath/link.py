@@ -1,7 +1,7 @@
 """Links and the leaf-spine fabric: serialisation with everything the wire adds, propagation, zones.
 
-Data rates of the fabric follow from the nodes': a leaf with ``nodes_per_rack`` downlinks has as many uplinks as there are
-spines, each with ``nodes_per_rack x NIC rate / (spines x oversubscription)``.
+Data rates of the fabric follow from the nodes': a leaf with ``nodes_per_rack`` downlinks has as many uplinks as there
+are spines, each with ``nodes_per_rack x NIC rate / (spines x oversubscription)``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def fabric_links(fabric: Fabric, nic_bps: float, locality: Locality) -> Iterator
 
 @dataclass(frozen=True, slots=True)
 class Border(Plain):
-    """The way between the fabric and a host outside, as fast as the node's own link; its delay is in the cost profile."""
+    """The way between the fabric and a host outside, as fast as the node's link; its delay is in the cost profile."""
 
     bps: float
     name: str = "border"

@@ -40,7 +40,7 @@ def receive(machine: Machine, tunnelled: bool) -> Iterator[Hop]:
 def merge_after_decapsulation(machine: Machine) -> Iterator[Hop]:
     """Yield the GRO of inner packets behind a tunnel device, for cards without tunnel offload.
 
-    It needs the outer checksum to be known good: without checksum offload there is none and every segment goes on alone.
+    It needs the outer checksum to be known good: without checksum offload every segment goes on alone.
     """
     if machine.gro and machine.checksum and not machine.tunnel:
         yield Merge(name="nic.gro_inner")

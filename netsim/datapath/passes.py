@@ -1,7 +1,7 @@
 """Folding: a path becomes the passes that stations execute.
 
-Along the path it is tracked whether the burst still is one buffer. Where it is, a hop is paid once, where it is not, once per
-segment: this, more than header bytes, decides what an overlay costs.
+Along the path it is tracked whether the burst still is one buffer. Where it is, a hop is paid once, where it is not,
+once per segment: this, more than header bytes, decides what an overlay costs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NS = 1e-9
 
 
 class Priced(NamedTuple):
-    """A crossing with its bill for one packet. ``bill`` has per-packet work moved to segments where each of them pays."""
+    """A crossing with its bill for one packet; per-packet work is moved to segments where each of them pays it."""
 
     crossing: Crossing
     bill: Bill
@@ -73,7 +73,8 @@ def fold(
         items = list(group)
         passes.append(_pass(role, [item.bill for item in items], mss))
         hops.extend((item.crossing.hop.name, index, item.bill) for item in items)
-    aggregated = packet.protocol == "UDP" or any(item.whole for item in priced if item.crossing.role is not Role.RECEIVER_CORE)
+    stays_whole = any(item.whole for item in priced if item.crossing.role is not Role.RECEIVER_CORE)
+    aggregated = stays_whole or packet.protocol == "UDP"
     burst = GSO_MAX_BYTES - ip_bytes if aggregated else mss
     return Route(
         passes=tuple(passes), mss_bytes=mss, burst_bytes=burst, hops=tuple(hops),

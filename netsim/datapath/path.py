@@ -20,7 +20,7 @@ from netsim.datapath.nic import ReceiveDma, merge_after_decapsulation, receive, 
 from netsim.datapath.plugin import Legs, LegSteps, Plugin
 from netsim.datapath.service_nat import SocketBalancer
 from netsim.datapath.socket import Loopback, SocketReceive, SocketSend, StackReceive
-from netsim.datapath.step import Leg, Nat, PolicyWalks, ServiceWalks, Tunnel
+from netsim.datapath.step import NO_SERVICE, Leg, Nat, PolicyWalks, ServiceWalks, Tunnel
 from netsim.datapath.types import Crossing, Headers, Hop, Packet, Role
 
 CLIENT_PORT = 40000
@@ -58,9 +58,9 @@ class Terminal:
 class Connection:
     """What is asked of the composer.
 
-    ``target`` is the backend where a Service is used; ``frontend`` the Service's address and port as the client wrote it.
-    ``entry`` is a third node that translates and forwards (a node port's second hop); ``at_socket`` means that connect()
-    exchanges the address; ``masquerade`` that the translating node hides the client's address.
+    ``target`` is the backend where a Service is used; ``frontend`` the Service's address and port as the client wrote
+    it. ``entry`` is a third node that translates and forwards (a node port's second hop); ``at_socket`` means that
+    connect() exchanges the address; ``masquerade`` that the translating node hides the client's address.
     """
 
     source: Terminal
@@ -68,7 +68,7 @@ class Connection:
     protocol: str = "TCP"
     port: int = 80
     frontend: tuple[str, int] | None = None
-    service: WalkModel = WalkModel()
+    service: WalkModel = NO_SERVICE
     entry: Node | None = None
     at_socket: bool = False
     masquerade: bool = False
@@ -85,6 +85,11 @@ class Connection:
         if self.frontend is None or self.at_socket:
             return None
         return self.entry or self.source.node or self.target.node
+
+    @property
+    def seen_as(self) -> str | None:
+        """Return the address under which a masqueraded client arrives, ``None`` for its own."""
+        return address_of(self.translator) if self.masquerade and self.translator is not None else None
 
     @property
     def same_pod(self) -> bool:
@@ -115,13 +120,13 @@ class Path:
     def arriving(self, packet: Packet) -> Headers:
         """Return the headers as the receiver sees them."""
         headers = self.start
-        for _, _, headers in self.trace(packet):
-            pass
+        for crossing in self.crossings:
+            headers = crossing.hop.rewrite(headers, packet)
         return headers
 
 
-PolicyOf = Callable[[Pod, str, bool], PolicyWalks | None]
-"""(pod, ``egress`` or ``ingress``, reply) -> what the plugin's policy engine walks there."""
+PolicyOf = Callable[[Pod, bool], PolicyWalks | None]
+"""(pod, reply) -> what the plugin's policy engine walks at that end of the connection."""
 
 
 def localities(cluster: Cluster) -> Callable[[Node, Node], Locality]:
@@ -160,7 +165,7 @@ class Composer:
     plugin: Plugin
     legs: Legs
     walks: Callable[[Node], ServiceWalks]
-    policy: PolicyOf = lambda pod, direction, reply: None
+    policy: PolicyOf
 
     def forward(self, asked: Connection) -> Path:
         """Return the path from the client to the server."""
@@ -214,9 +219,8 @@ class Composer:
             return
         if sender.on_host and receiver.on_host:
             yield Loopback()
-        ends = [(end.pod, way) for end, way in ((sender, "egress"), (receiver, "ingress")) if end.pod is not None]
-        found = [walks for pod, way in ends if (walks := self.policy(pod, way, reply)) is not None]
-        leg = replace(self._leg(asked, sender.node, reply), policy=_joined(found))
+        walks = [self.policy(end.pod, reply) for end in (sender, receiver) if end.pod is not None]
+        leg = replace(self._leg(asked, sender.node, reply), policy=_joined(walks))
         for step in self._local_steps(sender, receiver, leg):
             yield from step.hops(leg)
 
@@ -232,7 +236,7 @@ class Composer:
         if sender.node is not None:
             leg = replace(
                 self._leg(asked, sender.node, reply),
-                policy=self.policy(sender.pod, "egress", reply) if sender.pod is not None else None,
+                policy=self.policy(sender.pod, reply) if sender.pod is not None else None,
                 tunnel_out=self._tunnel(asked, sender.node, via or receiver.node),
             )
             out = self.legs.host_out if sender.on_host else self.legs.between_pods(leg, leaves=True, arrives=False)
@@ -250,7 +254,7 @@ class Composer:
         if receiver.node is not None:
             leg = replace(
                 self._leg(asked, receiver.node, reply),
-                policy=self.policy(receiver.pod, "ingress", reply) if receiver.pod is not None else None,
+                policy=self.policy(receiver.pod, reply) if receiver.pod is not None else None,
                 tunnel_in=self._tunnel(asked, last, receiver.node),
             )
             into = self.legs.host_in if receiver.on_host else self.legs.between_pods(leg, leaves=False, arrives=True)
@@ -264,7 +268,7 @@ class Composer:
         nat = snat = None
         client = (asked.source.address, CLIENT_PORT)
         server = (asked.target.address, asked.port)
-        hidden = (node.addresses[0], CLIENT_PORT) if node.addresses else (node.name, CLIENT_PORT)
+        hidden = (address_of(node), CLIENT_PORT)
         if asked.translator is not None and asked.translator.name == node.name:
             assert asked.frontend is not None
             nat = Nat(client, asked.frontend, server, hidden if asked.masquerade else None)
@@ -291,7 +295,7 @@ class Composer:
             return None
         if asked.via is not None and asked.source.node_name in (one.name, other.name):
             return None
-        return Tunnel(_address(one), _address(other))
+        return Tunnel(address_of(one), address_of(other))
 
     def _out(self, steps: LegSteps, leg: Leg, role: Role) -> Iterator[Crossing]:
         for step in steps:
@@ -334,17 +338,19 @@ _VIA_UP = (Role.VIA_LINK_OUT, Role.VIA_LEAF_UP, Role.VIA_LEAF_DOWN)
 _HOST_LOOP: LegSteps = (Netfilter("output"), Netfilter("input"))
 
 
-def _address(node: Node) -> str:
+def address_of(node: Node) -> str:
+    """Return a node's primary address; its name stands for one that is not known."""
     return node.addresses[0] if node.addresses else node.name
 
 
-def _joined(found: list[PolicyWalks]) -> PolicyWalks | None:
+def _joined(walks: list[PolicyWalks | None]) -> PolicyWalks | None:
     """Add up what the policies of both ends of one node cost."""
-    if not found:
-        return None
-    joined = found[0]
-    for walks in found[1:]:
-        joined = PolicyWalks(joined.first.plus(walks.first), joined.later.plus(walks.later))
+    joined: PolicyWalks | None = None
+    for item in walks:
+        if joined is None or item is None:
+            joined = item or joined
+        else:
+            joined = PolicyWalks(joined.first.plus(item.first), joined.later.plus(item.later))
     return joined
 
 

@@ -1,8 +1,8 @@
 """Plugins as data: which steps a packet meets on a node, and what else a network plugin decides.
 
-A plugin is a YAML file (``netsim/data/plugins``, or a user's own). Its *legs* list steps by tag, either the bare tag or
-a mapping with ``hop: <tag>`` and the step's parameters. Legs may differ by proxy mode: an entry named after the mode wins
-over ``default``.
+A plugin is a YAML file (``netsim/data/plugins``, or a user's own). Its *legs* list steps by tag, either the bare tag
+or a mapping with ``hop: <tag>`` and the step's parameters. Legs may differ by proxy mode: an entry named after the mode
+wins over ``default``.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ LegSteps = tuple[AnyStep, ...]
 class Legs(BaseModel):
     """The ways through a node.
 
-    ``egress``: from a local pod towards the network. ``ingress``: from the network to a local pod. ``local``: between two
-    pods of the node. The ``*_routed`` variants hold where the node translates an address and has to use its IP layer for
-    that; with ``bridged_replies`` replies that only get the Service's address back stay on the plain leg.
+    ``egress``: from a local pod towards the network. ``ingress``: from the network to a local pod. ``local``: between
+    two pods of the node. The ``*_routed`` variants hold where the node translates an address and has to use its IP
+    layer for that; with ``bridged_replies`` replies that only get the Service's address back stay on the plain leg.
     ``transit``: in from the network and out again (the entry node of a node port). ``host_out`` and ``host_in``:
     processes of the node's own network namespace to and from the network; ``host_to_pod`` and ``pod_to_host``: to and
     from pods of the node.
@@ -127,9 +127,9 @@ class Plugin(BaseModel):
     """A network plugin.
 
     ``impossible`` maps proxy modes that cannot exist with it to the reason; ``policy`` names the engine that enforces
-    NetworkPolicies. ``masquerade`` says which destinations a pod's traffic reaches with the node's address: those outside the
-    cluster's pods and nodes (``outside-cluster``), all but other pods (``outside-pods``), all but private ranges
-    (``outside-private``). ``pod_mtu`` is the rule for ``mtu: auto``: the node's MTU less the tunnel's overhead.
+    NetworkPolicies. ``masquerade`` says which destinations a pod's traffic reaches with the node's address: those
+    outside the cluster's pods and nodes (``outside-cluster``), all but other pods (``outside-pods``), all but private
+    ranges (``outside-private``).
     ``routes_in_cloud``, ``layer2_domain`` and ``eni`` state what limits the cluster's size.
     """
 
@@ -152,7 +152,8 @@ class Plugin(BaseModel):
 
     @model_validator(mode="after")
     def _every_mode_has_legs(self) -> Plugin:
-        missing = [mode for mode in PROXY_MODES if mode not in self.impossible and not {mode, "default"} & set(self.legs)]
+        possible = [mode for mode in PROXY_MODES if mode not in self.impossible]
+        missing = [mode for mode in possible if mode not in self.legs and "default" not in self.legs]
         if missing:
             raise ValueError(f"no legs for proxy mode {', '.join(missing)}, and no reason in impossible")
         return self
@@ -165,7 +166,8 @@ class Plugin(BaseModel):
         """Return the legs under a proxy mode. Raises `InputError` where the combination cannot exist."""
         reason = combination(self, proxy)
         if reason is not None:
-            raise InputError(f"{self.name} with {proxy} services cannot exist: {reason}", place=Place(field="network.proxy"))
+            message = f"{self.name} with {proxy} services cannot exist: {reason}"
+            raise InputError(message, place=Place(field="network.proxy"))
         return self._placed.get(proxy) or self._placed["default"]
 
     def pod_mtu_bytes(self, node_mtu_bytes: int, ipv6_underlay: bool = False) -> int:

@@ -64,12 +64,12 @@ class _Translating:
 
 @dataclass(frozen=True, slots=True)
 class RuleNat(_Translating, Plain):
-    """kube-proxy in iptables or nftables mode: rules or maps for the first packet, conntrack's memory for the others."""
+    """kube-proxy in iptables or nftables mode: rules or maps for the first packet, conntrack's memory afterwards."""
 
     name: str = "service_nat"
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
-        """Charge the list, the Service's own chains and the set-up of the translation; afterwards the rewriting alone."""
+        """Charge the list, the Service's own chains and setting the translation up; afterwards the rewriting alone."""
         if not packet.new:
             return Bill(packet_ns=prices["nat.packet"])
         model, rule = self.walks.service, prices["rule.first"]

@@ -27,13 +27,13 @@ WAYS: tuple[Where, ...] = ("forward", "out", "in")
 class ServiceRules:
     """Service rules of every node, counted when first asked.
 
-    With ``alike`` all nodes share the counts of the first one: they differ only in Services of traffic policy Local, and
-    passes are compiled per kind of node, not per node.
+    With ``alike`` all nodes share the counts of the first one: they differ only in Services of traffic policy Local,
+    and passes are compiled per kind of node, not per node.
     """
 
     cluster: Cluster
     mode: ProxyMode
-    config: ProxyConfig = ProxyConfig()
+    config: ProxyConfig
     alike: bool = True
 
     @cached_property

@@ -22,6 +22,10 @@ from netsim.datapath.types import Bill, Bursts, Headers, Hop, Packet
 if TYPE_CHECKING:
     from netsim.datapath.costs import Prices
 
+NO_SERVICE = WalkModel()
+"""The connection uses no Service."""
+
+
 @dataclass(frozen=True, slots=True)
 class Nat:
     """One connection's address rewriting on one node: ``frontend`` is what the client addressed.
@@ -52,7 +56,7 @@ class ServiceWalks:
     """
 
     mode: ProxyMode = "iptables"
-    service: WalkModel = WalkModel()
+    service: WalkModel = NO_SERVICE
     first: Mapping[Where, Walk] = field(default_factory=dict)
     established: Mapping[Where, Walk] = field(default_factory=dict)
 
@@ -86,9 +90,9 @@ class Leg:
     """
 
     node: str = ""
-    machine: Machine = Machine()
+    machine: Machine = field(default_factory=Machine)
     reply: bool = False
-    walks: ServiceWalks = ServiceWalks()
+    walks: ServiceWalks = field(default_factory=ServiceWalks)
     nat: Nat | None = None
     snat: Nat | None = None
     policy: PolicyWalks | None = None
@@ -138,6 +142,8 @@ class Everywhere(Tagged, Plain):
     if TYPE_CHECKING:
 
         @property
-        def name(self) -> str: ...
+        def name(self) -> str:
+            """Name in reports."""
 
-        def bill(self, packet: Packet, prices: Prices) -> Bill: ...
+        def bill(self, packet: Packet, prices: Prices) -> Bill:
+            """Return the CPU work of this hop for one burst."""

@@ -168,8 +168,8 @@ class Route:
     ``burst_bytes`` is the largest payload that moves as one burst (64 KiB less headers while the sender can aggregate,
     else one segment); ``mss_bytes`` the payload of one wire segment; ``path_mtu_bytes`` the smallest MTU on the way in
     terms of the inner packet: a larger inner packet that may not be fragmented is lost (black hole) when ``mss_bytes``
-    does not fit. ``hops`` holds (name, pass index, Bill) for reports; a bill there has ``packet_ns`` moved to ``segment_ns``
-    where every segment pays, and is in nanoseconds on the machine that executes it.
+    does not fit. ``hops`` holds (name, pass index, Bill) for reports; a bill there has ``packet_ns`` moved to
+    ``segment_ns`` where every segment pays, and is in nanoseconds on the machine that executes it.
     """
 
     passes: tuple[Pass, ...]
@@ -195,7 +195,7 @@ class Routes:
     verdict: Verdict = "ALLOW"
     reason: str = ""
     conntrack: tuple[Role, ...] = ()
-    """At whose nodes the connection takes conntrack entries: SENDER_CORE, VIA_CORE, SOFTIRQ_CORE stand for the nodes."""
+    """Where the connection takes conntrack entries: SENDER_CORE, VIA_CORE, SOFTIRQ_CORE stand for the nodes."""
     snat: bool = False
     """The client's address is replaced, which takes a port of the node that does it."""
     outer_conntrack: int = 0
