@@ -10,15 +10,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from netsim.cluster.address_range import DEFAULT_SERVICE_RANGES, cluster_range_for
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.defaults import Defaults, find_dns_service
-from netsim.cluster.inventory import Inventory, Owner
-from netsim.cluster.ipam import cluster_range_for
+from netsim.cluster.evidence import Evidence, find_evidence
+from netsim.cluster.inventory import Inventory
 from netsim.cluster.objects import Endpoint, Family, Note, Pod, PodTemplate, Service, Workload, family_of
-from netsim.cluster.pod_reader import Blueprint, StatedWorkload
+from netsim.cluster.pod_reader import Blueprint, Owner, StatedWorkload
 from netsim.cluster.pod_texts import resolve_texts
 from netsim.cluster.provision import pods_by_owner
-from netsim.cluster.ranges import DEFAULT_SERVICE_RANGES, Evidence, find_evidence
 
 _COREDNS = ("kube-system", "coredns")
 _NODE_LOCAL = ("node-local-dns", "nodelocaldns")
@@ -46,6 +46,7 @@ def assemble(inventory: Inventory, defaults: Defaults) -> Cluster:
         workloads=_workloads(inventory, templates, pods),
         slices=_slices(inventory),
         corefile=corefile,
+        corefile_imports=_corefile_imports(inventory),
         node_local_corefile=_corefile(inventory, [("kube-system", name) for name in _NODE_LOCAL]),
         dns_service=dns.key if dns is not None else "kube-system/kube-dns",
         cluster_domain=defaults.domain or evidence.domain or "cluster.local",
@@ -132,6 +133,15 @@ def _corefile(inventory: Inventory, names: Iterable[tuple[str, str]]) -> str:
         if text:
             return text
     return ""
+
+
+def _corefile_imports(inventory: Inventory) -> dict[str, str]:
+    """Return the files beside the Corefile: its ConfigMap's other keys, ``coredns-custom`` mounted as ``custom``."""
+    beside = inventory.config_maps.get(_COREDNS, {})
+    custom = inventory.config_maps.get((_COREDNS[0], "coredns-custom"), {})
+    return {key: text for key, text in beside.items() if key != _COREFILE} | {
+        f"custom/{key}": text for key, text in custom.items()
+    }
 
 
 def _ranges(

@@ -15,6 +15,9 @@ from netsim.cluster.objects import Pod
 from netsim.cluster.resolver import ADDRESS_TYPES, HostResolv, Query, new_lookup, resolv_conf, walk
 from netsim.errors import InputError, Place
 
+MAX_MESSAGE_BYTES = 65_535
+"""Largest DNS message, over TCP too (RFC 1035 §4.2.2): an answer with more records is cut."""
+
 
 @dataclass(frozen=True, slots=True)
 class SentQuery:
@@ -128,9 +131,10 @@ def query_sequence(
 
     def network(query: Query) -> Response | None:
         response = servers.answer(nameservers[query.server], query.name, query.type, client)
-        if response is None or query.transport == "tcp":
-            return response
-        return response.fitted(Question(query.name, query.type), lookup.udp_limit_bytes)
+        if response is None:
+            return None
+        limit_bytes = lookup.udp_limit_bytes if query.transport == "udp" else MAX_MESSAGE_BYTES
+        return response.fitted(Question(query.name, query.type), limit_bytes)
 
     walked = walk(lookup, network)
     sent = tuple(

@@ -166,7 +166,7 @@ class Response:
     def with_ttl(self, ttl: int) -> Response:
         """Return the response with every record's TTL set."""
         sections = (
-            tuple(replace(record, ttl=ttl) for record in section)
+            tuple(r if r.ttl == ttl else Record(r.name, r.type, ttl, r.data) for r in section)
             for section in (self.answers, self.authority, self.additional)
         )
         answers, authority, additional = sections

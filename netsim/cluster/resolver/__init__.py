@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from netsim.cluster.resolver.config import HostResolv, ResolverConfig, pod_hosts, resolv_conf
 from netsim.cluster.resolver.glibc import GlibcLookup
 from netsim.cluster.resolver.golang import GoLookup
-from netsim.cluster.resolver.machine import ADDRESS_TYPES, Done, Lookup, Query, Send
+from netsim.cluster.resolver.machine import ADDRESS_TYPES, Done, Lookup, Query, ResolverKind, Send
 from netsim.cluster.resolver.musl import MuslLookup
 from netsim.cluster.resolver.walk import Exchange, Walk, walk
 from netsim.errors import InputError, Place
@@ -21,6 +21,7 @@ __all__ = [
     "Lookup",
     "Query",
     "ResolverConfig",
+    "ResolverKind",
     "Send",
     "Walk",
     "new_lookup",

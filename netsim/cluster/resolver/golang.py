@@ -109,7 +109,7 @@ class GoLookup(Lookup):
         name = self._plan[self._at]
         answers = tuple(record for task in self._tasks for record in task.records)
         if answers:
-            self._finish("ANSWER", tuple(dict.fromkeys(answers)), name)
+            self._finish("ANSWER", answers, name)
             return
         for task in self._tasks:
             self._nodata = self._nodata or task.result == "NODATA"

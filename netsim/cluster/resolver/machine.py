@@ -21,6 +21,7 @@ from netsim.cluster.names import canonical_address
 from netsim.cluster.resolver.config import ResolverConfig
 
 Transport = Literal["udp", "tcp"]
+ResolverKind = Literal["glibc", "musl", "go"]
 ADDRESS_TYPES = ("A", "AAAA")
 
 
@@ -126,7 +127,7 @@ class Lookup(ABC):
         self._outbox.append(Send(queries, self._rounds, timeout_s))
 
     def _finish(self, result: Result, answers: tuple[Record, ...] = (), name: str = "") -> None:
-        self._done = Done(result, answers, name)
+        self._done = Done(result, tuple(dict.fromkeys(answers)), name)
 
 
 def local_answer(config: ResolverConfig, name: str, types: tuple[str, ...]) -> Done | None:
