@@ -26,7 +26,9 @@ class Proxy(StrEnum):
     EBPF = "ebpf"
 
 
-ScenarioPath = Annotated[Path, typer.Argument(help="scenario file, manifest file, dump or directory", metavar="SCENARIO")]
+ScenarioPath = Annotated[
+    Path, typer.Argument(help="scenario file, manifest file, dump or directory", metavar="SCENARIO")
+]
 ClusterPath = Annotated[Path, typer.Argument(help="scenario file, manifest file, dump or directory", metavar="CLUSTER")]
 FormatOption = Annotated[Format, typer.Option("--format", help="text for people, json for programs")]
 SetOption = Annotated[

@@ -1,1 +1,14 @@
-"""."""
+"""Figures, HTML and Markdown: what a study found, for people."""
+
+from netsim.report.build import answer_of, render_html, render_markdown, summary_rows, write_report
+from netsim.report.frame import write_interval, write_value
+
+__all__ = [
+    "answer_of",
+    "render_html",
+    "render_markdown",
+    "summary_rows",
+    "write_interval",
+    "write_report",
+    "write_value",
+]

@@ -67,7 +67,7 @@ def size_chart(frame: Frame, metric: str, stat: str, *, title: str, scale: float
         axes.set_yscale("log")
     else:
         axes.set_ylim(bottom=0)
-    axes.set_xlabel(_axis_name(frame.size or ""))
+    axes.set_xlabel(axis_name(frame.size or ""))
     axes.set_ylabel(f"{title} ({unit})")
     axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return canvas
@@ -114,7 +114,8 @@ def stacked_chart(rows: list[tuple[str, dict[str, float]]], *, title: str, scale
     return canvas
 
 
-def _axis_name(factor: str) -> str:
+def axis_name(factor: str) -> str:
+    """Name a factor on an axis or in a heading."""
     return {"cluster.nodes": "nodes", "traffic.rate": "rate"}.get(factor, factor)
 
 

@@ -21,11 +21,9 @@ def format_value(value: float | None, unit: str) -> str:
     match unit:
         case "s":
             return units.format_seconds(value)
-        case "bps":
+        case "bit/s":
             return units.format_bps(value)
-        case "ratio":
-            return f"{100 * value:.3g} %"
-        case "per_s":
+        case "1/s":
             return f"{value:.4g}/s"
     return f"{value:.4g}"
 

@@ -1,92 +1,81 @@
-"""One replication of one point, by the engine: scenario in, measurements out."""
+"""One replication of one point, by the engine: what every worker of a study runs."""
 
 from __future__ import annotations
 
-import functools
 import json
-from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 
+import numpy as np
+
+from netsim.cluster.objects import Note
 from netsim.cluster.traffic import traffic_of
 from netsim.datapath.build import cluster_of, datapath_of, impossible
 from netsim.engine.model import Model
 from netsim.engine.run import Replication, run_replication
+from netsim.scenario import build
 from netsim.scenario.spec import Scenario
 from netsim.study.outcome import Edge, Impossible, Measured, Scalar
 from netsim.study.settle import Settled, settled
 
 
 def run_point(scenario: Scenario, *, seed: int, replication: int) -> Measured | Impossible:
-    """Run one replication of a scenario without looking at its sweep.
+    """Run one replication; a combination or size that cannot exist is an answer.
 
     Raises
     ------
     InputError: the scenario names what does not exist.
     EngineError: the run broke conservation or Little's law.
     """
-    prepared = _prepare(_Question(_spelling(scenario), scenario))
-    if isinstance(prepared, Impossible):
-        return prepared
-    run = run_replication(prepared.model, seed=seed, replication=replication)
-    return measured(run, scenario, notes=prepared.notes)
-
-
-def model_of(scenario: Scenario) -> Model | Impossible:
-    """Return the engine's model of a scenario, or why it cannot exist. Raises `InputError`."""
-    prepared = _prepare(_Question(_spelling(scenario), scenario))
-    return prepared if isinstance(prepared, Impossible) else prepared.model
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """A scenario as a key: equal when written alike in the same place."""
-
-    spelling: str
-    scenario: Scenario = field(compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A model with what a reader must know of its input."""
-
-    model: Model
-    notes: tuple[str, ...]
-
-
-def _spelling(scenario: Scenario) -> str:
-    return json.dumps([str(scenario.directory), scenario.document], sort_keys=True, default=str)
-
-
-@functools.lru_cache(maxsize=1)
-def _prepare(question: _Question) -> _Prepared | Impossible:
-    """Build the model; the last one is kept, because the replications of a point follow each other."""
-    scenario = question.scenario
     reasons = impossible(scenario)
     if reasons:
-        return Impossible("; ".join(reason.text for reason in reasons))
+        return Impossible("; ".join(dict.fromkeys(reason.text for reason in reasons)))
+    model, notes = model_of(scenario)
+    found = run_replication(model, seed=seed, replication=replication)
+    return measured(found, warmup=scenario.run.warmup, notes=tuple(_told(note) for note in notes))
+
+
+def model_of(scenario: Scenario) -> tuple[Model, tuple[Note, ...]]:
+    """Return the engine's model of a scenario that can exist, and what was assumed. Raises `InputError`."""
+    return _model(json.dumps(scenario.document, sort_keys=True, default=str), scenario.directory, scenario.file)
+
+
+@lru_cache(maxsize=1)
+def _model(document: str, directory: Path, file: str) -> tuple[Model, tuple[Note, ...]]:
+    # replications of a point follow each other: keeping one model saves compiling its paths again
+    scenario = build(json.loads(document), directory=directory, file=file)
     cluster = cluster_of(scenario)
-    edges, notes = traffic_of(cluster, scenario)
+    edges, inferred = traffic_of(cluster, scenario)
+    datapath = datapath_of(scenario)
     model = Model(
-        cluster,
-        datapath_of(scenario),
-        edges,
-        dns=None if scenario.dns.lookups == "none" else scenario.dns,
-        run=scenario.run,
+        cluster, datapath, edges, dns=None if scenario.dns.lookups == "none" else scenario.dns, run=scenario.run,
         conntrack_max=scenario.network.conntrack_max,
-    )
-    return _Prepared(model, tuple(note.text for note in (*cluster.notes, *notes)))
+    )  # fmt: skip
+    return model, (*cluster.notes, *inferred, *datapath.notes)
 
 
-def measured(run: Replication, scenario: Scenario, *, notes: tuple[str, ...] = ()) -> Measured:
-    """Return a replication as the study keeps it: without its warm-up."""
-    edges = tuple(Edge(edge.name, edge.service, edge.top) for edge in run.edges)
-    stated = scenario.run.warmup
-    warmup = settled(edges, run.edge, run.start_s, run.times["latency"]) if stated == "auto" else Settled(stated, ())
-    kept = run.start_s >= warmup.since_s
+def _told(note: Note) -> str:
+    return f"warning: {note.text}" if note.level == "warning" else note.text
+
+
+def measured(found: Replication, *, warmup: object = "auto", notes: tuple[str, ...] = ()) -> Measured:
+    """Return a replication as the study keeps it, without the transactions that started in its warm-up.
+
+    ``warmup`` is in seconds, or ``"auto"``: the start at which latencies have settled.
+    """
+    edges = tuple(Edge(edge.name, edge.service, edge.top) for edge in found.edges)
+    start = Settled(float(warmup), ()) if isinstance(warmup, int | float) else settled(
+        edges, found.edge, found.start_s, found.times["latency"]
+    )  # fmt: skip
+    kept = found.start_s >= start.since_s
+    top = np.isin(found.edge, [index for index, edge in enumerate(edges) if edge.top])
+    users = int(np.count_nonzero(top))
+    events = Scalar("scenario", "", "events", "mean", found.events / max(1, users), "1", users)
     return Measured(
         edges=edges,
-        edge=run.edge[kept],
-        start_s=run.start_s[kept],
-        times={metric: values[kept] for metric, values in run.times.items()},
-        scalars=tuple(Scalar(*scalar) for scalar in run.scalars),
-        notes=(*notes, *run.notes, *warmup.notes),
+        edge=found.edge[kept],
+        start_s=found.start_s[kept],
+        times={metric: values[kept] for metric, values in found.times.items()},
+        scalars=(*(Scalar(*scalar) for scalar in found.scalars), events),
+        notes=(*notes, *found.notes, *start.notes),
     )

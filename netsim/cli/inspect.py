@@ -1,0 +1,177 @@
+"""``netsim inspect``: questions about a cluster that need no simulation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from netsim.cli.options import (
+    ClusterPath,
+    CostsOption,
+    Format,
+    FormatOption,
+    PluginOption,
+    Proxy,
+    ProxyOption,
+    ScenarioPath,
+    SetOption,
+    assignments,
+    print_json,
+)
+from netsim.cli.tables import print_notes, print_table
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+def _load(path: Any, pairs: list[str] | None, **named: Any) -> Any:
+    from netsim.scenario import load
+
+    return load(path, assignments(pairs, **named))
+
+
+@app.command()
+def path(
+    cluster: ClusterPath,
+    from_: Annotated[str, typer.Option("--from", help="namespace/pod, node/NAME or external")],
+    to: Annotated[str, typer.Option("--to", help="namespace/pod, namespace/service:port, node/NAME or external")],
+    plugin: PluginOption = None,
+    proxy: ProxyOption = None,
+    costs: CostsOption = None,
+    set_: SetOption = None,
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """Print every hop between two ends: both directions, first and established packet, with addresses and costs."""
+    from netsim import inspect
+    from netsim.datapath.build import cluster_of
+
+    scenario = _load(cluster, set_, plugin=plugin, proxy=proxy, costs=costs)
+    report = inspect.path(scenario, from_, to)
+    if output is Format.JSON:
+        print_json(report.to_dict())
+        return
+    typer.echo(str(report))
+    print_notes(cluster_of(scenario).notes)
+
+
+@app.command()
+def dns(
+    cluster: ClusterPath,
+    name: Annotated[str, typer.Argument(help="the name, as an application would write it")],
+    type_: Annotated[str | None, typer.Option("--type", help="A, AAAA, SRV, PTR, TXT …")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="namespace/pod whose resolver asks")] = None,
+    resolver: Annotated[str, typer.Option("--resolver", help="glibc, musl or go")] = "glibc",
+    set_: SetOption = None,
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """Print what the cluster DNS answers, or the exact queries a pod's resolver sends."""
+    from netsim import inspect
+
+    report = inspect.dns(_load(cluster, set_), name, type_, from_, resolver)  # type: ignore[arg-type]
+    document: dict[str, Any] = report.to_dict()
+    if output is Format.JSON:
+        print_json(document)
+        return
+    print_table(
+        f"queries for {name}" + (f" from {from_} ({resolver})" if from_ else ""),
+        ["", "name", "type", "rcode"],
+        [[str(i), q["name"], q["type"], q["rcode"]] for i, q in enumerate(document["queries"], 1)],
+    )
+    print_table(
+        f"answer: {document['result']}",
+        ["name", "type", "ttl", "data"],
+        [[a["name"], a["type"], str(a["ttl"]), str(a["data"])] for a in document["answers"]],
+    )
+    if document.get("why"):
+        typer.echo(f"why: {document['why']}")
+
+
+@app.command()
+def policy(
+    cluster: ClusterPath,
+    port: Annotated[str, typer.Option("--port", help="pod port: 80/TCP, or a named port")] = "80/TCP",
+    from_: Annotated[str | None, typer.Option("--from", help="only these sources: namespace/pod or selector")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="only these destinations")] = None,
+    set_: SetOption = None,
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """Print who may open a connection to whom under the cluster's NetworkPolicies."""
+    from netsim import inspect
+
+    table = inspect.policy(_load(cluster, set_), port, from_=from_, to=to)
+    document: dict[str, Any] = table.to_dict()
+    if output is Format.JSON:
+        print_json(document)
+        return
+    allowed = document["allowed"]
+    rows = []
+    for source, targets in allowed.items():
+        denied = [target for target, may in targets.items() if not may]
+        reached = len(targets) - len(denied)
+        rows.append([source, f"{reached} of {len(targets)}", ", ".join(denied[:6]) + (" …" if len(denied) > 6 else "")])
+    print_table(f"connections to {document['port']}", ["from", "may reach", "may not reach"], rows)
+
+
+@app.command()
+def rules(
+    cluster: ClusterPath,
+    proxy: ProxyOption = None,
+    node: Annotated[list[str] | None, typer.Option("--node", help="only these nodes; default: all")] = None,
+    set_: SetOption = None,
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """Print what the service proxy programs on each node, and what a first packet to each Service meets."""
+    from netsim import inspect
+
+    report = inspect.rules(_load(cluster, set_), (proxy or Proxy.IPTABLES).value if proxy else None, nodes=node)
+    document: dict[str, Any] = report.to_dict()
+    if output is Format.JSON:
+        print_json(document)
+        return
+    names = sorted({key for counts in document["nodes"].values() for key in counts if isinstance(counts[key], int)})
+    print_table(
+        f"{document['mode']}: programmed on each node",
+        ["node", *names],
+        [[name, *(str(counts.get(key, 0)) for key in names)] for name, counts in document["nodes"].items()],
+    )
+    print_table(
+        "rules a first packet is compared with",
+        ["service", "nat mean", "nat worst", "filter mean", "filter worst"],
+        [[entry["service"], *(f"{entry['first_packet'][key]:g}" for key in _WALKS)] for entry in document["services"]],
+    )
+
+
+_WALKS = ("nat_mean", "nat_worst", "filter_mean", "filter_worst")
+
+
+@app.command()
+def limits(
+    scenario: ScenarioPath,
+    plugin: PluginOption = None,
+    proxy: ProxyOption = None,
+    set_: SetOption = None,
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """Print each known limit with current use and the size that reaches it; exit 1 when one is exceeded."""
+    from netsim import inspect
+
+    report = inspect.limits(_load(scenario, set_, plugin=plugin, proxy=proxy))
+    if output is Format.JSON:
+        print_json(report.to_dict())
+    else:
+        for reason in report.impossible:
+            typer.echo(f"cannot exist: {reason}")
+        print_table(
+            "limits",
+            ["limit", "scope", "used", "of", "unit", "reached at nodes", "what happens then"],
+            [
+                [u.name, u.scope, _number(u.used), _number(u.limit), u.unit, _number(u.reached_at), u.then]
+                for u in report.uses
+            ],
+        )
+    if report.exceeded:
+        raise typer.Exit(1)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.4g}" if value != int(value) else f"{int(value):,}"

@@ -1,0 +1,94 @@
+"""What ``run`` and ``sweep`` share: progress while it works, the answer when it is done."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from netsim.cli.options import Format, print_json
+from netsim.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from netsim.scenario import Scenario
+    from netsim.study import Progress, StudyResult
+
+
+def perform(scenario: Scenario, *, out: Path | None, workers: int | None, resume: bool) -> StudyResult:
+    """Run a study with a progress bar on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    from netsim.study import run_study
+    from netsim.study.study import warn_overload
+
+    for warning in warn_overload(scenario):
+        typer.echo(f"warning: {warning}", err=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
+    with Bar(*columns, console=Console(file=sys.stderr), transient=True) as bar:
+        task = bar.add_task("starting", total=None, left="")
+
+        def show(progress: Progress) -> None:
+            left = "" if progress.left_s is None else f"about {_clock(progress.left_s)} left"
+            bar.update(
+                task, completed=progress.done, total=progress.total, left=left, description=progress.point[:60] or "run"
+            )
+
+        return run_study(scenario, out=out, workers=workers or os.cpu_count() or 1, resume=resume, progress=show)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def finish(result: StudyResult, output: Format) -> None:
+    """Write the report, print the answer, set the exit code."""
+    from netsim.report import answer_of, write_report
+    from netsim.report.objectives import missed
+
+    report = write_report(result) if result.folder is not None else None
+    if output is Format.JSON:
+        print_json(_document(result))
+    else:
+        _print(result, report)
+    if result.failed or not result.summaries or missed(result):
+        raise typer.Exit(1)
+    del answer_of
+
+
+def _print(result: StudyResult, report: Path | None) -> None:
+    from netsim.report import answer_of, summary_rows
+
+    columns, rows = summary_rows(result)
+    if len(result.points) == 1 or report is None:
+        print_table(result.scenario.name, columns, rows)
+    for reason in result.failed.values():
+        typer.echo(f"failed: {reason}", err=True)
+    for note in result.notes if report is None else ():
+        typer.echo(f"note: {note}", err=True)
+    for line in answer_of(result):
+        typer.echo(line)
+    if report is not None:
+        typer.echo(f"report: {report}")
+
+
+def _document(result: StudyResult) -> dict[str, Any]:
+    """Return the study as one JSON document: figures as rows, points without figures with their reason."""
+    table = result.tables["figures"].columns
+    rows = [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
+    return {
+        "scenario": result.scenario.name,
+        "figures": [{key: _plain(value) for key, value in row.items()} for row in rows],
+        "unmeasured": result.unmeasured(),
+        "notes": list(result.notes),
+    }
+
+
+def _plain(value: object) -> object:
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,194 @@
+"""Questions about a cluster and its datapath that need no clock.
+
+Every function takes a `Cluster` or a `Scenario` and returns a frozen result whose ``to_dict()`` is the JSON document
+of the command of the same name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from netsim.cluster.cluster import Cluster
+from netsim.cluster.dns_report import DnsReport, inspect_dns
+from netsim.cluster.policy import PolicyTable, policy_table
+from netsim.cluster.resolver import ResolverKind
+from netsim.cluster.service_rules import ProxyConfig, RulesReport, inspect_rules
+from netsim.cluster.traffic import Call, Edge, traffic_of
+from netsim.datapath import build
+from netsim.datapath.costs import load_profile
+from netsim.datapath.datapath import Datapath
+from netsim.datapath.limitfacts import TrafficFacts, facts_of, plugin_facts
+from netsim.datapath.limits import LimitUse
+from netsim.datapath.limits import limits as limits_of
+from netsim.datapath.limits import to_dict as limits_to_dict
+from netsim.datapath.report import PathReport, inspect_path
+from netsim.errors import InputError
+from netsim.scenario import with_values
+from netsim.scenario.spec import Scenario
+
+__all__ = ["LimitsReport", "dns", "limits", "path", "policy", "rules"]
+
+
+def _cluster(asked: Cluster | Scenario) -> Cluster:
+    return build.cluster_of(asked) if isinstance(asked, Scenario) else asked
+
+
+def path(
+    asked: Cluster | Scenario, from_: str, to: str, *, plugin: str | None = None, proxy: str | None = None,
+    costs: str | None = None,
+) -> PathReport:  # fmt: skip
+    """Return every hop between two ends: both directions, first and established packet, addresses, costs.
+
+    Parameters
+    ----------
+    asked: a cluster, or a scenario whose network section then says plugin, proxy and costs.
+    from_, to: ``namespace/pod``, ``namespace/service:port``, ``node/NAME`` or ``external``.
+    plugin, proxy, costs: used instead of the scenario's; ``flannel-vxlan``, its usual proxy and ``server`` by default.
+
+    Raises
+    ------
+    InputError: unknown end, plugin or costs, or a pair of plugin and proxy that cannot exist.
+    """
+    if isinstance(asked, Scenario):
+        changes = {"network.plugin": plugin, "network.proxy": proxy, "network.costs": costs}
+        scenario = with_values(asked, {key: value for key, value in changes.items() if value is not None})
+        return inspect_path(build.datapath_of(scenario), from_, to)
+    prices = load_profile(costs or "server").prices()
+    return inspect_path(Datapath(asked, plugin or "flannel-vxlan", proxy, prices), from_, to)  # type: ignore[arg-type]
+
+
+def dns(
+    asked: Cluster | Scenario, name: str, type: str | None = None, from_pod: str | None = None,
+    resolver: ResolverKind = "glibc",
+) -> DnsReport:  # fmt: skip
+    """Return what the cluster DNS answers, or everything a pod's resolver sends for a name.
+
+    Parameters
+    ----------
+    asked: a cluster or scenario.
+    name: as an application would write it.
+    type: ``A``, ``AAAA``, ``SRV`` …; from a pod and left out: what getaddrinfo asks (A and AAAA).
+    from_pod: ``namespace/pod``; left out: the server's answer to exactly this name.
+    resolver: ``glibc``, ``musl`` or ``go``.
+
+    Raises
+    ------
+    InputError: unknown pod, type or resolver; a Corefile that CoreDNS would not start with.
+    """
+    return inspect_dns(_cluster(asked), name, type, from_pod, resolver)
+
+
+def policy(
+    asked: Cluster | Scenario, port: str = "80/TCP", *, from_: str | None = None, to: str | None = None
+) -> PolicyTable:
+    """Return who may open a connection to whom on a pod port (after service translation). Raises `InputError`."""
+    return policy_table(_cluster(asked), port, from_, to)
+
+
+def rules(
+    asked: Cluster | Scenario, proxy: str | None = None, *, nodes: Iterable[str] | None = None,
+    config: ProxyConfig | None = None,
+) -> RulesReport:  # fmt: skip
+    """Return what the service proxy programs on each node, and what a first packet to each Service is compared with.
+
+    ``proxy`` defaults to the scenario's, else ``iptables``. Raises `InputError` for an unknown mode or node.
+    """
+    if proxy is None:
+        proxy = (asked.network.proxy if isinstance(asked, Scenario) else None) or "iptables"
+    return inspect_rules(_cluster(asked), proxy, nodes, config)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsReport:
+    """The limits that apply, the tightest first."""
+
+    uses: tuple[LimitUse, ...]
+    impossible: tuple[str, ...] = ()
+
+    @property
+    def exceeded(self) -> bool:
+        """True when something is above its limit, or the combination cannot exist."""
+        return bool(self.impossible) or any(use.exceeded for use in self.uses)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON document of ``netsim inspect limits``."""
+        return limits_to_dict(self.uses)
+
+
+def limits(asked: Scenario) -> LimitsReport:
+    """Return each known limit with current use, the size that reaches it, what happens then, and its source.
+
+    Connection tables and ports are judged by Little's law from the scenario's rates. Raises `InputError`.
+    """
+    plugin = build.plugin_of(asked)
+    proxy = asked.network.proxy or plugin.usual_proxy
+    reasons = tuple(reason.text for reason in build.impossible(asked))
+    cluster = build.cluster_of(asked)
+    try:
+        edges, _ = traffic_of(cluster, asked)
+    except InputError:
+        edges = ()  # limits of a cluster without traffic are still worth reading
+    found = limits_of(
+        facts_of(cluster, iptables_rules=_iptables_rules(cluster, proxy)), plugin_facts(plugin, proxy), proxy=proxy,
+        traffic=_traffic_facts(asked, cluster, edges),
+    )  # fmt: skip
+    return LimitsReport(found, reasons)
+
+
+def _iptables_rules(cluster: Cluster, proxy: str) -> float | None:
+    if proxy != "iptables" or not cluster.nodes:
+        return None
+    nodes: Any = inspect_rules(cluster, "iptables", [cluster.nodes[0].name]).to_dict()["nodes"]
+    counts = nodes[cluster.nodes[0].name]
+    return float(counts["nat_rules"] + counts["filter_rules"])
+
+
+def _traffic_facts(asked: Scenario, cluster: Cluster, edges: Sequence[Edge]) -> TrafficFacts:
+    """Return what the traffic means for an average node and for the busiest client pod."""
+    rates = [rate for edge in edges for rate in _connection_rates(edge)]
+    connections = math.fsum(total for total, _, _ in rates)
+    lookups = asked.dns.lookups == "per-connection"
+    asked_names = math.fsum(total * _queries(asked, cluster, edge, call) for edge, call, total in _lookups(edges))
+    nodes = max(1, len(cluster.nodes))
+    return TrafficFacts(
+        connections_per_s=2.0 * connections / nodes,  # one end at the client's node, one at the server's
+        udp_flows_per_s=2.0 * connections / nodes if lookups else 0.0,
+        busiest_client_per_s=max((each for _, each, _ in rates), default=0.0),
+        outside_per_s=0.0,
+        dns_queries_per_s=asked_names / nodes if lookups else 0.0,
+        dns_outside_per_s=0.0,
+        dns_upstream_s=asked.dns.upstream_latency,
+    )
+
+
+def _connection_rates(edge: Edge) -> Iterator[tuple[float, float, Call]]:
+    """Yield (new connections a second in all, of one client, call) of an edge and the calls it causes."""
+    if edge.call is None or edge.kind == "stream":
+        return
+    clients = max(1, len(edge.clients))
+
+    def of(call: Call, per_client: float) -> Iterator[tuple[float, float, Call]]:
+        if not call.keep_alive and edge.kind == "rpc":
+            yield per_client * clients, per_client, call
+        for inner in call.then:
+            yield from of(inner, per_client * inner.count * inner.probability)
+
+    yield from of(edge.call, edge.rate_per_s)
+
+
+def _lookups(edges: Sequence[Edge]) -> Iterator[tuple[Edge, Call, float]]:
+    for edge in edges:
+        for total, _, call in _connection_rates(edge):
+            if not edge.external or call is not edge.call:
+                yield edge, call, total
+
+
+def _queries(asked: Scenario, cluster: Cluster, edge: Edge, call: Call) -> int:
+    """Return how many queries one look-up of the call's name sends: search list times record types."""
+    if asked.dns.fqdn or not edge.clients:
+        return 2
+    pod = cluster.pods[edge.clients[0]].key
+    return len(inspect_dns(cluster, call.host, None, pod, asked.dns.resolver).to_dict()["queries"])
