@@ -13,8 +13,9 @@ from netsim.stats.intervals import independent_difference, independent_log_ratio
 HIGHER_IS_BETTER = frozenset({"throughput", "goodput"})
 GATED_METRICS = frozenset({"latency", "connect", "dns", "request", "throughput", "goodput", "loss", "failed"})
 GATED_SCOPES = frozenset({"scenario", "edge"})
+SHARES = frozenset({"loss", "failed", "unfinished", "utilization"})
 SHARE_FLOOR = 1e-4
-"""A share (loss, failed) may move by this much however small it was: a tolerance relative to zero would be zero."""
+"""A share may move by this much however small it was: a tolerance relative to zero would be zero."""
 
 
 class Judgement(NamedTuple):
@@ -82,7 +83,7 @@ def judge(key: FigureKey, baseline: Recorded, candidate: Recorded, tolerance: fl
         if pair is not None:
             changes.append(from_replications([ours - theirs for ours, theirs in zip(*pair, strict=True)]))
         tolerated = tolerance * abs(baseline.estimate.value)
-        if baseline.unit == "ratio":
+        if key.metric in SHARES:
             tolerated = max(tolerated, SHARE_FLOOR)
     known = [change for change in changes if change.df > 0 and not math.isnan(change.se)]
     change = min(known, key=lambda each: each.se, default=changes[0])

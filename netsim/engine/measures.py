@@ -36,7 +36,7 @@ def measure(network: Network, traffic: Traffic, chosen: Plan) -> tuple[Scalar, .
         figures += _edge_figures(record, duration)
     top = [record for record, _, is_top in traffic.records() if is_top]
     figures += _scenario_figures(top, duration)
-    figures += _station_figures(list(network.places.stations()), duration)
+    figures += _station_figures(list(network.stations()), duration)
     return tuple(figures)
 
 
@@ -44,8 +44,8 @@ def _edge_figures(record: EdgeRecord, duration: float) -> list[Scalar]:
     return [
         Scalar("edge", record.label, "throughput", "mean", record.finished / duration, "1/s", record.finished),
         Scalar("edge", record.label, "goodput", "mean", 8.0 * record.payload / duration, "bit/s", record.finished),
-        Scalar("edge", record.label, "failed", "share", record.failed / max(1, record.started), "1", record.started),
-        Scalar("edge", record.label, "unfinished", "share", record.unfinished / max(1, record.started), "1",
+        Scalar("edge", record.label, "failed", "mean", record.failed / max(1, record.started), "1", record.started),
+        Scalar("edge", record.label, "unfinished", "mean", record.unfinished / max(1, record.started), "1",
                record.started),
     ]  # fmt: skip
 
@@ -57,8 +57,8 @@ def _scenario_figures(records: list[EdgeRecord], duration: float) -> list[Scalar
     return [
         Scalar("scenario", "", "throughput", "mean", finished / duration, "1/s", finished),
         Scalar("scenario", "", "goodput", "mean", 8.0 * payload / duration, "bit/s", finished),
-        Scalar("scenario", "", "failed", "share", sum(r.failed for r in records) / started, "1", started),
-        Scalar("scenario", "", "unfinished", "share", sum(r.unfinished for r in records) / started, "1", started),
+        Scalar("scenario", "", "failed", "mean", sum(r.failed for r in records) / started, "1", started),
+        Scalar("scenario", "", "unfinished", "mean", sum(r.unfinished for r in records) / started, "1", started),
     ]
 
 
@@ -70,7 +70,7 @@ def _station_figures(stations: list[Station], duration: float) -> list[Scalar]:
     figures = []
     dropped = sum(station.dropped for station in stations)
     offered = dropped + sum(station.arrived for station in stations)
-    figures.append(Scalar("scenario", "", "loss", "share", dropped / max(1, offered), "1", offered))
+    figures.append(Scalar("scenario", "", "loss", "mean", dropped / max(1, offered), "1", offered))
     used = [station for station in stations if station.arrived]
     for kind, word in _KINDS:
         busy = [station.busy_s / _servers(station) / duration for station in used if isinstance(station, kind)]
@@ -87,7 +87,7 @@ def _station_figures(stations: list[Station], duration: float) -> list[Scalar]:
         figures.append(Scalar("station", station.name, "queue", "mean", present, "1", station.arrived))
         if station.dropped:
             loss = station.dropped / (station.dropped + station.arrived)
-            figures.append(Scalar("station", station.name, "loss", "share", loss, "1", station.arrived))
+            figures.append(Scalar("station", station.name, "loss", "mean", loss, "1", station.arrived))
     return figures
 
 

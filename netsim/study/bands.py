@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,18 @@ class Breakdown:
     rows: NDArray[np.int64]
     seconds: NDArray[np.float64]
     weight: NDArray[np.float64]
+
+
+PHASES = ("dns", "connect", "request")
+"""Phases of a transaction that follow each other; together they are its latency."""
+
+
+def by_phase(times: Mapping[str, Samples]) -> Breakdown:
+    """Break every transaction down into its phases; one it did not have took no time."""
+    phases = tuple(phase for phase in PHASES if phase in times)
+    seconds = np.nan_to_num(np.stack([times[phase] for phase in phases], axis=1), nan=0.0)
+    count = len(seconds)
+    return Breakdown(phases, np.arange(count), seconds, np.ones(count))
 
 
 def band_limits(q: float) -> tuple[float, float]:

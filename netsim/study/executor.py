@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import traceback
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from netsim.errors import InputError
@@ -49,7 +51,13 @@ def perform(runner: PointRunner, job: Job) -> Outcome:
     except MemoryError:
         return Failed("out of memory")
     except Exception as error:
-        return Failed(f"{type(error).__name__}: {error}")
+        return Failed(f"{type(error).__name__}: {error} ({_origin(error)})")
+
+
+def _origin(error: Exception) -> str:
+    """Return file and line where an exception began: enough to report a defect, and the same on every machine."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno}"
 
 
 class SerialExecutor:

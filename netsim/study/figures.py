@@ -181,7 +181,7 @@ def _hop_scalars(run: Measured) -> Iterator[tuple[Key, float, int]]:
         yield Key("hop", hop, "hop_time", "mean", "s"), seconds, total
         if any(row.rules for row in rows):
             rules = math.fsum(row.rules * counts[row.edge] for row in rows) / total
-            yield Key("hop", hop, "rules", "mean", "count"), rules, total
+            yield Key("hop", hop, "rules", "mean", "1"), rules, total
 
 
 def _figure(key: Key, values: Sequence[_Value]) -> Figure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from netsim.engine.model import Model
 from netsim.engine.run import Replication, run_replication
 from netsim.scenario import build
 from netsim.scenario.spec import Scenario
+from netsim.study.bands import by_phase, part_times
 from netsim.study.outcome import Edge, Impossible, Measured, Scalar
+from netsim.study.selection import STANDARD_QUANTILES, quantiles_of
 from netsim.study.settle import Settled, settled
 
 
@@ -32,7 +35,12 @@ def run_point(scenario: Scenario, *, seed: int, replication: int) -> Measured | 
         return Impossible("; ".join(dict.fromkeys(reason.text for reason in reasons)))
     model, notes = model_of(scenario)
     found = run_replication(model, seed=seed, replication=replication)
-    return measured(found, warmup=scenario.run.warmup, notes=tuple(_told(note) for note in notes))
+    return measured(
+        found,
+        warmup=scenario.run.warmup,
+        quantiles=quantiles_of(scenario),
+        notes=tuple(_told(note) for note in notes),
+    )
 
 
 def model_of(scenario: Scenario) -> tuple[Model, tuple[Note, ...]]:
@@ -58,16 +66,24 @@ def _told(note: Note) -> str:
     return f"warning: {note.text}" if note.level == "warning" else note.text
 
 
-def measured(found: Replication, *, warmup: object = "auto", notes: tuple[str, ...] = ()) -> Measured:
+def measured(
+    found: Replication,
+    *,
+    warmup: float | str = "auto",
+    quantiles: Sequence[float] = STANDARD_QUANTILES,
+    notes: tuple[str, ...] = (),
+) -> Measured:
     """Return a replication as the study keeps it, without the transactions that started in its warm-up.
 
     ``warmup`` is in seconds, or ``"auto"``: the start at which latencies have settled.
     """
     edges = tuple(Edge(edge.name, edge.service, edge.top) for edge in found.edges)
-    start = Settled(float(warmup), ()) if isinstance(warmup, int | float) else settled(
-        edges, found.edge, found.start_s, found.times["latency"]
-    )  # fmt: skip
+    if isinstance(warmup, str):
+        start = settled(edges, found.edge, found.start_s, found.times["latency"])
+    else:
+        start = Settled(warmup, ())
     kept = found.start_s >= start.since_s
+    times = {metric: values[kept] for metric, values in found.times.items()}
     top = np.isin(found.edge, [index for index, edge in enumerate(edges) if edge.top])
     users = int(np.count_nonzero(top))
     events = Scalar("scenario", "", "events", "mean", found.events / max(1, users), "1", users)
@@ -75,7 +91,10 @@ def measured(found: Replication, *, warmup: object = "auto", notes: tuple[str, .
         edges=edges,
         edge=found.edge[kept],
         start_s=found.start_s[kept],
-        times={metric: values[kept] for metric, values in found.times.items()},
+        times=times,
+        parts=part_times(
+            by_phase(times), edges=edges, edge=found.edge[kept], latency_s=times["latency"], quantiles=quantiles
+        ),
         scalars=(*(Scalar(*scalar) for scalar in found.scalars), events),
         notes=(*notes, *found.notes, *start.notes),
     )

@@ -14,8 +14,8 @@ FIGURES = {
     key(levels=(("cluster.nodes", "10"),)): recorded(2e-3, 2.1e-3, errors=1e-5),
     key(levels=(("cluster.nodes", "2"),)): recorded(1e-3, 1.1e-3),
     key(stat="p99"): recorded(3e-3, 3.1e-3, value=NAN),
-    key("utilization", scope="station", name="core-1"): recorded(0.5, unit="ratio"),
-    key("rules", scope="hop", name="service_nat"): recorded(12.0, 12.0, unit="count"),
+    key("utilization", scope="station", name="core-1"): recorded(0.5, unit="1"),
+    key("rules", scope="hop", name="service_nat"): recorded(12.0, 12.0, unit="1"),
 }
 PARTS = {band(): {"wire": 1e-6, "queue:coredns": 2e-6}}
 

@@ -75,12 +75,12 @@ def test_errors_within_replications_sharpen_the_test() -> None:
 
 def test_shares_that_may_be_zero() -> None:
     figure = key("failed")
-    zero = recorded(0.0, 0.0, 0.0, 0.0, 0.0, unit="ratio")
+    zero = recorded(0.0, 0.0, 0.0, 0.0, 0.0, unit="1")
     assert verdict(zero, zero, figure) == "same"
-    assert verdict(zero, recorded(0.011, 0.0105, 0.0098, 0.0102, 0.0101, unit="ratio"), figure) == "worse"
-    assert verdict(zero, recorded(0.0, 0.0, 0.001, 0.0, 0.0, unit="ratio"), figure) == "same"
-    assert verdict(zero, recorded(*[5e-5] * 5, unit="ratio"), figure) == "same"
-    assert verdict(recorded(*[0.01] * 5, unit="ratio"), zero, figure) == "better"
+    assert verdict(zero, recorded(0.011, 0.0105, 0.0098, 0.0102, 0.0101, unit="1"), figure) == "worse"
+    assert verdict(zero, recorded(0.0, 0.0, 0.001, 0.0, 0.0, unit="1"), figure) == "same"
+    assert verdict(zero, recorded(*[5e-5] * 5, unit="1"), figure) == "same"
+    assert verdict(recorded(*[0.01] * 5, unit="1"), zero, figure) == "better"
 
 
 def test_missing_fails_and_new_does_not() -> None:
@@ -228,11 +228,11 @@ def test_without_parts_there_is_no_explanation() -> None:
 
 def comparison_with_everything() -> Comparison:
     p99 = key(stat="p99", scope="edge", name="a|b")
-    old = {MEAN: noisy(1), p99: noisy(3, 2e-3), key("loss"): recorded(0.0, 0.0, unit="ratio"), key("connect"): noisy(5)}
+    old = {MEAN: noisy(1), p99: noisy(3, 2e-3), key("loss"): recorded(0.0, 0.0, unit="1"), key("connect"): noisy(5)}
     new = {
         MEAN: noisy(2, 1.2e-3),
         p99: noisy(4, 1e-3),
-        key("loss"): recorded(0.0, 0.0, unit="ratio"),
+        key("loss"): recorded(0.0, 0.0, unit="1"),
         key("dns"): noisy(6),
     }
     parts = {band("mean"): {"wire": 1e-3}}, {band("mean"): {"wire": 1.2e-3}}

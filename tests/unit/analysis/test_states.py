@@ -25,7 +25,7 @@ def by_manifest_size(scenario: Scenario, *, seed: int, replication: int) -> Meas
     latency = size * (1 + np.random.default_rng([seed, replication]).normal(0, 0.001, 400))
     return Measured(
         (Edge("a->b", "b"),), np.zeros(400, np.int32), np.arange(400.0), {"latency": latency},
-        (Scalar("scenario", "", "throughput", "mean", 5.0, "per_s"),),
+        (Scalar("scenario", "", "throughput", "mean", 5.0, "1/s"),),
     )  # fmt: skip
 
 

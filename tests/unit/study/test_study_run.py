@@ -31,7 +31,7 @@ def test_tables_are_the_same_with_one_and_two_workers(tmp_path: Path) -> None:
 def test_points_that_cannot_exist_and_points_that_break_are_answers() -> None:
     result = run_study(scenario(sweep=SWEEP), runner=toy_runner.run)
     assert result.impossible == {2: "the route table of the cloud ends at 400 nodes"}
-    assert result.failed == {3: "RuntimeError: broken on purpose"}
+    assert result.failed[3].startswith("RuntimeError: broken on purpose (toy_runner.py:")
     assert not result.ok
     assert set(result.figures["cluster.nodes"]) == {2, 10}
     assert [row["status"] for row in result.unmeasured()] == ["impossible", "failed"]

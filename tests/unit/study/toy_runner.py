@@ -44,9 +44,9 @@ def measure(point: Scenario, *, seed: int, replication: int, load: float = 0.5) 
         start_s=np.arange(n) * 1e-3,
         times={"latency": latency, "dns": dns},
         scalars=(
-            Scalar("scenario", "", "throughput", "mean", 1000.0 + replication, "per_s", n),
-            Scalar("node", "node-10", "utilization", "mean", 0.5, "ratio"),
-            Scalar("node", "node-2", "utilization", "mean", 0.25, "ratio"),
+            Scalar("scenario", "", "throughput", "mean", 1000.0 + replication, "1/s", n),
+            Scalar("node", "node-10", "utilization", "mean", 0.5, "1"),
+            Scalar("node", "node-2", "utilization", "mean", 0.25, "1"),
         ),
         hops=(
             HopTime("web->shop", "veth", "sender core", 2e-6, 2.0),
