@@ -48,6 +48,7 @@ class Queue:
 
 
 def erlang2(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+    """Two exponential stages: squared coefficient of variation 1/2."""
     return rng.gamma(2.0, 0.5, n)
 
 
