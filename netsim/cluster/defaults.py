@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from netsim.cluster.address_range import NODE_MASKS, Range, address_text, address_value
 from netsim.cluster.cluster import Cluster
-from netsim.cluster.ipam import NODE_MASKS, Range, address_text, address_value
 from netsim.cluster.objects import (
     ContainerPort,
     Fabric,

@@ -92,7 +92,7 @@ class Fields:
         value = self.value.get(name)
         if value is None:
             value = {}
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict | Mapping):  # dict first: asking an abstract class is slow
             raise self.wrong(name, "not a mapping", "a mapping of fields")
         return Fields(value, self.at(name))
 

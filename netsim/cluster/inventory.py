@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from netsim.cluster.documents import rendered
 from netsim.cluster.fields import Fields, shown
 from netsim.cluster.node_reader import read_namespace, read_node
 from netsim.cluster.objects import Endpoint, Machine, Namespace, NetworkPolicy, Node, Service
-from netsim.cluster.pod_reader import WORKLOAD_READERS, Blueprint, StatedPod, StatedWorkload, read_pod
+from netsim.cluster.pod_reader import WORKLOAD_READERS, Blueprints, StatedPod, StatedWorkload, read_pod
 from netsim.cluster.policy import read_policy
 from netsim.cluster.service_reader import read_endpoints, read_service, read_slice
 from netsim.cluster.yaml_source import RawObject
 from netsim.errors import InputError, Place
 
-Owner = tuple[str, str]
-"""A controller as (kind, name)."""
 Key = TypeVar("Key")
 Kept = TypeVar("Kept")
 
@@ -28,7 +26,8 @@ class Inventory:
     """Objects in the order read; a later object of the same kind and name replaces an earlier one, as on apply.
 
     ``ignored`` counts objects by kind that netsim does not read, ``replaced`` those that a later one overrode,
-    ``ended`` pods that have finished. ``machine``, ``max_pods`` and ``provider`` are assumed of nodes that do not say.
+    ``ended`` pods that have finished, ``blueprints`` the pod templates read so far. ``machine``,
+    ``max_pods`` and ``provider`` are assumed of nodes that do not say.
     """
 
     machine: Machine = Machine()  # noqa: RUF009 (frozen)
@@ -47,7 +46,7 @@ class Inventory:
     replaced: Counter[str] = field(default_factory=Counter)
     ended: int = 0
     count: int = 0
-    _shared: dict[tuple[str, Owner], list[Blueprint]] = field(default_factory=dict)
+    blueprints: Blueprints = field(default_factory=Blueprints)
 
     def add(self, raw: RawObject) -> None:
         """Read one object. Raises `InputError` that names the field; the caller knows the file."""
@@ -77,17 +76,6 @@ class Inventory:
             self.replaced[kind] += 1
         store[key] = value
 
-    def share(self, namespace: str, owner: Owner | None, blueprint: Blueprint) -> Blueprint:
-        """Return an equal template read before, so that the pods of one workload hold one object."""
-        if owner is None:
-            return blueprint
-        known = self._shared.setdefault((namespace, owner), [])
-        for other in reversed(known[-4:]):
-            if other == blueprint:
-                return other
-        known.append(blueprint)
-        return blueprint
-
 
 @dataclass(frozen=True, slots=True)
 class _Source:
@@ -112,13 +100,11 @@ def _add_namespace(inventory: Inventory, root: Fields, source: _Source) -> None:
 
 
 def _add_pod(inventory: Inventory, root: Fields, source: _Source) -> None:
-    stated = read_pod(root, source.namespace, source.place)
+    stated = read_pod(root, source.namespace, source.place, inventory.blueprints)
     if stated is None:
         inventory.ended += 1
-        return
-    shared = inventory.share(source.namespace, stated.owner, stated.blueprint)
-    pod = replace(stated.pod, template=shared.template)
-    inventory.keep(inventory.pods, (source.namespace, pod.name), StatedPod(pod, shared, stated.owner), source.kind)
+    else:
+        inventory.keep(inventory.pods, (source.namespace, stated.pod.name), stated, source.kind)
 
 
 def _add_workload(inventory: Inventory, root: Fields, source: _Source) -> None:

@@ -13,7 +13,16 @@ from netsim.cluster.pod_texts import ConfigKey, ContainerTexts
 from netsim.errors import Place
 
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
+Owner = tuple[str, str]
+"""A controller as (kind, name)."""
 _ENDED = ("Succeeded", "Failed")
+_TEMPLATE_HASH = "pod-template-hash"
+_AGENT_ANNOTATIONS = (
+    "cni.projectcalico.org/",
+    "k8s.ovn.org/",
+    "k8s.v1.cni.cncf.io/",
+    "kubectl.kubernetes.io/last-applied",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +37,47 @@ class Blueprint:
     ignored: tuple[str, ...] = ()
 
 
+class Blueprints:
+    """The templates of pods read so far, so that the pods of one workload share one object."""
+
+    def __init__(self) -> None:
+        self._of_replica_set: dict[tuple[object, ...], Blueprint] = {}
+        self._recent: dict[tuple[str, Owner], list[Blueprint]] = {}
+
+    def read(self, spec: Fields, metadata: Fields, namespace: str, place: Place, owner: Owner | None) -> Blueprint:
+        """Return the blueprint of a pod.
+
+        Pods that one ReplicaSet made have one template by construction, so it is read from the first of them and from
+        any whose labels or annotations were changed since: most of a large dump need not be read at all.
+        """
+        if owner is None:
+            return read_blueprint(spec, metadata, namespace, place)
+        labels = metadata.labels("labels")
+        if owner[0] != "ReplicaSet" or _TEMPLATE_HASH not in labels:
+            return self._shared(namespace, owner, read_blueprint(spec, metadata, namespace, place))
+        key = (namespace, owner, *labels.items(), *_shared_annotations(metadata).items())
+        known = self._of_replica_set.get(key)
+        if known is None:
+            known = self._shared(namespace, owner, read_blueprint(spec, metadata, namespace, place))
+            self._of_replica_set[key] = known
+        return known
+
+    def _shared(self, namespace: str, owner: Owner, blueprint: Blueprint) -> Blueprint:
+        recent = self._recent.setdefault((namespace, owner), [])
+        for other in reversed(recent[-4:]):
+            if other == blueprint:
+                return other
+        recent.append(blueprint)
+        return blueprint
+
+
 @dataclass(frozen=True, slots=True)
 class StatedPod:
     """A pod of the input; ``owner`` is its controller as (kind, name)."""
 
     pod: Pod
     blueprint: Blueprint
-    owner: tuple[str, str] | None
+    owner: Owner | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +86,10 @@ class StatedWorkload:
 
     workload: Workload
     blueprint: Blueprint
-    owner: tuple[str, str] | None
+    owner: Owner | None
 
 
-def controller_of(metadata: Fields) -> tuple[str, str] | None:
+def controller_of(metadata: Fields) -> Owner | None:
     """Return the owner that is the controller, as (kind, name)."""
     owners = list(metadata.children("ownerReferences"))
     for owner in owners:
@@ -67,7 +110,7 @@ def read_blueprint(spec: Fields, metadata: Fields, namespace: str, place: Place)
     template = PodTemplate(
         namespace=namespace,
         labels=metadata.labels("labels"),
-        annotations=metadata.labels("annotations"),
+        annotations=_shared_annotations(metadata),
         ports=tuple(port for container in running for port in _ports(container, host_network)),
         host_network=host_network,
         hostname=spec.text("hostname"),
@@ -87,6 +130,13 @@ def read_blueprint(spec: Fields, metadata: Fields, namespace: str, place: Place)
     )
     volumes = _config_volumes(spec)
     return Blueprint(template, tuple(_container_texts(c, volumes, namespace) for c in running), _ignored(spec))
+
+
+def _shared_annotations(metadata: Fields) -> dict[str, str]:
+    """Return the annotations without those that agents write on every pod: they would keep pods from sharing one."""
+    return {
+        key: value for key, value in metadata.labels("annotations").items() if not key.startswith(_AGENT_ANNOTATIONS)
+    }
 
 
 def _ports(container: Fields, host_network: bool) -> Iterable[ContainerPort]:
@@ -177,10 +227,11 @@ def _container_texts(
 
 def _env(entry: Fields, namespace: str) -> Iterable[tuple[str, str | ConfigKey]]:
     name = entry.text("name")
-    source = entry.child("valueFrom")
     if entry.has("value"):
         yield name, entry.text("value")
-    elif source.child("fieldRef").text("fieldPath") == "metadata.namespace":
+        return
+    source = entry.child("valueFrom")
+    if source.child("fieldRef").text("fieldPath") == "metadata.namespace":
         yield name, namespace
     elif source.has("configMapKeyRef"):
         key = source.child("configMapKeyRef")
@@ -190,7 +241,7 @@ def _env(entry: Fields, namespace: str) -> Iterable[tuple[str, str | ConfigKey]]
 # ------------------------------------------------------------------------------------------------ objects
 
 
-def read_pod(root: Fields, namespace: str, place: Place) -> StatedPod | None:
+def read_pod(root: Fields, namespace: str, place: Place, known: Blueprints) -> StatedPod | None:
     """Read a Pod; one that ended (phase Succeeded or Failed) holds no address any more and yields ``None``."""
     metadata, spec, status = root.child("metadata"), root.child("spec"), root.child("status")
     if status.text("phase") in _ENDED:
@@ -199,7 +250,8 @@ def read_pod(root: Fields, namespace: str, place: Place) -> StatedPod | None:
         name = f"{metadata.text('generateName')}0"
     else:
         name = metadata.name()
-    blueprint = read_blueprint(spec, metadata, namespace, place)
+    owner = controller_of(metadata)
+    blueprint = known.read(spec, metadata, namespace, place, owner)
     stated = tuple(entry.ip("ip", entry.text("ip")) for entry in status.children("podIPs") if entry.has("ip"))
     if not stated and status.text("podIP"):
         stated = (status.ip("podIP", status.text("podIP")),)
@@ -213,7 +265,7 @@ def read_pod(root: Fields, namespace: str, place: Place) -> StatedPod | None:
         ready=_ready(status),
         terminating=metadata.has("deletionTimestamp"),
     )
-    return StatedPod(pod, blueprint, controller_of(metadata))
+    return StatedPod(pod, blueprint, owner)
 
 
 def _ready(status: Fields) -> bool:

@@ -6,14 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from netsim.cluster.address_range import NODE_MASKS, Range, cluster_range_for
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.ipam import (
-    NODE_MASKS,
-    Range,
     assign_node_ranges,
     assign_pod_addresses,
     assign_service_addresses,
-    cluster_range_for,
 )
 from netsim.cluster.objects import Family, Node, Note, Pod, Workload
 from netsim.cluster.placement import Placer

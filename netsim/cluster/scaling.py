@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from netsim.cluster.address_range import NODE_MASKS, Range, cluster_range_for
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.instances import SYSTEM_NAMESPACES, with_instances
-from netsim.cluster.ipam import NODE_MASKS, Range, cluster_range_for
 from netsim.cluster.objects import Endpoint, Family, Node, Note, Pod, Workload, family_of
 from netsim.cluster.placement import Placer
 from netsim.cluster.provision import daemon_pods, free_pod_names, owner_key, pods_by_owner, provision

@@ -6,9 +6,9 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from netsim.cluster.address_range import DEFAULT_SERVICE_RANGES, cluster_range_for
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.defaults import Defaults, default_nodes, with_defaults
-from netsim.cluster.ipam import cluster_range_for
 from netsim.cluster.node_reader import NAMESPACE_LABEL
 from netsim.cluster.objects import (
     ContainerPort,
@@ -29,7 +29,6 @@ from netsim.cluster.objects import (
     Workload,
 )
 from netsim.cluster.provision import provision
-from netsim.cluster.ranges import DEFAULT_SERVICE_RANGES
 from netsim.cluster.wiring import wire
 from netsim.errors import InputError, Place
 

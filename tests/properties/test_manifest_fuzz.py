@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,41 +21,97 @@ from netsim.cluster.scaling import ScaleRule, scale
 from netsim.errors import InputError
 
 EXAMPLES = 2400
-SPEC = {
-    "containers": [
-        {
-            "name": "main", "image": "registry.example/app:1", "args": ["--backend-addr", "db"],
-            "env": [{"name": "DB_ADDR", "value": "db:5432"}, {"name": "NS", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}],
-            "ports": [{"name": "http", "containerPort": 8080}], "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
-            "volumeMounts": [{"name": "conf", "mountPath": "/etc/app"}],
-        }
-    ],
-    "volumes": [{"name": "conf", "configMap": {"name": "app"}}],
-    "nodeSelector": {"kubernetes.io/os": "linux"}, "tolerations": [{"key": "gpu", "operator": "Exists"}],
-    "dnsConfig": {"options": [{"name": "ndots", "value": "2"}]},
-}  # fmt: skip
-TEMPLATE = {"metadata": {"labels": {"app": "web"}}, "spec": SPEC}
-OBJECTS: tuple[dict[str, Any], ...] = (
-    {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": TEMPLATE}},
-    {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": {"serviceName": "db", "replicas": 2, "template": TEMPLATE}},
-    {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "agent", "namespace": "kube-system"}, "spec": {"template": TEMPLATE}},
-    {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "db"}, "spec": {"clusterIP": "None", "selector": {"app": "web"}, "ports": [{"port": 5432, "targetPort": "http"}]}},
-    {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": {"type": "LoadBalancer", "selector": {"app": "web"}, "externalTrafficPolicy": "Local", "ports": [{"name": "http", "port": 80, "nodePort": 30100}]}, "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}},
-    {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1", "labels": {"kubernetes.io/os": "linux"}}, "spec": {"podCIDRs": ["10.1.0.0/24"], "taints": [{"key": "gpu", "effect": "NoSchedule"}]}, "status": {"capacity": {"cpu": "8", "memory": "16Gi", "pods": "110"}, "addresses": [{"type": "InternalIP", "address": "192.0.2.1"}]}},
-    {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "ownerReferences": [{"kind": "ReplicaSet", "name": "web-1", "controller": True}]}, "spec": {"nodeName": "n1", **SPEC}, "status": {"phase": "Running", "podIPs": [{"ip": "10.1.0.9"}], "conditions": [{"type": "Ready", "status": "True"}]}},
-    {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "db-1", "labels": {"kubernetes.io/service-name": "db"}}, "addressType": "IPv4", "ports": [{"port": 5432}], "endpoints": [{"addresses": ["10.1.0.9"], "conditions": {"ready": True}, "targetRef": {"kind": "Pod", "name": "p"}}]},
-    {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "web"}, "subsets": [{"addresses": [{"ip": "10.1.0.9"}], "ports": [{"port": 8080, "name": "http"}]}]},
-    {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "deny"}, "spec": {"podSelector": {}, "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]}},
-    {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "app"}, "data": {"app.conf": "server db:5432\n"}},
-    {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default", "labels": {"team": "a"}}},
-    {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "web"}},
-)  # fmt: skip
+OBJECTS: tuple[dict[str, Any], ...] = tuple(
+    yaml.safe_load("""
+- apiVersion: apps/v1
+  kind: Deployment
+  metadata: {name: web}
+  spec:
+    replicas: 2
+    selector: {matchLabels: {app: web}}
+    template: &template
+      metadata: {labels: {app: web}}
+      spec: &spec
+        containers:
+        - name: main
+          image: registry.example/app:1
+          args: [--backend-addr, db]
+          env:
+          - {name: DB_ADDR, value: "db:5432"}
+          - {name: NS, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+          ports: [{name: http, containerPort: 8080}]
+          resources: {requests: {cpu: 100m, memory: 64Mi}}
+          volumeMounts: [{name: conf, mountPath: /etc/app}]
+        volumes: [{name: conf, configMap: {name: app}}]
+        nodeSelector: {kubernetes.io/os: linux}
+        tolerations: [{key: gpu, operator: Exists}]
+        dnsConfig: {options: [{name: ndots, value: "2"}]}
+- apiVersion: apps/v1
+  kind: StatefulSet
+  metadata: {name: db}
+  spec: {serviceName: db, replicas: 2, template: *template}
+- apiVersion: apps/v1
+  kind: DaemonSet
+  metadata: {name: agent, namespace: kube-system}
+  spec: {template: *template}
+- apiVersion: v1
+  kind: Pod
+  metadata: {name: p, ownerReferences: [{kind: ReplicaSet, name: web-1, controller: true}]}
+  spec: {nodeName: n1, <<: *spec}
+  status: {phase: Running, podIPs: [{ip: 10.1.0.9}], conditions: [{type: Ready, status: "True"}]}
+- apiVersion: v1
+  kind: Service
+  metadata: {name: db}
+  spec: {clusterIP: None, selector: {app: web}, ports: [{port: 5432, targetPort: http}]}
+- apiVersion: v1
+  kind: Service
+  metadata: {name: web}
+  spec:
+    type: LoadBalancer
+    selector: {app: web}
+    externalTrafficPolicy: Local
+    ports: [{name: http, port: 80, nodePort: 30100}]
+  status: {loadBalancer: {ingress: [{ip: 192.0.2.7}]}}
+- apiVersion: v1
+  kind: Node
+  metadata: {name: n1, labels: {kubernetes.io/os: linux}}
+  spec: {podCIDRs: [10.1.0.0/24], taints: [{key: gpu, effect: NoSchedule}]}
+  status:
+    capacity: {cpu: "8", memory: 16Gi, pods: "110"}
+    addresses: [{type: InternalIP, address: 192.0.2.1}]
+- apiVersion: discovery.k8s.io/v1
+  kind: EndpointSlice
+  metadata: {name: db-1, labels: {kubernetes.io/service-name: db}}
+  addressType: IPv4
+  ports: [{port: 5432}]
+  endpoints: [{addresses: [10.1.0.9], conditions: {ready: true}, targetRef: {kind: Pod, name: p}}]
+- apiVersion: v1
+  kind: Endpoints
+  metadata: {name: web}
+  subsets: [{addresses: [{ip: 10.1.0.9}], ports: [{port: 8080, name: http}]}]
+- apiVersion: networking.k8s.io/v1
+  kind: NetworkPolicy
+  metadata: {name: deny}
+  spec: {podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]}
+- apiVersion: v1
+  kind: ConfigMap
+  metadata: {name: app}
+  data: {app.conf: "server db:5432\n"}
+- apiVersion: v1
+  kind: Namespace
+  metadata: {name: default, labels: {team: a}}
+- apiVersion: v1
+  kind: ServiceAccount
+  metadata: {name: web}
+""")
+)
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=5,
 )
-LIKELY = st.sampled_from(
+LIKELY: st.SearchStrategy[Any] = st.sampled_from(
     ["", "None", "db", "10.1.0.9", "10.1.0.0/24", "fd00::1", "65535", 0, 1, 3, 80, True, None, {}, []]
 )
 SETTINGS = settings(
@@ -117,7 +173,7 @@ def _check(cluster: Cluster) -> None:
 
 
 @pytest.mark.slow
-def test_only_a_cluster_or_one_message(tmp_path: Path, record_property: pytest.RecordProperty) -> None:
+def test_only_a_cluster_or_one_message(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     outcomes: Counter[str] = Counter()
 
     @SETTINGS

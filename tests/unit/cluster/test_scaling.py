@@ -1,5 +1,7 @@
 """One application on other numbers of nodes."""
 
+# ruff: noqa: E501 (an object or a case on one line)
+
 from __future__ import annotations
 
 from collections import Counter

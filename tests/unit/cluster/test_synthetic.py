@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -22,11 +23,7 @@ def test_counts_are_those_asked_for() -> None:
     assert sum(len(cluster.endpoints(service.key)) for service in cluster.services) == 77
     assert Counter(node.zone for node in cluster.nodes) == {"zone-1": 4, "zone-2": 3}
     assert build_synthetic(spec, complete=False) == cluster
-    assert build_synthetic(Synthetic(**{**_fields(spec), "seed": 2}), complete=False).policies != cluster.policies
-
-
-def _fields(spec: Synthetic) -> dict[str, object]:
-    return {name: getattr(spec, name) for name in Synthetic.__dataclass_fields__}
+    assert build_synthetic(replace(spec, seed=2), complete=False).policies != cluster.policies
 
 
 @pytest.mark.parametrize(("services", "endpoints", "clients"), [(4, 5, 80), (100, 5, 0), (0, None, 100), (3, None, 0)])

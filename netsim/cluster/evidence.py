@@ -9,11 +9,10 @@ from typing import cast
 
 import yaml
 
-from netsim.cluster.ipam import Range, enclosing_range
+from netsim.cluster.address_range import DEFAULT_SERVICE_RANGES, Range, enclosing_range
 from netsim.cluster.objects import Family, Node, Pod, Service, family_of
 from netsim.errors import InputError
 
-DEFAULT_SERVICE_RANGES: Mapping[Family, str] = {"IPv4": "10.96.0.0/12", "IPv6": "fd00:10:96::/108"}
 _CLUSTER_FLAG = re.compile(r"--cluster-cidr=([^\s'\"]+)")
 _SERVICE_FLAG = re.compile(r"--service-cluster-ip-range=([^\s'\"]+)")
 _DOMAIN_FLAG = re.compile(r"--cluster-domain=([^\s'\"]+)")
