@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from netsim.engine.burst import Notice
-from netsim.engine.calls import Performer, Task, Wake, begin
+from netsim.engine.calls import Client, Task, Wake, begin
 from netsim.engine.clock import Light
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class OpenArrivals(Light):
 
     __slots__ = ("_choose", "_clients", "_gap", "_performer", "_until")
 
-    def __init__(self, performer: Performer, clients: Sequence[Party], rate_per_s: float, until: Until) -> None:
+    def __init__(self, performer: Client, clients: Sequence[Party], rate_per_s: float, until: Until) -> None:
         network = performer.network
         clock, streams, name = network.clock, network.streams, performer.name
         self.serial = clock.birth()
@@ -48,12 +48,12 @@ class OpenArrivals(Light):
         return now + self._gap()
 
 
-def _transaction(performer: Performer, client: Party, now: float) -> Task:
+def _transaction(performer: Client, client: Party, now: float) -> Task:
     wake: Wake = yield
     yield from performer.exchange(client, wake, now)
 
 
-def closed_loop(performer: Performer, client: Party, think: Callable[[], float], until: Until) -> Task:
+def closed_loop(performer: Client, client: Party, think: Callable[[], float], until: Until) -> Task:
     """Let a client ask, wait for the answer, think, and ask again, as a task."""
     clock = performer.network.clock
     wake: Wake = yield

@@ -46,15 +46,32 @@ class Resolver(Protocol):
         ...
 
 
+class Client(Protocol):
+    """Somebody who performs transactions on behalf of parties and records them."""
+
+    network: Network
+    name: str
+
+    def exchange(self, source: Party, wake: Wake, now: float) -> Steps:
+        """Do one transaction for a party."""
+        ...
+
+    def records(self) -> list[tuple[EdgeRecord, str, bool]]:
+        """Return the records, each with its Service and whether it is top-level."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a caller needs besides the network.
 
-    ``resolvers`` gives the resolver of a call, `None` for no look-ups; ``entry`` draws the node at which a client from
-    outside enters, `None` for clients inside; ``pool`` is how many connections a client keeps.
+    ``resolvers`` gives the resolver of a call, `None` for no look-ups; ``looks_up`` is False for clients outside, who
+    know the address; ``entry`` draws the node at which such a client enters, `None` for clients inside; ``pool`` is how
+    many connections a client keeps.
     """
 
     resolvers: Callable[[Call], Resolver | None] = lambda call: None
+    looks_up: bool = True
     entry: Callable[[], int | None] = lambda: None
     pool: int = 8
 
@@ -78,7 +95,7 @@ class Performer(ABC):
         self.network, self.call, self.name, self.around = network, call, name, around
         self.children = tuple(children)
         self.record = EdgeRecord(name)
-        self.resolver = around.resolvers(call)
+        self.resolver = around.resolvers(call) if around.looks_up else None
         self.request_size = sizes(streams, f"{name}/request", call.request)
         self.response_size = sizes(streams, f"{name}/response", call.response)
         self._work = durations(streams, f"{name}/work", call.work)

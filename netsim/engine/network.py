@@ -6,6 +6,7 @@ hash, position of the Service in the rules). Everything here is per kind or per 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from netsim.cluster.objects import Protocol as Transport
     from netsim.cluster.objects import Service
     from netsim.datapath.types import Route, Routes
+    from netsim.engine.stations import Station
     from netsim.engine.streams import Streams
 
 Party = Any
@@ -75,10 +77,16 @@ class Network:
         salt = streams.hash("places")
         self.places = Places(cluster, salt, make) if make is not None else Places(cluster, salt)
         self.backends = Backends(cluster)
+        self.extra: list[Station] = []
         self._kinds: dict[tuple[Routes, bool], Kind] = {}
         self._tariffs: dict[tuple[Route, bool], Tariff] = {}
         self._positions: dict[tuple[str, int], float] = {}
         self._homes: dict[int, tuple[Place, int]] = {}
+
+    def stations(self) -> Iterator[Station]:
+        """Yield every station touched so far, in a fixed order; ``extra`` are those that belong to no node or link."""
+        yield from self.places.stations()
+        yield from sorted(self.extra, key=lambda station: station.name)
 
     # ------------------------------------------------------------------------------------------ who is where
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netsim.engine.audit import audit
+from netsim.engine.dns_client import Lookups
 from netsim.engine.grid import HORIZON_S, on_grid
 from netsim.engine.measures import Scalar, measure
 from netsim.engine.network import Network
@@ -79,14 +80,14 @@ def run_replication(model: Model, *, seed: int = 1, replication: int = 0) -> Rep
     traffic.stop(duration)
     if clock.peek() <= duration + GRACE_S:
         clock.run(until=duration + GRACE_S)
-    audit(clock, network.places.stations())
+    audit(clock, network.stations())
     return _collect(model, network, traffic, chosen)
 
 
 def prepare(model: Model, streams: Streams, chosen: Plan) -> tuple[Network, Traffic]:
     """Build the network of a replication and start its clients."""
     network = Network(model.cluster, model.datapath, streams, tcp=model.tcp)
-    return network, start_traffic(network, model, chosen, lambda call: None)
+    return network, start_traffic(network, model, chosen, Lookups(network, model.dns))
 
 
 def _collect(model: Model, network: Network, traffic: Traffic, chosen: Plan) -> Replication:
@@ -97,7 +98,7 @@ def _collect(model: Model, network: Network, traffic: Traffic, chosen: Plan) -> 
     starts = np.concatenate([each["start"] for each in columns])
     order = np.lexsort((edge, starts))
     times = {name: np.concatenate([each[name] for each in columns])[order] for name in COLUMNS if name != "start"}
-    stations = list(network.places.stations())
+    stations = list(network.stations())
     notes = [chosen.describe(model.edges), *_complaints([record for record, _, _ in records])]
     return Replication(
         infos, edge[order], starts[order], times, measure(network, traffic, chosen), chosen.duration_s,

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from netsim.datapath.datapath import ExternalParty
 from netsim.engine.arrivals import OpenArrivals, Until, closed_loop
-from netsim.engine.calls import Performer, Resolver, Surroundings, begin
+from netsim.engine.calls import Client, Performer, Surroundings, begin
 from netsim.engine.datagrams import UdpCaller
+from netsim.engine.dns_client import Lookups
 from netsim.engine.draws import durations
+from netsim.engine.lookups import LookupCaller
 from netsim.engine.rpc import RpcCaller
 from netsim.engine.streaming import Streamer
+from netsim.errors import InputError
 
 if TYPE_CHECKING:
     from netsim.cluster.traffic import Call, Edge
@@ -21,14 +24,11 @@ if TYPE_CHECKING:
     from netsim.engine.probes import EdgeRecord
     from netsim.engine.sampling import Plan
 
-Resolvers = Callable[["Call"], Resolver | None]
-
-
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """The clients of a run: one performer an edge, and when they stop."""
 
-    performers: tuple[Performer, ...]
+    performers: tuple[Client, ...]
     until: Until
 
     def stop(self, now: float) -> None:
@@ -43,11 +43,11 @@ class Traffic:
         return [each for performer in self.performers for each in performer.records()]
 
 
-def start_traffic(network: Network, model: Model, chosen: Plan, resolvers: Resolvers) -> Traffic:
+def start_traffic(network: Network, model: Model, chosen: Plan, lookups: Lookups) -> Traffic:
     """Start the followed clients of every edge."""
     until = Until(chosen.duration_s)
     performers = tuple(
-        _START[edge.kind](network, edge, followed, resolvers, until)
+        _START[edge.kind](network, edge, followed, lookups, until)
         for edge, followed in zip(model.edges, chosen.followed, strict=True)
     )
     return Traffic(performers, until)
@@ -57,32 +57,32 @@ def _parties(edge: Edge, followed: Sequence[int]) -> Sequence[Party]:
     return (ExternalParty(),) if edge.external else followed
 
 
-def _surroundings(network: Network, edge: Edge, resolvers: Resolvers) -> Surroundings:
+def _surroundings(network: Network, edge: Edge, lookups: Lookups) -> Surroundings:
     """Clients outside enter at a random node and resolve names elsewhere."""
     if not edge.external:
-        return Surroundings(resolvers, pool=edge.pool)
+        return Surroundings(lookups.of_call, pool=edge.pool)
     draw, nodes = network.streams.uniform(f"{edge.label}/entry"), len(network.cluster.nodes)
-    return Surroundings(entry=lambda: int(draw() * nodes), pool=edge.pool)
+    return Surroundings(lookups.of_call, False, lambda: int(draw() * nodes), edge.pool)
 
 
-Start = Callable[["Network", "Edge", Sequence[int], Resolvers, Until], Performer]
+Start = Callable[["Network", "Edge", Sequence[int], Lookups, Until], Client]
 
 
 def _calling(make: Callable[[Network, Call, str, Surroundings], Performer]) -> Start:
     """Return what starts the clients of an edge whose transactions ``make`` performs."""
 
     def start(
-        network: Network, edge: Edge, followed: Sequence[int], resolvers: Resolvers, until: Until
-    ) -> Performer:
+        network: Network, edge: Edge, followed: Sequence[int], lookups: Lookups, until: Until
+    ) -> Client:
         assert edge.call is not None
-        performer = make(network, edge.call, edge.label, _surroundings(network, edge, resolvers))
+        performer = make(network, edge.call, edge.label, _surroundings(network, edge, lookups))
         _start_clients(performer, edge, _parties(edge, followed), until)
         return performer
 
     return start
 
 
-def _start_clients(performer: Performer, edge: Edge, clients: Sequence[Party], until: Until) -> None:
+def _start_clients(performer: Client, edge: Edge, clients: Sequence[Party], until: Until) -> None:
     if edge.closed is None:
         OpenArrivals(performer, clients, edge.rate_per_s, until)
         return
@@ -93,14 +93,30 @@ def _start_clients(performer: Performer, edge: Edge, clients: Sequence[Party], u
 
 
 def _start_streams(
-    network: Network, edge: Edge, followed: Sequence[int], resolvers: Resolvers, until: Until
-) -> Performer:
+    network: Network, edge: Edge, followed: Sequence[int], lookups: Lookups, until: Until
+) -> Client:
     assert edge.call is not None
-    performer = Streamer(network, edge.call, edge.label, _surroundings(network, edge, resolvers))
+    performer = Streamer(network, edge.call, edge.label, _surroundings(network, edge, lookups))
     for client in _parties(edge, followed):
         for _ in range(edge.streams):
             begin(performer.stream(client))
     return performer
 
 
-_START: dict[str, Start] = {"rpc": _calling(RpcCaller), "udp": _calling(UdpCaller), "stream": _start_streams}
+def _start_lookups(
+    network: Network, edge: Edge, followed: Sequence[int], lookups: Lookups, until: Until
+) -> Client:
+    resolver = lookups.of_name(edge.lookup)
+    if resolver is None:
+        raise InputError("the cluster has no DNS Service to ask", place=edge.place, got=edge.lookup)
+    client = LookupCaller(network, edge.label, edge.lookup, resolver)
+    _start_clients(client, edge, followed, until)
+    return client
+
+
+_START: dict[str, Start] = {
+    "rpc": _calling(RpcCaller),
+    "udp": _calling(UdpCaller),
+    "stream": _start_streams,
+    "dns": _start_lookups,
+}

@@ -1,0 +1,36 @@
+"""DNS load: clients that look names up and do nothing else."""
+
+from __future__ import annotations
+
+from math import nan
+from typing import TYPE_CHECKING
+
+from netsim.engine.probes import EdgeRecord
+
+if TYPE_CHECKING:
+    from netsim.engine.calls import Resolver, Steps, Wake
+    from netsim.engine.network import Network, Party
+
+
+class LookupCaller:
+    """Looks one name up, over and over."""
+
+    def __init__(self, network: Network, name: str, asked: str, resolver: Resolver) -> None:
+        self.network, self.name, self.asked, self._resolver = network, name, asked, resolver
+        self.record = EdgeRecord(name)
+
+    def exchange(self, source: Party, wake: Wake, now: float) -> Steps:
+        """Look the name up and record how long it took."""
+        record = self.record
+        record.started += 1
+        began = now
+        now = yield from self._resolver.resolve(source, wake, now)
+        if now < 0.0:
+            record.fail("dns")
+        else:
+            record.done(began, now, nan, now)
+        return now
+
+    def records(self) -> list[tuple[EdgeRecord, str, bool]]:
+        """Return the record."""
+        return [(self.record, self.asked, True)]
