@@ -34,7 +34,7 @@ def assemble(inventory: Inventory, defaults: Defaults) -> Cluster:
     )
     services = tuple(inventory.services.values())
     corefile = _corefile(inventory, [_COREDNS])
-    evidence = find_evidence(inventory.nodes.values(), pods, services, inventory.config_maps, corefile)
+    evidence = find_evidence(tuple(inventory.nodes.values()), pods, services, inventory.config_maps, corefile)
     cluster_cidrs, service_cidrs = _ranges(evidence, services, defaults)
     dns = find_dns_service(services)
     return Cluster(

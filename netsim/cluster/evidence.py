@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
 import yaml
 
-from netsim.cluster.address_range import DEFAULT_SERVICE_RANGES, Range, enclosing_range
+from netsim.cluster.address_range import DEFAULT_SERVICE_RANGES, NODE_MASKS, Range, enclosing_range
 from netsim.cluster.objects import Family, Node, Pod, Service, family_of
 from netsim.errors import InputError
 
@@ -18,6 +18,7 @@ _SERVICE_FLAG = re.compile(r"--service-cluster-ip-range=([^\s'\"]+)")
 _DOMAIN_FLAG = re.compile(r"--cluster-domain=([^\s'\"]+)")
 _COREFILE_ZONE = re.compile(r"^\s*kubernetes\s+([a-z0-9][-a-z0-9.]*)", re.MULTILINE)
 _CLUSTER_ENCLOSURE: Mapping[Family, int] = {"IPv4": 16, "IPv6": 48}
+"""Longest prefix concluded for a range from addresses in it."""
 _SERVICE_ENCLOSURE: Mapping[Family, int] = {"IPv4": 16, "IPv6": 108}
 
 
@@ -31,13 +32,16 @@ class Evidence:
 
 
 def find_evidence(
-    nodes: Iterable[Node],
-    pods: Iterable[Pod],
+    nodes: Collection[Node],
+    pods: Collection[Pod],
     services: Iterable[Service],
     config_maps: Mapping[tuple[str, str], Mapping[str, str]],
     corefile: str,
 ) -> Evidence:
-    """Conclude the ranges: flags of control plane pods and kubeadm's ConfigMap first, then addresses in use."""
+    """Conclude the ranges: flags of control plane pods and kubeadm's ConfigMap first, then addresses in use.
+
+    A pod range concluded from addresses is wide enough for a block for every node.
+    """
     texts = list(_control_plane_texts(pods))
     kubeadm = _kubeadm(config_maps)
     node_ranges = [cidr for node in nodes for cidr in node.pod_cidrs]
@@ -47,11 +51,17 @@ def find_evidence(
     domain = _first(_DOMAIN_FLAG, texts) or kubeadm.get("dnsDomain") or (zone.group(1) if zone else "")
     return Evidence(
         _valid(_first(_CLUSTER_FLAG, texts) or kubeadm.get("podSubnet", ""))
-        or _enclosing(node_ranges or pod_addresses, _CLUSTER_ENCLOSURE, {}),
+        or _enclosing(node_ranges or pod_addresses, _room_for(nodes, pods), {}),
         _valid(_first(_SERVICE_FLAG, texts) or kubeadm.get("serviceSubnet", ""))
         or _enclosing(cluster_ips, _SERVICE_ENCLOSURE, DEFAULT_SERVICE_RANGES),
         "" if domain.endswith(".arpa") else domain.rstrip("."),
     )
+
+
+def _room_for(nodes: Collection[Node], pods: Iterable[Pod]) -> Mapping[Family, int]:
+    names = {node.name for node in nodes} | {pod.node for pod in pods if pod.node}
+    bits = max(len(names) - 1, 0).bit_length()
+    return {family: min(longest, NODE_MASKS[family] - bits) for family, longest in _CLUSTER_ENCLOSURE.items()}
 
 
 def _control_plane_texts(pods: Iterable[Pod]) -> Iterator[str]:

@@ -303,6 +303,23 @@ def test_nodes_that_only_pods_name() -> None:
     assert len({address for pod_ in mixed.pods for address in pod_.addresses}) == len(mixed.pods)
 
 
+def test_flat_addresses_on_many_nodes_without_ranges() -> None:
+    nodes = [{"kind": "Node", "metadata": {"name": f"n{index}"}} for index in range(300)]
+    pods = [
+        {
+            "kind": "Pod",
+            "metadata": _meta(f"p{index}"),
+            "spec": {"nodeName": f"n{index}"},
+            "status": {"podIP": f"192.168.0.{index}"},
+        }
+        for index in range(1, 200)
+    ]
+    cluster = cluster_from_objects([*nodes, *pods, _deployment("web", 600)], complete=True)
+    addresses = [address for pod in cluster.pods for address in pod.addresses]
+    assert len(addresses) == len(set(addresses)) == 801
+    assert cluster.cluster_cidrs == ("192.168.0.0/15",)
+
+
 def test_default_nodes_carry_the_labels_that_are_asked_for() -> None:
     objects = [_deployment("fast", nodeSelector={"disk": "ssd"}), _deployment("slow", nodeSelector={"disk": "hdd"})]
     cluster = cluster_from_objects(objects, complete=True)
