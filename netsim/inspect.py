@@ -9,22 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast, get_args
 
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.dns_report import DnsReport, inspect_dns
 from netsim.cluster.policy import PolicyTable, policy_table
 from netsim.cluster.resolver import ResolverKind
-from netsim.cluster.service_rules import ProxyConfig, RulesReport, inspect_rules
+from netsim.cluster.service_rules import ProxyConfig, ProxyMode, RulesReport, inspect_rules
 from netsim.cluster.traffic import Call, Edge, traffic_of
 from netsim.datapath import build
-from netsim.datapath.costs import load_profile
-from netsim.datapath.datapath import Datapath
 from netsim.datapath.limitfacts import TrafficFacts, facts_of, plugin_facts
 from netsim.datapath.limits import LimitUse
 from netsim.datapath.limits import limits as limits_of
 from netsim.datapath.limits import to_dict as limits_to_dict
-from netsim.datapath.report import PathReport, inspect_path
+from netsim.datapath.path_report import PathReport, inspect_path
 from netsim.errors import InputError
 from netsim.scenario import with_values
 from netsim.scenario.spec import Scenario
@@ -52,12 +50,25 @@ def path(
     ------
     InputError: unknown end, plugin or costs, or a pair of plugin and proxy that cannot exist.
     """
-    if isinstance(asked, Scenario):
-        changes = {"network.plugin": plugin, "network.proxy": proxy, "network.costs": costs}
-        scenario = with_values(asked, {key: value for key, value in changes.items() if value is not None})
-        return inspect_path(build.datapath_of(scenario), from_, to)
-    prices = load_profile(costs or "server").prices()
-    return inspect_path(Datapath(asked, plugin or "flannel-vxlan", proxy, prices), from_, to)  # type: ignore[arg-type]
+    if isinstance(asked, Cluster):
+        mode = _proxy_mode(proxy)
+        return inspect_path(asked, plugin or "flannel-vxlan", mode, costs or "server", from_=from_, to=to)
+    changes = {"network.plugin": plugin, "network.proxy": proxy, "network.costs": costs}
+    scenario = with_values(asked, {key: value for key, value in changes.items() if value is not None})
+    network = scenario.network
+    return inspect_path(
+        build.cluster_of(scenario), build.plugin_of(scenario), network.proxy, build.profile_of(scenario), from_=from_,
+        to=to, mtu=network.mtu,
+    )  # fmt: skip
+
+
+def _proxy_mode(name: str | None) -> ProxyMode | None:
+    for mode in get_args(ProxyMode):
+        if mode == name:
+            return cast(ProxyMode, mode)
+    if name is None:
+        return None
+    raise InputError("no such proxy mode", got=name, allowed=", ".join(get_args(ProxyMode)))
 
 
 def dns(
@@ -191,4 +202,4 @@ def _queries(asked: Scenario, cluster: Cluster, edge: Edge, call: Call) -> int:
     if asked.dns.fqdn or not edge.clients:
         return 2
     pod = cluster.pods[edge.clients[0]].key
-    return len(inspect_dns(cluster, call.host, None, pod, asked.dns.resolver).to_dict()["queries"])
+    return len(inspect_dns(cluster, call.host, None, pod, asked.dns.resolver).queries)

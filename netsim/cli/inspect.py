@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,6 @@ from netsim.cli.options import (
     Format,
     FormatOption,
     PluginOption,
-    Proxy,
     ProxyOption,
     ScenarioPath,
     SetOption,
@@ -20,6 +19,9 @@ from netsim.cli.options import (
     print_json,
 )
 from netsim.cli.tables import print_notes, print_table
+
+if TYPE_CHECKING:
+    from netsim.datapath.path_report import Way
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -50,8 +52,42 @@ def path(
     if output is Format.JSON:
         print_json(report.to_dict())
         return
-    typer.echo(str(report))
+    typer.echo(f"{report.source} -> {report.target}" + (f" (backend {report.backend})" if report.backend else ""))
+    typer.echo(
+        f"{report.plugin}, {report.proxy}, pod MTU {report.mtu_bytes} bytes; {report.verdict}"
+        + (f": {report.reason}" if report.reason else "")
+    )
+    for title, way in (
+        ("there, first packet", report.first), ("back, first packet", report.first_reply),
+        ("there, established", report.established), ("back, established", report.established_reply),
+    ):  # fmt: skip
+        _print_way(title, way)
+    for warning in report.warnings:
+        typer.echo(f"warning: {warning}")
     print_notes(cluster_of(scenario).notes)
+
+
+def _print_way(title: str, way: Way) -> None:
+    from netsim.units import format_seconds
+
+    rows = []
+    for line in way.hops:
+        outer = f" in {line.outer[0]} > {line.outer[1]}" if line.outer else ""
+        rows.append(
+            [
+                line.hop, line.node, line.station, format_seconds(line.cost_s) if line.cost_s else "",
+                format_seconds(line.latency_s) if line.latency_s else "", str(line.bytes),
+                f"{_end(line.src, line.src_port)} > {_end(line.dst, line.dst_port)}{outer}",
+            ]
+        )  # fmt: skip
+    total = f"{title}: {format_seconds(way.cost_s)} of CPU, {format_seconds(way.one_way_s)} one way on idle machines"
+    print_table(total, ["hop", "node", "station", "work", "delay", "bytes", "addresses as it leaves"], rows)
+
+
+def _end(address: str, port: int) -> str:
+    if not port:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 @app.command()
@@ -67,7 +103,7 @@ def dns(
     """Print what the cluster DNS answers, or the exact queries a pod's resolver sends."""
     from netsim import inspect
 
-    report = inspect.dns(_load(cluster, set_), name, type_, from_, resolver)  # type: ignore[arg-type]
+    report = inspect.dns(_load(cluster, set_), name, type_, from_, resolver)
     document: dict[str, Any] = report.to_dict()
     if output is Format.JSON:
         print_json(document)
@@ -123,7 +159,7 @@ def rules(
     """Print what the service proxy programs on each node, and what a first packet to each Service meets."""
     from netsim import inspect
 
-    report = inspect.rules(_load(cluster, set_), (proxy or Proxy.IPTABLES).value if proxy else None, nodes=node)
+    report = inspect.rules(_load(cluster, set_), proxy.value if proxy else None, nodes=node)
     document: dict[str, Any] = report.to_dict()
     if output is Format.JSON:
         print_json(document)

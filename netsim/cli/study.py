@@ -25,10 +25,7 @@ def perform(scenario: Scenario, *, out: Path | None, workers: int | None, resume
     from rich.progress import Progress as Bar
 
     from netsim.study import run_study
-    from netsim.study.study import warn_overload
 
-    for warning in warn_overload(scenario):
-        typer.echo(f"warning: {warning}", err=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
     with Bar(*columns, console=Console(file=sys.stderr), transient=True) as bar:
         task = bar.add_task("starting", total=None, left="")
@@ -49,7 +46,7 @@ def _clock(seconds: float) -> str:
 
 def finish(result: StudyResult, output: Format) -> None:
     """Write the report, print the answer, set the exit code."""
-    from netsim.report import answer_of, write_report
+    from netsim.report import write_report
     from netsim.report.objectives import missed
 
     report = write_report(result) if result.folder is not None else None
@@ -59,7 +56,6 @@ def finish(result: StudyResult, output: Format) -> None:
         _print(result, report)
     if result.failed or not result.summaries or missed(result):
         raise typer.Exit(1)
-    del answer_of
 
 
 def _print(result: StudyResult, report: Path | None) -> None:
