@@ -149,6 +149,11 @@ class Prices:
             for key, value in self.values.items()
         }
 
+    @cached_property
+    def in_loop(self) -> Prices:
+        """The prices of a repetition: for the second and later segments of a burst code and tables are in cache."""
+        return replace(self, regime_factor=min(1.0, self.regime_factor))
+
     def __getitem__(self, key: str) -> float:
         """Return the price of ``<hop>.<per>`` on this machine."""
         return self._scaled[key]

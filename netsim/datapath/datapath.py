@@ -40,6 +40,10 @@ class _End(NamedTuple):
     rack: int
     zone: int
     identity: int
+    closed: tuple[bool, bool]
+    """Whether policies isolate it for egress and for ingress."""
+    crowd: float
+    """Pods on its node, which the chains of some policy engines depend on."""
 
 
 class _Question(NamedTuple):
@@ -177,14 +181,14 @@ class Datapath:
 
     def _end(self, party: Party) -> _End:
         end = terminal(self.cluster, party)
-        node, identity = end.node, self.policing.identity(end)
+        node, seen = end.node, self.policing.features(end)
         if node is None:
-            found = _End(self._number("external"), -1, -1, -1, identity)
+            found = _End(self._number("external"), -1, -1, -1, *seen)
         else:
             kind = self._number((node.machine, end.on_host, families(self.cluster, party)))
             rack = self._number(("rack", rack_of(self.cluster, node)))
             zone = self._number(("zone", node.zone)) if node.zone else -1
-            found = _End(kind, self.cluster.node_index[node.name], rack, zone, identity)
+            found = _End(kind, self.cluster.node_index[node.name], rack, zone, *seen)
         self._ends[party] = found
         return found
 
@@ -215,13 +219,18 @@ class Datapath:
         return known
 
     def _policy_kind(self, question: _Question) -> int:
-        """Number what policies cost and say; pods that policies cannot tell apart share an answer."""
+        """Number what policies cost and say; pods that policies cannot tell apart share an answer.
+
+        Who the other end is matters only to an end that some policy isolates.
+        """
         source, target, protocol, port, service, entry_node = question
         key: Hashable = question
         if not self._by_address:
             one, other = self._ends[source], self._ends[target]
             entered = service is not None and (entry_node is not None or one.node < 0)
-            key = (one.identity, other.identity, one.node == other.node, port, protocol, entered)
+            key = (one.identity < 0, other.identity < 0, one.node == other.node, one.crowd, other.crowd)
+            if one.closed[0] or other.closed[1]:
+                key = (*key, one.identity, other.identity, port, protocol, entered)
         known = self._policy_kinds.get(key)
         if known is None:
             asked = self.connection(

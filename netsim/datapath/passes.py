@@ -34,6 +34,8 @@ class Priced(NamedTuple):
 def price(path: Path, packet: Packet, prices: Callable[[str], Prices]) -> Iterator[Priced]:
     """Yield every hop of a path with what a packet costs there.
 
+    Where every segment pays, the segments come one behind the other, so all but the first pay the price of a loop.
+
     Parameters
     ----------
     path: one direction of a connection.
@@ -42,11 +44,14 @@ def price(path: Path, packet: Packet, prices: Callable[[str], Prices]) -> Iterat
     """
     whole = True
     for crossing, before, after in path.trace(packet):
-        hop = crossing.hop
-        bill = hop.bill(packet._replace(header_bytes=before.header_bytes), prices(crossing.node))
-        effect = hop.bursts
+        hop, here, effect = crossing.hop, prices(crossing.node), crossing.hop.bursts
+        seen = packet._replace(header_bytes=before.header_bytes)
+        bill = hop.bill(seen, here)
         if not whole and effect is not Bursts.WHOLE:
-            bill = bill._replace(packet_ns=0.0, segment_ns=bill.segment_ns + bill.packet_ns)
+            again = hop.bill(seen, here.in_loop)
+            bill = bill._replace(
+                packet_ns=bill.packet_ns - again.packet_ns, segment_ns=again.segment_ns + again.packet_ns
+            )
         whole = effect in (Bursts.MERGE, Bursts.WHOLE) or (whole and effect is Bursts.KEEP)
         yield Priced(crossing, bill, whole, before, after)
 

@@ -68,12 +68,18 @@ class Policing:
         """What a reader must know: policies that nobody enforces, or that do not fit."""
         return policy_notes(self.engine, self.facts)
 
-    def identity(self, end: Terminal) -> int:
-        """Return what policies can tell of an end without its address; -1 for nodes, -2 for the outside."""
-        if end.pod is None:
-            return -2 if end.node is None else -1
+    def features(self, end: Terminal) -> tuple[int, tuple[bool, bool], float]:
+        """Return what policies can tell of an end without its address.
+
+        Its identity (-1 for nodes, -2 for the outside), whether it is isolated for egress and for ingress, and how
+        many pods its node has.
+        """
+        if not self.enforces or end.node is None or end.pod is None:
+            return -2 if end.node is None else -1, (False, False), 0.0
         identity = self.verdicts.identity(end.pod)
-        return -1 if identity is None else identity.index
+        assert identity is not None
+        closed = tuple(bool(self.verdicts.policies_of_identity(identity, way)) for way in ("egress", "ingress"))
+        return identity.index, (closed[0], closed[1]), self.facts.local_pods(end.node.name)
 
     def case(self, asked: Connection) -> PolicyCase:
         """Return cost and verdict of one connection."""
