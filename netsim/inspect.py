@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any, cast, get_args
 
 from netsim.cluster.cluster import Cluster
-from netsim.cluster.dns_report import DnsReport, inspect_dns
+from netsim.cluster.dns.report import DnsReport, inspect_dns
 from netsim.cluster.policy import PolicyTable, policy_table
-from netsim.cluster.resolver import ResolverKind
 from netsim.cluster.service_rules import ProxyConfig, ProxyMode, RulesReport, inspect_rules
 from netsim.cluster.traffic import Call, Edge, traffic_of
 from netsim.datapath import build
@@ -73,7 +72,7 @@ def _proxy_mode(name: str | None) -> ProxyMode | None:
 
 def dns(
     asked: Cluster | Scenario, name: str, type: str | None = None, from_pod: str | None = None,
-    resolver: ResolverKind = "glibc",
+    resolver: str = "glibc",
 ) -> DnsReport:  # fmt: skip
     """Return what the cluster DNS answers, or everything a pod's resolver sends for a name.
 

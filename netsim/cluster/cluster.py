@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from netsim.cluster.endpoints import derive_endpoints
@@ -27,8 +27,9 @@ class Cluster:
     """What exists, at one revision. No clock and no cost.
 
     ``slices`` holds endpoints that the input states (EndpointSlice or Endpoints objects) by service key; services
-    without an entry get theirs from their selector. ``corefile`` is CoreDNS's configuration text (empty: the kubeadm default);
-    ``dns_service`` the key of the cluster DNS Service. ``cluster_cidrs`` and ``service_cidrs`` hold one range a family.
+    without an entry get theirs from their selector. ``corefile`` is CoreDNS's configuration text (empty: the kubeadm
+    default); ``dns_service`` the key of the cluster DNS Service. ``cluster_cidrs`` and ``service_cidrs`` hold one range
+    a family.
     """
 
     nodes: tuple[Node, ...] = ()
@@ -46,7 +47,7 @@ class Cluster:
     cluster_domain: str = "cluster.local"
     cluster_cidrs: tuple[str, ...] = ("10.244.0.0/16",)
     service_cidrs: tuple[str, ...] = ("10.96.0.0/12",)
-    fabric: Fabric = Fabric()
+    fabric: Fabric = Fabric()  # noqa: RUF009 (frozen)
     notes: tuple[Note, ...] = ()
     revision: int = 0
 
@@ -126,6 +127,4 @@ class Cluster:
 
     def noted(self, notes: Iterable[Note]) -> Cluster:
         """Return the same cluster with more notes."""
-        from dataclasses import replace
-
         return replace(self, notes=(*self.notes, *notes))

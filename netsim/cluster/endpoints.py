@@ -66,7 +66,7 @@ def derive_endpoints(service: Service, cluster: Cluster) -> tuple[Endpoint, ...]
                 ready=ready,
                 serving=serving,
                 terminating=pod.terminating,
-            )  # fmt: skip
+            )
             for address in pod.addresses
             if family_of(address) in families
         )

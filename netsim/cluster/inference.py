@@ -16,7 +16,7 @@ from itertools import cycle, islice
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.mentions import SCHEME_PORTS, Mention, find_mentions
 from netsim.cluster.objects import Note, Pod, PodTemplate, Protocol, Service, ServicePort
-from netsim.cluster.pod_texts import ENV, split_text
+from netsim.cluster.reading.pod_texts import ENV, split_text
 from netsim.errors import Place
 
 EXTERNAL = "external"

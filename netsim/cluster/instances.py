@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from netsim.cluster.cluster import Cluster
-from netsim.cluster.node_reader import NAMESPACE_LABEL
 from netsim.cluster.objects import (
     Namespace,
     NetworkPolicy,
@@ -20,6 +19,7 @@ from netsim.cluster.objects import (
     Workload,
 )
 from netsim.cluster.provision import pods_by_owner
+from netsim.cluster.reading.node_reader import NAMESPACE_LABEL
 
 SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
 

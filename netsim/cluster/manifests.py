@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from netsim.cluster.assembly import assemble
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.defaults import Defaults, with_defaults
-from netsim.cluster.documents import input_files, placed, read_objects
-from netsim.cluster.inventory import Inventory
 from netsim.cluster.objects import Note
 from netsim.cluster.provision import provision
-from netsim.cluster.yaml_source import RawObject
+from netsim.cluster.reading.assembly import assemble
+from netsim.cluster.reading.documents import input_files, placed, read_objects
+from netsim.cluster.reading.inventory import Inventory
+from netsim.cluster.reading.yaml_source import RawObject
 from netsim.errors import InputError, Place
 
 

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from netsim.cluster.pod_texts import ARGS, ENV
+from netsim.cluster.reading.pod_texts import ARGS, ENV
 
 _HOST = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*"
 _URL = re.compile(rf"([a-z][a-z0-9+.-]*)://(?:[^@/\s\"']*@)?({_HOST})\.?(?::(\d{{1,5}}))?(?![\w.])", re.IGNORECASE)

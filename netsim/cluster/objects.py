@@ -177,7 +177,7 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A controller of pods: Deployment, StatefulSet, DaemonSet or ReplicaSet, with its selector kept for explanations."""
+    """A controller of pods: Deployment, StatefulSet, DaemonSet or ReplicaSet."""
 
     kind: str
     namespace: str
@@ -217,7 +217,7 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A Service as the API server would hold it (defaults filled in). ``cluster_ips`` is ``("None",)`` when headless."""
+    """A Service as the API server would hold it, defaults filled in. Headless: ``cluster_ips`` is ``("None",)``."""
 
     namespace: str
     name: str

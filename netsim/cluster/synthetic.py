@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from netsim.cluster.address_range import DEFAULT_SERVICE_RANGES, cluster_range_for
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.defaults import Defaults, default_nodes, with_defaults
-from netsim.cluster.node_reader import NAMESPACE_LABEL
 from netsim.cluster.objects import (
     ContainerPort,
     Fabric,
@@ -29,6 +28,7 @@ from netsim.cluster.objects import (
     Workload,
 )
 from netsim.cluster.provision import provision
+from netsim.cluster.reading.node_reader import NAMESPACE_LABEL
 from netsim.cluster.wiring import wire
 from netsim.errors import InputError, Place
 

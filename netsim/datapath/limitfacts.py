@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from netsim.cluster.cluster import Cluster
-from netsim.cluster.externaldns import hostnames
+from netsim.cluster.externaldns.records import hostnames
 from netsim.cluster.objects import NetworkPolicy, Node, Service
 
 if TYPE_CHECKING:

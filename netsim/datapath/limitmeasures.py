@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from netsim.cluster.dnsproviders import PROVIDERS, list_calls
-from netsim.cluster.externaldns import records_per_name
-from netsim.cluster.hostlocal import Network
+from netsim.cluster.cni.hostlocal import Network
+from netsim.cluster.externaldns.providers import PROVIDERS, list_calls
+from netsim.cluster.externaldns.records import records_per_name
 from netsim.cluster.limitbook import KnownLimit
 from netsim.datapath.limitfacts import ClusterFacts, PluginFacts, TrafficFacts
 

@@ -63,8 +63,9 @@ def _latency(frame: Frame) -> str:
     if not largest:
         return ""
     _, best, best_row = largest[0]
-    text = f"{stat} latency{_size(frame, best_row)}: {write_interval(best_row)} with {best}"
+    text = f"{stat} latency{_size(frame, best_row)}: {write_interval(best_row)}"
     if len(largest) > 1:
+        text += f" with {best}"
         worst, label, row = largest[-1]
         text += f" (lowest), {write_interval(row)} with {label}{_elsewhere(frame, best_row, row)}"
         text += f" (highest, {worst / largest[0][0]:.2g} times)"
@@ -139,7 +140,9 @@ def _throughput(frame: Frame) -> str:
     _, high_label, high = found[-1]
     what = "Throughput per client pod" if "per_pod" in str(low["metric"]) else "Throughput"
     unit = str(low["unit"])
-    if len(found) == 1 or math.isclose(low["value"], high["value"], rel_tol=0.02):
+    if len(found) == 1:
+        return f"{what}{_size(frame, high)}: {write_interval(high)}."
+    if math.isclose(low["value"], high["value"], rel_tol=0.02):
         value = write_value(high["value"], unit)
         return f"{what}{_size(frame, high)}: {value}, the same in every configuration within 2 %."
     return (
@@ -153,7 +156,8 @@ def _busiest(frame: Frame) -> str:
     if rows.empty:
         return ""
     top = rows.sort_values("value", ascending=False).iloc[0]
-    return f"Busiest station: {top['name']} at {top['value']:.0%} ({frame.label(dict(top))}{_size(frame, dict(top))})."
+    where = f" ({frame.label(dict(top))}{_size(frame, dict(top))})" if frame.factors else ""
+    return f"Busiest station: {top['name']} at {top['value']:.0%}{where}."
 
 
 def _limits(impossible: Sequence[Impossible]) -> str:

@@ -108,12 +108,19 @@ def to_json(comparison: Comparison) -> str:
     return json.dumps(comparison.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def to_junit(comparison: Comparison) -> str:
-    """Return the comparison as JUnit XML, one test case a figure, so that a CI shows it among the tests."""
-    failed = {"better", "worse", "missing", "new"} if comparison.exact else {"worse", "missing"}
+def to_junit(*comparisons: Comparison) -> str:
+    """Return comparisons as JUnit XML, one test case a figure, so that a CI shows them among the tests."""
+    suites = ElementTree.Element("testsuites")
+    suites.extend(_suite(comparison) for comparison in comparisons)
+    ElementTree.indent(suites)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
+
+
+def _suite(comparison: Comparison) -> ElementTree.Element:
+    failing = comparison.failing
     suite = ElementTree.Element(
-        "testsuite", name="netsim compare", tests=str(len(comparison.rows)), errors="0", skipped="0",
-        failures=str(sum(row.verdict in failed for row in comparison.rows)),
+        "testsuite", name=f"netsim compare {comparison.baseline}", tests=str(len(comparison.rows)), errors="0",
+        skipped="0", failures=str(sum(row.verdict in failing for row in comparison.rows)),
     )  # fmt: skip
     properties = ElementTree.SubElement(suite, "properties")
     for difference in comparison.differences:
@@ -122,13 +129,10 @@ def to_junit(comparison: Comparison) -> str:
         case = ElementTree.SubElement(
             suite, "testcase", classname=f"netsim.{row.key.scope}", name=row.key.label, time="0"
         )
-        if row.verdict in failed:
+        if row.verdict in failing:
             _, _, before, after, change = _cells(row)
             failure = ElementTree.SubElement(case, "failure", type=row.verdict, message=f"{row.verdict}: {change}")
             failure.text = f"baseline {before}, candidate {after}, {change}"
             if row.explanation is not None:
                 failure.text += "\n" + row.explanation.sentence(row.key.stat)
-    suites = ElementTree.Element("testsuites")
-    suites.append(suite)
-    ElementTree.indent(suites)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
+    return suite

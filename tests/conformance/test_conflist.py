@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from netsim.cluster.cni.conflist import load_conflist, parse_flannel_backend
 from netsim.cluster.cni.network import NodeFacts, NodeNetwork
-from netsim.cluster.conflist import load_conflist, parse_flannel_backend
 from netsim.errors import InputError
 
 FOLDER = Path(__file__).parents[2].parent / "shared" / "inputs" / "cni"

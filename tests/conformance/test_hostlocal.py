@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from netsim.cluster.hostlocal import HostLocal, Range, range_sets
+from netsim.cluster.cni.hostlocal import HostLocal, Range, range_sets
 from netsim.errors import InputError
 
 CASES = Path(__file__).parents[2].parent / "shared" / "conformance" / "ipam_cases.json"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from netsim.cluster.cni.conflist import parse_conflist
 from netsim.cluster.cni.network import FlannelBackend, NodeFacts
-from netsim.cluster.conflist import parse_conflist
 from netsim.errors import InputError
 
 EXAMPLES = 2400

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from netsim.cluster.dnsproviders import PROVIDERS, list_calls, record_lag
-from netsim.cluster.externaldns import Options, records_per_name
+from netsim.cluster.externaldns.providers import PROVIDERS, list_calls, record_lag
+from netsim.cluster.externaldns.records import Options, records_per_name
 
 TABLE = Path(__file__).parents[2].parent / "shared" / "published" / "control.csv"
 if not TABLE.exists():

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from netsim.cluster.cni.gojson import Members
+from netsim.cluster.cni.hostlocal import parse_cidr
 from netsim.cluster.cni.ipam import NO_IPAM, PLACEHOLDER, Ipam, read_ipam
 from netsim.cluster.cni.network import Attachment, NodeFacts, NodeNetwork, encapsulation_of, families_of
-from netsim.cluster.gojson import Members
-from netsim.cluster.hostlocal import parse_cidr
 from netsim.errors import InputError
 
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+from netsim.cluster.cni.gojson import Members
+from netsim.cluster.cni.hostlocal import parse_cidr
 from netsim.cluster.cni.network import NodeFacts, NodeNetwork, TokenBucket
-from netsim.cluster.gojson import Members
-from netsim.cluster.hostlocal import parse_cidr
 from netsim.errors import InputError
 
 BURST_LIMIT_BITS = 8 * (2**32 - 1)

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from netsim.cluster.cni.gojson import Members
 from netsim.cluster.cni.ipam import NO_IPAM, Ipam, read_ipam
 from netsim.cluster.cni.network import Attachment, NodeFacts, NodeNetwork
-from netsim.cluster.gojson import Members
 from netsim.errors import InputError
 
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from netsim.cluster.cni.gojson import Members
+from netsim.cluster.cni.hostlocal import RangeSet, parse_cidr, range_sets, read_range_sets
 from netsim.cluster.cni.network import NodeFacts, NodeNetwork, families_of
-from netsim.cluster.gojson import Members
-from netsim.cluster.hostlocal import RangeSet, parse_cidr, range_sets, read_range_sets
 from netsim.cluster.objects import Family
 from netsim.errors import InputError
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from netsim.cluster.hostlocal import RangeSet
+from netsim.cluster.cni.hostlocal import RangeSet
 from netsim.cluster.objects import Family, family_of
 
 Attachment = Literal[

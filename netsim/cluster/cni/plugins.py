@@ -12,11 +12,11 @@ from typing import ClassVar
 
 from netsim.cluster.cni.agents import AGENTS, Managed
 from netsim.cluster.cni.chained import Bandwidth, Firewall, Portmap, Tuning
+from netsim.cluster.cni.gojson import Members
+from netsim.cluster.cni.hostlocal import parse_cidr
 from netsim.cluster.cni.interfaces import Bridge, Loopback, Ptp, SubInterface
 from netsim.cluster.cni.ipam import NO_IPAM, VERSIONS, Ipam, read_ipam
 from netsim.cluster.cni.network import NodeFacts, NodeNetwork, encapsulation_of
-from netsim.cluster.gojson import Members
-from netsim.cluster.hostlocal import parse_cidr
 from netsim.errors import InputError
 
 

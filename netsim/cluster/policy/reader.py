@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from netsim.cluster.fields import Fields
 from netsim.cluster.objects import (
     IpBlock,
     Labels,
@@ -31,6 +30,7 @@ from netsim.cluster.policy.identifiers import (
     is_port_name,
     is_qualified_name,
 )
+from netsim.cluster.reading.fields import Fields
 from netsim.errors import InputError, Place
 
 _TYPES = ("Ingress", "Egress")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from netsim.cluster.cni.conflist import load_conflist, parse_conflist, parse_flannel_backend, parse_subnet_env
 from netsim.cluster.cni.network import FlannelBackend, NodeFacts, NodeNetwork, TokenBucket
-from netsim.cluster.conflist import load_conflist, parse_conflist, parse_flannel_backend, parse_subnet_env
 from netsim.errors import InputError
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from netsim.cluster.cluster import Cluster
-from netsim.cluster.dnsproviders import PROVIDERS, list_calls, record_lag
-from netsim.cluster.externaldns import Options, Record, ownership, plan, published, ttl_of
+from netsim.cluster.externaldns.providers import PROVIDERS, list_calls, record_lag
+from netsim.cluster.externaldns.records import Options, Record, ownership, plan, published, ttl_of
 from netsim.cluster.objects import Node, Pod, PodTemplate, Service, ServicePort
 
 OLD, NEW = "external-dns.alpha.kubernetes.io/", "external-dns.kubernetes.io/"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from netsim.cluster.gojson import Members
-from netsim.cluster.hostlocal import HostLocal, Range, parse_address, parse_cidr, range_sets, read_range_sets
+from netsim.cluster.cni.gojson import Members
+from netsim.cluster.cni.hostlocal import HostLocal, Range, parse_address, parse_cidr, range_sets, read_range_sets
 from netsim.errors import InputError
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netsim.cluster.cni.network import TokenBucket
-from netsim.cluster.kubenet import (
+from netsim.cluster.cni.kubenet import (
     ANNOTATION_BURST_BITS,
     bridge_mtu,
     kubenet_conflist,
@@ -14,6 +13,7 @@ from netsim.cluster.kubenet import (
     quantity,
     route_limit,
 )
+from netsim.cluster.cni.network import TokenBucket
 from netsim.errors import InputError
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from netsim.cluster.documents import input_files, read_objects
-from netsim.cluster.yaml_source import RawObject, field_path, find_line, read_yaml, scalar
+from netsim.cluster.reading.documents import input_files, read_objects
+from netsim.cluster.reading.yaml_source import RawObject, field_path, find_line, read_yaml, scalar
 from netsim.errors import InputError
 
 

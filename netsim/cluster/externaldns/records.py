@@ -14,7 +14,7 @@ from math import fsum
 from typing import Literal
 
 from netsim.cluster.cluster import Cluster
-from netsim.cluster.hostlocal import parse_address
+from netsim.cluster.cni.hostlocal import parse_address
 from netsim.cluster.objects import Service, family_of
 from netsim.errors import InputError
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netsim.cluster.gojson import Members
+from netsim.cluster.cni.gojson import Members
 from netsim.cluster.objects import Family
 from netsim.errors import InputError, Place
 

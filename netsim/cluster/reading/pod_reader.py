@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import get_args
 
-from netsim.cluster.fields import Fields
 from netsim.cluster.objects import ContainerPort, DnsConfig, Pod, PodTemplate, Protocol, Toleration, Workload
-from netsim.cluster.pod_texts import ConfigKey, ContainerTexts
+from netsim.cluster.reading.fields import Fields
+from netsim.cluster.reading.pod_texts import ConfigKey, ContainerTexts
 from netsim.errors import Place
 
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netsim.cluster.fields import Fields
 from netsim.cluster.objects import Machine, Namespace, Node, Taint
+from netsim.cluster.reading.fields import Fields
 
 ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
 RACK_LABELS = ("topology.kubernetes.io/rack", "rack")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import get_args
 
-from netsim.cluster.fields import Fields
 from netsim.cluster.objects import (
     Endpoint,
     EndpointPort,
@@ -15,7 +14,8 @@ from netsim.cluster.objects import (
     TrafficPolicy,
     family_of,
 )
-from netsim.cluster.pod_reader import PROTOCOLS
+from netsim.cluster.reading.fields import Fields
+from netsim.cluster.reading.pod_reader import PROTOCOLS
 
 TYPES: tuple[ServiceType, ...] = get_args(ServiceType)
 TRAFFIC_POLICIES: tuple[TrafficPolicy, ...] = get_args(TrafficPolicy)

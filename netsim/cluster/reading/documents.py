@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from netsim.cluster.json_source import read_json
-from netsim.cluster.yaml_source import RawObject, field_path, find_line, read_yaml
+from netsim.cluster.reading.json_source import read_json
+from netsim.cluster.reading.yaml_source import RawObject, field_path, find_line, read_yaml
 from netsim.errors import InputError, Place
 
 SUFFIXES = (".yaml", ".yml", ".json")

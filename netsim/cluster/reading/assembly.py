@@ -13,12 +13,12 @@ from dataclasses import replace
 from netsim.cluster.address_range import DEFAULT_SERVICE_RANGES, cluster_range_for
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.defaults import Defaults, find_dns_service
-from netsim.cluster.evidence import Evidence, find_evidence
-from netsim.cluster.inventory import Inventory
 from netsim.cluster.objects import Endpoint, Family, Note, Pod, PodTemplate, Service, Workload, family_of
-from netsim.cluster.pod_reader import Blueprint, Owner, StatedWorkload
-from netsim.cluster.pod_texts import resolve_texts
 from netsim.cluster.provision import pods_by_owner
+from netsim.cluster.reading.evidence import Evidence, find_evidence
+from netsim.cluster.reading.inventory import Inventory
+from netsim.cluster.reading.pod_reader import Blueprint, Owner, StatedWorkload
+from netsim.cluster.reading.pod_texts import resolve_texts
 
 _COREDNS = ("kube-system", "coredns")
 _NODE_LOCAL = ("node-local-dns", "nodelocaldns")

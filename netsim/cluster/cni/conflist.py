@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from netsim.cluster import gojson
+from netsim.cluster.cni import gojson
+from netsim.cluster.cni.gojson import Members
+from netsim.cluster.cni.hostlocal import parse_cidr
 from netsim.cluster.cni.ipam import PLACEHOLDER, VERSIONS, version_tuple
 from netsim.cluster.cni.network import FlannelBackend, NodeFacts, NodeNetwork, SubnetEnv
 from netsim.cluster.cni.plugins import Multus, Plugin, read_plugin
-from netsim.cluster.gojson import Members
-from netsim.cluster.hostlocal import parse_cidr
 from netsim.errors import InputError, Place
 
 EXTENSIONS = (".conf", ".conflist", ".json")

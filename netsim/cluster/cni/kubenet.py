@@ -14,11 +14,11 @@ from fractions import Fraction
 from math import ceil
 from typing import Literal
 
+from netsim.cluster.cni.conflist import Conflist
+from netsim.cluster.cni.hostlocal import range_sets
 from netsim.cluster.cni.interfaces import Bridge, Loopback
 from netsim.cluster.cni.ipam import Ipam
 from netsim.cluster.cni.network import NodeFacts, NodeNetwork, TokenBucket
-from netsim.cluster.conflist import Conflist
-from netsim.cluster.hostlocal import range_sets
 from netsim.cluster.limitbook import KnownLimit, limit_book
 from netsim.errors import InputError, Place
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from netsim.cluster.documents import rendered
-from netsim.cluster.fields import Fields, shown
-from netsim.cluster.node_reader import read_namespace, read_node
 from netsim.cluster.objects import Endpoint, Machine, Namespace, NetworkPolicy, Node, Service
-from netsim.cluster.pod_reader import WORKLOAD_READERS, Blueprints, StatedPod, StatedWorkload, read_pod
 from netsim.cluster.policy import read_policy
-from netsim.cluster.service_reader import read_endpoints, read_service, read_slice
-from netsim.cluster.yaml_source import RawObject
+from netsim.cluster.reading.documents import rendered
+from netsim.cluster.reading.fields import Fields, shown
+from netsim.cluster.reading.node_reader import read_namespace, read_node
+from netsim.cluster.reading.pod_reader import WORKLOAD_READERS, Blueprints, StatedPod, StatedWorkload, read_pod
+from netsim.cluster.reading.service_reader import read_endpoints, read_service, read_slice
+from netsim.cluster.reading.yaml_source import RawObject
 from netsim.errors import InputError, Place
 
 Key = TypeVar("Key")

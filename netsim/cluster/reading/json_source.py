@@ -8,7 +8,7 @@ from pathlib import Path
 
 import ijson
 
-from netsim.cluster.yaml_source import RawObject
+from netsim.cluster.reading.yaml_source import RawObject
 from netsim.errors import InputError, Place
 
 

@@ -1,0 +1,1 @@
+"""ExternalDNS: the records it publishes, and how late they are at each provider."""

@@ -1,0 +1,1 @@
+"""Kubernetes objects from YAML and JSON: documents, one reader a kind, and the inventory they fill."""
