@@ -70,8 +70,12 @@ class Comparison:
     @property
     def ok(self) -> bool:
         """Whether the gate is open: nothing worse, nothing missing; with ``exact``, nothing different at all."""
-        failing = {"better", "worse", "missing", "new"} if self.exact else {"worse", "missing"}
-        return not any(row.verdict in failing for row in self.rows)
+        return not self.with_verdict(*self.failing)
+
+    @property
+    def failing(self) -> tuple[Verdict, ...]:
+        """Verdicts that close the gate."""
+        return ("better", "worse", "missing", "new") if self.exact else ("worse", "missing")
 
     def with_verdict(self, *verdicts: Verdict) -> tuple[Row, ...]:
         """Return the rows with one of the verdicts."""

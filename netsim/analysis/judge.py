@@ -77,17 +77,21 @@ def judge(key: FigureKey, baseline: Recorded, candidate: Recorded, tolerance: fl
         changes = [independent_log_ratio(candidate.estimate, baseline.estimate)]
         if pair is not None:
             changes.append(paired_log_ratio(*pair))
-        tolerated = math.log1p(tolerance)
+        up, down = math.log1p(tolerance), -math.log1p(-tolerance)
     else:
         changes = [independent_difference(candidate.estimate, baseline.estimate)]
         if pair is not None:
             changes.append(from_replications([ours - theirs for ours, theirs in zip(*pair, strict=True)]))
-        tolerated = tolerance * abs(baseline.estimate.value)
-        if key.metric in SHARES:
-            tolerated = max(tolerated, SHARE_FLOOR)
+        up = down = max(tolerance * abs(baseline.estimate.value), SHARE_FLOOR if key.metric in SHARES else 0.0)
     known = [change for change in changes if change.df > 0 and not math.isnan(change.se)]
     change = min(known, key=lambda each: each.se, default=changes[0])
-    return _judgement(key, baseline, candidate, change, tolerated, tests=max(len(known), 1), positive=positive)
+    grows, shrinks = (
+        min(1.0, len(known) * _tail(excess, change)) if known else 1.0
+        for excess in (change.value - up, -change.value - down)
+    )
+    ratio, low, high = _ratio(change, baseline, candidate, logarithmic=positive)
+    worse, better, tolerated = (shrinks, grows, down) if key.metric in HIGHER_IS_BETTER else (grows, shrinks, up)
+    return Judgement(ratio, low, high, worse, better, change.se, change.df, tolerated, bool(known) or change.value == 0)
 
 
 def _common(baseline: Recorded, candidate: Recorded) -> tuple[list[float], list[float]] | None:
@@ -100,22 +104,17 @@ def _common(baseline: Recorded, candidate: Recorded) -> tuple[list[float], list[
     return [ours[number] for number in shared], [theirs[number] for number in shared]
 
 
-def _judgement(
-    key: FigureKey, baseline: Recorded, candidate: Recorded, change: Estimate, tolerated: float, *, tests: int,
-    positive: bool,
-) -> Judgement:  # fmt: skip
-    known = change.df > 0 and not math.isnan(change.se)
-    sign = -1.0 if key.metric in HIGHER_IS_BETTER else 1.0
-    p_worse = min(1.0, tests * _tail(sign * change.value - tolerated, change)) if known else 1.0
-    p_better = min(1.0, tests * _tail(-sign * change.value - tolerated, change)) if known else 1.0
-    low, high = change.interval(LEVEL)[1:3]
-    if positive:
-        ratio, low, high = math.exp(change.value), math.exp(low), math.exp(high)
-    else:
-        base = baseline.estimate.value
-        ratio = candidate.estimate.value / base if base else (1.0 if change.value == 0.0 else math.nan)
-        low, high = ((base + low) / base, (base + high) / base) if base else (math.nan, math.nan)
-    return Judgement(ratio, low, high, p_worse, p_better, change.se, change.df, tolerated, known or change.value == 0.0)
+def _ratio(
+    change: Estimate, baseline: Recorded, candidate: Recorded, *, logarithmic: bool
+) -> tuple[float, float, float]:
+    """Return candidate over baseline with its interval; NaN where the baseline is zero and the candidate is not."""
+    _, low, high, _ = change.interval(LEVEL)
+    if logarithmic:
+        return math.exp(change.value), math.exp(low), math.exp(high)
+    base = baseline.estimate.value
+    if base == 0.0:
+        return (1.0 if change.value == 0.0 else math.nan), math.nan, math.nan
+    return candidate.estimate.value / base, (base + low) / base, (base + high) / base
 
 
 def _tail(excess: float, change: Estimate) -> float:

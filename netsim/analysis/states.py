@@ -7,7 +7,7 @@ import subprocess
 import tarfile
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,8 +28,12 @@ Run = Callable[[Scenario], StudyResult]
 SETTINGS_FILE = "netsim.toml"
 
 
-def load_side(path: str | Path, run: Run = run_study, assignments: Mapping[str, Any] | None = None) -> Side:
+def load_side(
+    path: str | Path, run: Run = run_study, assignments: Mapping[str, Any] | None = None, *, label: str = ""
+) -> Side:
     """Return what a path holds as one side: a result folder, a baseline file, or a scenario, which is run.
+
+    ``assignments`` are set in a scenario before it runs; ``label`` names the side in place of the path.
 
     Raises
     ------
@@ -40,7 +44,7 @@ def load_side(path: str | Path, run: Run = run_study, assignments: Mapping[str, 
         return from_folder(path)
     if path.suffix == ".json" and path.is_file() and _is_baseline(path):
         return read_baseline(path)
-    return from_study(run(load(path, assignments)), str(path))
+    return from_study(run(load(path, assignments)), label or str(path))
 
 
 def _is_baseline(path: Path) -> bool:
@@ -49,13 +53,27 @@ def _is_baseline(path: Path) -> bool:
         return '"netsim_baseline"' in stream.read(200)
 
 
-def tolerances_for(*sides: Side, directory: Path | None = None) -> ToleranceSpec:
-    """Return the tolerances of the last side that states any, else those of ``netsim.toml``, else the defaults."""
+def tolerances_for(
+    *sides: Side, directory: Path | None = None, overrides: Mapping[str, Any] | None = None
+) -> ToleranceSpec:
+    """Return the tolerances of the last side that states any, else those of ``netsim.toml``, else the defaults.
+
+    ``overrides`` replace single entries: metric (or ``default``) to share. Raises `InputError` for what is no share.
+    """
+    stated = _stated_tolerances(sides, directory or Path.cwd())
+    if not overrides:
+        return stated
+    metrics = {**stated.metrics, **{key: value for key, value in overrides.items() if key != "default"}}
+    changed = {"default": overrides.get("default", stated.default), "metrics": metrics}
+    return _validated(changed, Place(field="tolerances"))
+
+
+def _stated_tolerances(sides: Sequence[Side], directory: Path) -> ToleranceSpec:
     for side in reversed(sides):
         stated = side.scenario.get("tolerances")
         if stated:
             return _validated(stated, Place(side.label, field="tolerances"))
-    path = (directory or Path.cwd()) / SETTINGS_FILE
+    path = directory / SETTINGS_FILE
     if not path.is_file():
         return ToleranceSpec()
     try:
@@ -102,7 +120,8 @@ def _without_root(inputs: Mapping[str, str]) -> dict[str, str]:
 def git_states(revisions: str, path: Path) -> Iterator[tuple[Path, Path, tuple[str, str]]]:
     """Check out ``path`` as of both ends of ``OLD..NEW`` into temporary folders; yield them with their labels.
 
-    An empty ``NEW`` means the working tree. Raises `InputError` when a revision or the path in it does not exist.
+    A file comes with the rest of its repository, because a scenario names files around it. An empty ``NEW`` means
+    the working tree. Raises `InputError` when a revision or the path in it does not exist.
     """
     old, dots, new = revisions.partition("..")
     if not dots or not old:
@@ -121,7 +140,7 @@ def _exported(revision: str, path: Path, target: Path) -> Path:
     root = Path(_git(home, "rev-parse", "--show-toplevel").decode().strip())
     inside = path.resolve().relative_to(root.resolve()).as_posix()
     commit = _git(home, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").decode().strip()
-    archive = _git(root, "archive", "--format=tar", commit, "--", inside)
+    archive = _git(root, "archive", "--format=tar", commit, *(["--", inside] if path.is_dir() else []))
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(target, filter="data")
     return target / inside

@@ -163,10 +163,26 @@ def _scalar_figures(runs: Mapping[int, Measured]) -> Iterator[Figure]:
     found: dict[Key, list[_Value]] = {}
     for replication, run in runs.items():
         scalars = [(Key(s.scope, s.name, s.metric, s.stat, s.unit), s.value, s.n_samples) for s in run.scalars]
+        variation = _rate_variation(run)
         for key, value, n_samples in [*scalars, *_hop_scalars(run)]:
-            found.setdefault(key, []).append(_Value(replication, value, math.nan, n_samples))
+            own = variation.get((key.scope, key.name), math.nan) if key.metric == "throughput" else math.nan
+            found.setdefault(key, []).append(_Value(replication, value, own * value, n_samples))
     for key, values in found.items():
         yield _figure(key, values)
+
+
+def _rate_variation(run: Measured) -> dict[tuple[str, str], float]:
+    """Return the relative standard error of the rate of transactions, from their number in equal spans of the run."""
+    if not len(run.start_s):
+        return {}
+    limits = np.linspace(run.start_s[0], run.start_s[-1], SECTIONS + 1)
+    found = {}
+    for selection in selections(run.edges):
+        counts, _ = np.histogram(run.start_s[selection.mask(run.edge)], limits)
+        estimate = from_replications([float(count) for count in counts])
+        if estimate.value > 0.0:
+            found[selection.scope, selection.name] = estimate.se / estimate.value
+    return found
 
 
 def _hop_scalars(run: Measured) -> Iterator[tuple[Key, float, int]]:
