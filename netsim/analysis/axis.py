@@ -13,6 +13,7 @@ from netsim.errors import InputError, Place
 from netsim.scenario import with_values
 from netsim.scenario.distributions import Constant, Exponential
 from netsim.scenario.loading import dotted
+from netsim.scenario.quantities import Unit, unit_of
 from netsim.scenario.spec import Rate, Scenario
 
 SPAN = 1000.0
@@ -124,7 +125,9 @@ def _spots(scenario: Scenario, key: str) -> tuple[tuple[_Spot, ...], bool, float
             continue
         if value is None:
             value = _open_value(scenario, key)
-        number, write = _as_number(value, Place(scenario.file, field=key))
+        number, write = _as_number(
+            value, unit_of(type(owner).model_fields[name].metadata), Place(scenario.file, field=key)
+        )
         whole = isinstance(value, int)
         low, high = _bounds(owner, name)
         least, most = max(least, low), min(most, high)
@@ -171,19 +174,20 @@ def _varies_without_rate(owner: BaseModel, name: str) -> bool:
     return name == "rate" and (getattr(owner, "closed", None) is not None or getattr(owner, "kind", "") == "stream")
 
 
-def _as_number(value: Any, place: Place) -> tuple[float, Write]:
+def _as_number(value: Any, unit: Unit | None, place: Place) -> tuple[float, Write]:
     """Return a leaf as a number, with how the document writes another one of its kind."""
     if isinstance(value, Rate):
         form = "per_pod" if value.per_pod is not None else "per_service"
-        return float(getattr(value, form)), lambda number: {form: number}
+        return float(getattr(value, form)), lambda number: {form: Unit("/s").write(number)}
     if isinstance(value, Constant | Exponential):
-        exact = isinstance(value.value, int)
-        return float(value.value), lambda number: {value.shape: round(number) if exact else number}
-    if isinstance(value, int) and not isinstance(value, bool):
-        return float(value), round
-    if isinstance(value, float):
-        return value, lambda number: number
-    raise InputError("not a number: a search needs a key that can grow", place=place, got=str(value))
+        inner, write = _as_number(value.value, unit_of(type(value).model_fields["value"].metadata), place)
+        return inner, lambda number: {value.shape: write(number)}
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError("not a number: a search needs a key that can grow", place=place, got=str(value))
+    rounded: Write = round if isinstance(value, int) else float
+    if unit is None:
+        return float(value), rounded
+    return float(value), lambda number: unit.write(rounded(number))
 
 
 def _bounds(owner: BaseModel, name: str) -> tuple[float, float]:

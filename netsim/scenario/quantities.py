@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -26,12 +27,35 @@ def _text_schema(example: str, meaning: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "examples": [example], "description": meaning})
 
 
-Seconds = Annotated[float, _reading(units.seconds), Field(ge=0), _text_schema("50us", "a duration with its unit")]
-Bytes = Annotated[int, _reading(units.size_bytes), Field(ge=0), _text_schema("64KiB", "a size with its unit")]
-BitsPerSecond = Annotated[
-    float, _reading(units.bits_per_second), Field(gt=0), _text_schema("10Gbit/s", "a data rate with its unit")
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Marks a quantity's type with the unit its numbers are in, so that a number can be written back as text."""
+
+    symbol: str
+
+    def write(self, number: float) -> str:
+        """Return a number of this unit the way a scenario states it."""
+        return f"{number!r}{self.symbol}"
+
+
+def unit_of(metadata: Iterable[object]) -> Unit | None:
+    """Return the unit among a field's annotations, `None` for a plain number."""
+    return next((each for each in metadata if isinstance(each, Unit)), None)
+
+
+Seconds = Annotated[
+    float, _reading(units.seconds), Field(ge=0), _text_schema("50us", "a duration with its unit"), Unit("s")
 ]
-PerSecond = Annotated[float, _reading(units.per_second), Field(gt=0), _text_schema("50/s", "events per time")]
+Bytes = Annotated[
+    int, _reading(units.size_bytes), Field(ge=0), _text_schema("64KiB", "a size with its unit"), Unit("B")
+]
+BitsPerSecond = Annotated[
+    float, _reading(units.bits_per_second), Field(gt=0), _text_schema("10Gbit/s", "a data rate with its unit"),
+    Unit("bit/s"),
+]  # fmt: skip
+PerSecond = Annotated[
+    float, _reading(units.per_second), Field(gt=0), _text_schema("50/s", "events per time"), Unit("/s")
+]
 
 
 def _fraction(value: object) -> float:
