@@ -14,6 +14,17 @@ from netsim.datapath.limits import Reason, cannot_exist
 from netsim.datapath.plugin import Plugin, combination, load_plugin
 from netsim.scenario.spec import ClusterSpec, Scenario
 
+Stamp = tuple[tuple[str, int, int], ...]
+"""Name, time of change and size of files: what is kept of a scenario is stale once they differ."""
+
+
+def input_stamp(scenario: Scenario) -> Stamp:
+    """Return the stamp of every file the scenario names; of a directory, of all files in it."""
+    named = (*scenario.cluster.manifests, scenario.network.plugin, scenario.network.costs)
+    paths = [scenario.directory / name for name in named]
+    found = [file for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
+    return tuple((str(file), (stat := file.stat()).st_mtime_ns, stat.st_size) for file in found)
+
 
 def cluster_of(scenario: Scenario) -> Cluster:
     """Return the scenario's cluster. The last few are kept: the points of a sweep mostly share theirs.
@@ -23,11 +34,11 @@ def cluster_of(scenario: Scenario) -> Cluster:
     InputError: as `build_cluster`.
     """
     corefile = _corefile(scenario)
-    return _cluster(scenario.cluster, scenario.dns.replicas, scenario.directory, corefile)
+    return _cluster(scenario.cluster, scenario.dns.replicas, scenario.directory, corefile, input_stamp(scenario))
 
 
 @functools.lru_cache(maxsize=2)
-def _cluster(spec: ClusterSpec, dns_replicas: int | None, directory: Path, corefile: str) -> Cluster:
+def _cluster(spec: ClusterSpec, dns_replicas: int | None, directory: Path, corefile: str, stamp: Stamp) -> Cluster:
     from dataclasses import replace
 
     cluster = build_cluster(spec, dns_replicas=dns_replicas, directory=directory)

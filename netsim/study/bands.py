@@ -43,9 +43,9 @@ def by_phase(times: Mapping[str, Samples]) -> Breakdown:
 def band_limits(q: float) -> tuple[float, float]:
     """Return the ranks between which a transaction counts as "at" the q-quantile: p98.5 to p99.5 for p99.
 
-    Half of the distance to the nearer end, at most five points: enough transactions for a mean, all of them alike.
+    Half of the distance to the nearer end, at most one point: enough transactions for a mean, all of them alike.
     """
-    half = min((1.0 - q) / 2.0, q / 2.0, 0.05)
+    half = min((1.0 - q) / 2.0, q / 2.0, 0.01)
     return q - half, q + half
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from netsim.cluster.objects import Note
 from netsim.cluster.traffic import traffic_of
-from netsim.datapath.build import cluster_of, datapath_of, impossible
+from netsim.datapath.build import Stamp, cluster_of, datapath_of, impossible, input_stamp
 from netsim.engine.model import Model
 from netsim.engine.run import Replication, run_replication
 from netsim.scenario import build
@@ -45,11 +45,12 @@ def run_point(scenario: Scenario, *, seed: int, replication: int) -> Measured | 
 
 def model_of(scenario: Scenario) -> tuple[Model, tuple[Note, ...]]:
     """Return the engine's model of a scenario that can exist, and what was assumed. Raises `InputError`."""
-    return _model(json.dumps(scenario.document, sort_keys=True, default=str), scenario.directory, scenario.file)
+    document = json.dumps(scenario.document, sort_keys=True, default=str)
+    return _model(document, scenario.directory, scenario.file, input_stamp(scenario))
 
 
 @lru_cache(maxsize=1)
-def _model(document: str, directory: Path, file: str) -> tuple[Model, tuple[Note, ...]]:
+def _model(document: str, directory: Path, file: str, stamp: Stamp) -> tuple[Model, tuple[Note, ...]]:
     # replications of a point follow each other: keeping one model saves compiling its paths again
     scenario = build(json.loads(document), directory=directory, file=file)
     cluster = cluster_of(scenario)

@@ -9,7 +9,7 @@ from netsim.study.bands import Breakdown, band_limits, by_phase, part_times
 from netsim.study.outcome import Edge
 
 
-@pytest.mark.parametrize(("q", "limits"), [(0.99, (0.985, 0.995)), (0.5, (0.45, 0.55)), (0.999, (0.9985, 0.9995))])
+@pytest.mark.parametrize(("q", "limits"), [(0.99, (0.985, 0.995)), (0.5, (0.49, 0.51)), (0.999, (0.9985, 0.9995))])
 def test_limits_of_bands(q: float, limits: tuple[float, float]) -> None:
     assert band_limits(q) == pytest.approx(limits)
 
