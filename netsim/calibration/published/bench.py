@@ -1,0 +1,239 @@
+"""The calibrated testbed: prices of a draw, the machine factor from baseline rows, and what rows are compared with.
+
+Every prediction has one form. A question gives the model's *cost* of one unit of what is measured (a round trip, a
+connection, a burst, a packet): work, which scales with the machine factor k and with contention c, and waiting, which
+does not. Where a baseline row was measured in the same way,
+
+    time = measured baseline + k c (work - work of the baseline) + (waiting - waiting of the baseline)
+
+and where none was, ``waiting + k c work``. Each baseline row thus gives one parameter: k, or the rest of its own time
+that the model does not explain. There are never more parameters than baseline rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from netsim.calibration.published.case import Case, Row
+from netsim.calibration.published.hardware import Hardware
+from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.setting import Setting
+from netsim.calibration.published.subject import Subject, subject_of
+from netsim.calibration.published.testbed import Testbed, Ways
+from netsim.datapath.costs import CostProfile, Prices, Regime
+
+PLAUSIBLE_FACTOR = (0.4, 4.0)
+"""Machine factors outside are waiting that was taken for work (idle states), and are cut off."""
+
+
+class Cost(NamedTuple):
+    """The model's seconds for one unit: what scales with the machine, and what does not."""
+
+    work: float
+    waiting: float = 0.0
+
+
+class Answer(NamedTuple):
+    """A predicted value in the SI unit of its metric; ``trivial`` where a line rate or a flat curve decides."""
+
+    value: float
+    trivial: bool = False
+    note: str = ""
+
+
+class Question(Protocol):
+    """A kind of metric."""
+
+    @property
+    def kind(self) -> str:
+        """Metrics of one kind can be compared: a rate of round trips and their mean time."""
+        ...
+
+    @property
+    def calibrates(self) -> int:
+        """Which baseline rows are asked first for the machine factor: smaller is better, 0 is never."""
+        ...
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return the model's cost of one unit."""
+        ...
+
+    def seconds(self, bench: Bench, row: Row) -> float:
+        """Return a measured value as seconds per unit."""
+        ...
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return seconds per unit as a value of the metric."""
+        ...
+
+
+class Anchor(NamedTuple):
+    """A baseline row that was measured in the same way."""
+
+    row: Row
+    seconds: float
+    cost: Cost
+
+
+class Parameter(NamedTuple):
+    """A fitted value, and the baseline row it comes from."""
+
+    name: str
+    value: float
+    row: str
+
+
+@dataclass
+class Bench:
+    """One machine of a case under one draw of the costs.
+
+    Parameters
+    ----------
+    case, hardware: what was measured, and where.
+    testbed: shared by all draws.
+    profile: costs; figures of the case's own sources are left out.
+    drawn: values of a draw by figure, empty for the most trusted ones.
+    rows: the case's rows on this machine with their questions.
+    """
+
+    case: Case
+    hardware: Hardware
+    testbed: Testbed
+    profile: CostProfile
+    rows: tuple[tuple[Row, Question], ...]
+    drawn: Mapping[str, float] = field(default_factory=dict)
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    _prices: dict[str, Prices] = field(default_factory=dict)
+    _ways: dict[tuple[object, ...], Ways] = field(default_factory=dict)
+    _factor: float | None = None
+    _subjects: dict[int, Subject] = field(default_factory=dict)
+
+    # ---------------------------------------------------------------- prices
+
+    def prices(self, regime: Regime = "closed_loop") -> Prices:
+        """Return the prices at k = 1: the profile's, at the machine's clock until baseline rows say better."""
+        known = self._prices.get(regime)
+        if known is None:
+            known = self.profile.prices(excluded=self.case.sources, overrides=self.drawn, regime=regime)
+            self._prices[regime] = known
+        return known
+
+    def figure(self, key: str) -> float:
+        """Return a figure as drawn, before any factor of a machine; seconds for nanoseconds."""
+        value = self.prices().values[key]
+        return value * 1e-9 if self.profile.figures[key].unit == "ns" else value
+
+    def ways(self, setting: Setting, regime: Regime = "closed_loop", protocol: str = "TCP") -> Ways:
+        """Return the ways of a row's packets at k = 1."""
+        subject = self.subject(setting)
+        mtu = setting.count("mtu", 0)
+        key = (*subject.key, regime, protocol, mtu)
+        known = self._ways.get(key)
+        if known is None:
+            known = self.testbed.ways(subject, self.prices(regime), mtu=mtu, protocol=protocol)
+            self._ways[key] = known
+        return known
+
+    def subject(self, setting: Setting) -> Subject:
+        """Return what a setting measures."""
+        known = self._subjects.get(id(setting))
+        if known is None:
+            known = self._subjects[id(setting)] = subject_of(setting, self.hardware, self.case.names)
+        return known
+
+    # ---------------------------------------------------------------- machine factor
+
+    @property
+    def factor(self) -> float:
+        """The machine factor k: from the best baseline row, else from the clock."""
+        if self._factor is None:
+            self._factor = self.profile.clock_ghz / (self.hardware.clock_ghz or self.profile.clock_ghz)
+            found = self._fitted()
+            if found is not None:
+                self._factor = found
+        return self._factor
+
+    def _fitted(self) -> float | None:
+        candidates = [(q.calibrates, row, q) for row, q in self.baselines() if q.calibrates and row.setting.streams == 1]
+        if not candidates:
+            return None
+        best = min(candidate[0] for candidate in candidates)
+        chosen = [(row, question) for rank, row, question in candidates if rank == best]
+        found = []
+        for row, question in chosen:
+            cost = question.cost(self, row.setting)
+            found.append((question.seconds(self, row) - cost.waiting) / cost.work)
+        low, high = PLAUSIBLE_FACTOR
+        factor = min(high, max(low, math.fsum(found) / len(found)))
+        ids = "+".join(row.id for row, _ in chosen)
+        self.parameters["k"] = Parameter("machine factor k", factor, ids)
+        return factor
+
+    def baselines(self, kind: str = "") -> Iterable[tuple[Row, Question]]:
+        """Yield baseline rows of this machine, of one kind or all."""
+        return ((row, q) for row, q in self.rows if row.role == "baseline" and (not kind or q.kind == kind))
+
+    # ---------------------------------------------------------------- anchors and contention
+
+    def anchor(self, question: Question, setting: Setting) -> Anchor | None:
+        """Return the baseline row measured most like ``setting``, ``None`` where there is none."""
+        best: tuple[int, Row, Question] | None = None
+        for row, other in self.baselines(question.kind):
+            likeness = setting.likeness(row.setting)
+            if likeness >= 0 and (best is None or likeness > best[0]):
+                best = (likeness, row, other)
+        if best is None:
+            return None
+        _, row, other = best
+        return Anchor(row, other.seconds(self, row), other.cost(self, row.setting))
+
+    def contention(self, question: Question, setting: Setting) -> float:
+        """Return c: how much dearer work is with all flows at once than with one.
+
+        From the baseline rows of the same kind, else those of round trips; without either from hyperthreading, once
+        flows outnumber half of the logical CPUs.
+        """
+        flows = setting.streams
+        if flows <= 1:
+            return 1.0
+        for kind in (question.kind, "round-trip"):
+            measured = self._contention(kind, setting, flows)
+            if measured is not None:
+                return measured
+        return self.figure("contention.all_cores") if flows > self.hardware.cores // 2 else 1.0
+
+    def _contention(self, kind: str, setting: Setting, flows: int) -> float | None:
+        many = one = None
+        for row, question in self.baselines(kind):
+            same_side = row.setting.values.get("side") == setting.values.get("side") or kind == "round-trip"
+            if not same_side:
+                continue
+            waiting = question.cost(self, row.setting).waiting
+            if row.setting.streams == flows:
+                many = question.seconds(self, row) - waiting
+            elif row.setting.streams == 1:
+                one = question.seconds(self, row) - waiting
+        return max(1.0, many / one) if many and one and many > 0 and one > 0 else None
+
+    # ---------------------------------------------------------------- prediction
+
+    def predict(self, question: Question, row: Row) -> Answer:
+        """Return the predicted value of a row, in SI units."""
+        setting = row.setting
+        cost = question.cost(self, setting)
+        anchor = self.anchor(question, setting)
+        contention = self.contention(question, setting)
+        scale = self.factor * contention
+        if anchor is None:
+            seconds = cost.waiting + scale * cost.work
+        else:
+            added = scale * (cost.work - anchor.cost.work) * self.figure("transfer.added_work")
+            seconds = anchor.seconds + added + cost.waiting - anchor.cost.waiting
+            rest = anchor.seconds - anchor.cost.waiting - scale * anchor.cost.work
+            used = self.parameters.get("k")
+            if used is None or anchor.row.id not in used.row.split("+"):
+                self.parameters[anchor.row.id] = Parameter(f"rest of {anchor.row.id}, s", rest, anchor.row.id)
+        return question.answer(self, setting, max(seconds, 1e-12), row.quantity.dimension)

@@ -1,0 +1,241 @@
+"""A published table as data: the hardware it states, its rows, and which rows may be used for calibration.
+
+A case is a folder with ``published.csv`` and, beside it, ``case.yaml``. The form is described in
+``docs/validation-cases.md``.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from netsim.calibration.published.hardware import Hardware, described
+from netsim.calibration.published.quantities import Quantity, quantity
+from netsim.calibration.published.setting import Setting
+from netsim.errors import InputError, Place
+
+Role = Literal["baseline", "target", "range", "excluded"]
+ROLES: tuple[Role, ...] = ("baseline", "target", "range", "excluded")
+_SPELLINGS = {"configuration": ("configuration", "config"), "note": ("note", "notes"), "reason": ("reason",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One published figure.
+
+    ``role`` is ``baseline`` (may calibrate), ``target`` (predicted and scored), ``range`` (predicted, but a fact the
+    publication does not give decides it) or ``excluded`` (not predicted); the last two need a ``reason``.
+    """
+
+    id: str
+    metric: str
+    setting: Setting
+    quantity: Quantity
+    role: Role
+    note: str = ""
+    reason: str = ""
+    line: int = 0
+
+
+class _Document(BaseModel):
+    """``case.yaml``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str = ""
+    source: str | list[str] = Field(default_factory=list)
+    url: str = ""
+    profile: str = ""
+    hardware: Hardware = Field(default_factory=Hardware)
+    machines: dict[str, Hardware] = Field(default_factory=dict)
+    defaults: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    names: dict[str, dict[str, str]] = Field(default_factory=dict)
+    noise: float = Field(default=0.02, ge=0, lt=1)
+    missing: list[str] = Field(default_factory=list)
+    findings: list[str] = Field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A published table.
+
+    Attributes
+    ----------
+    name: the folder's name.
+    sources: names under which cost profiles list figures of this publication; none of them is used to predict it.
+    profile: cost profile; empty takes the one that suits the hardware.
+    hardware, machines: the testbed; a row chooses one of ``machines`` with the key ``machine``.
+    names: what the publication's names of plugins stand for, where the general rules do not know them.
+    noise: how far two figures must differ (as a fraction) before their order means something.
+    missing: facts the publication does not give and that would matter.
+    findings: what its misses say about the model.
+    """
+
+    name: str
+    title: str
+    sources: tuple[str, ...]
+    url: str
+    profile: str
+    hardware: Hardware
+    rows: tuple[Row, ...]
+    machines: Mapping[str, Hardware] = field(default_factory=dict)
+    names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    noise: float = 0.02
+    missing: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+
+    def machine(self, setting: Setting) -> Hardware:
+        """Return the hardware a row was measured on."""
+        name = setting.text("machine")
+        return self.machines[name] if name else self.hardware
+
+
+def shipped_cases() -> tuple[str, ...]:
+    """Return the names of the cases that ship with netsim."""
+    folder = resources.files("netsim") / "data" / "published"
+    return tuple(sorted(item.name for item in folder.iterdir() if (item / "published.csv").is_file()))
+
+
+def load_case(name_or_folder: str) -> Case:
+    """Read a shipped case by name, or any folder of the same form.
+
+    Raises
+    ------
+    InputError
+        When there is no such case, or a file of it is wrong.
+    """
+    if name_or_folder in shipped_cases():
+        with resources.as_file(resources.files("netsim") / "data" / "published" / name_or_folder) as folder:
+            return _read(folder, name_or_folder)
+    folder = Path(name_or_folder)
+    if not (folder / "published.csv").is_file():
+        raise InputError(
+            "no such case", got=name_or_folder, allowed=f"{', '.join(shipped_cases())}, or a folder with published.csv"
+        )
+    return _read(folder, folder.resolve().name)
+
+
+def _read(folder: Path, name: str) -> Case:
+    document = _document(folder / "case.yaml")
+    defaults = {key: _plain(value) for key, value in document.defaults.items()}
+    rows, environment = _rows(folder / "published.csv", defaults)
+    hardware = document.hardware
+    if "hardware" not in document.model_fields_set and environment:
+        hardware = described(environment)
+    for row in rows:
+        wanted = row.setting.text("machine")
+        if wanted and wanted not in document.machines:
+            place = Place(str(folder / "published.csv"), row.line, "machine")
+            raise InputError("no such machine", place=place, got=wanted, allowed=", ".join(document.machines) or "none")
+    return Case(
+        name=name,
+        title=document.title or name,
+        sources=(document.source,) if isinstance(document.source, str) else tuple(document.source),
+        url=document.url,
+        profile=document.profile,
+        hardware=hardware,
+        rows=rows,
+        machines=document.machines,
+        names=document.names,
+        noise=document.noise,
+        missing=tuple(document.missing),
+        findings=tuple(document.findings),
+    )
+
+
+def _plain(value: str | int | float | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _document(path: Path) -> _Document:
+    if not path.is_file():
+        return _Document()
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise InputError("not valid YAML", place=Place(str(path), mark.line + 1 if mark else None)) from error
+    try:
+        return _Document.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(first["msg"], place=Place(str(path), field=where), got=str(first.get("input"))) from error
+
+
+def _rows(path: Path, defaults: Mapping[str, str]) -> tuple[tuple[Row, ...], str]:
+    """Read the table; the second value is the environment its first row describes, if it has such a column."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        reader = csv.DictReader(stream)
+        _check_header(path, reader.fieldnames)
+        records = [(reader.line_num, record) for record in reader]
+    rows = tuple(_row(path, line, record, defaults) for line, record in records)
+    repeated = _repeated(rows)
+    if repeated is not None:
+        raise InputError("the id is used twice", place=Place(str(path), repeated.line, "id"), got=repeated.id)
+    if not rows:
+        raise InputError("the table has no rows", place=Place(str(path)))
+    return rows, records[0][1].get("environment") or ""
+
+
+def _check_header(path: Path, header: Any) -> None:
+    names = set(header or ())
+    for column in ("id", "metric", "value", "unit"):
+        if column not in names:
+            raise InputError("a column is missing", place=Place(str(path), 1), got=column, allowed=", ".join(names))
+    if not names & set(_SPELLINGS["configuration"]):
+        raise InputError("a column is missing", place=Place(str(path), 1), got="configuration")
+
+
+def _repeated(rows: tuple[Row, ...]) -> Row | None:
+    seen: set[str] = set()
+    for row in rows:
+        if row.id in seen:
+            return row
+        seen.add(row.id)
+    return None
+
+
+def _cell(record: Mapping[str, Any], column: str) -> str:
+    return next((str(record[name]).strip() for name in _SPELLINGS[column] if record.get(name)), "")
+
+
+def _row(path: Path, line: int, record: Mapping[str, Any], defaults: Mapping[str, str]) -> Row:
+    place = Place(str(path), line)
+    note = _cell(record, "note")
+    role = (record.get("role") or "").strip().lower()
+    reason = _cell(record, "reason")
+    if "(" in role:
+        role, _, rest = role.partition("(")
+        role, reason = role.strip(), reason or rest.rstrip(") ")
+    if not role:
+        role = "baseline" if "baseline row" in note.lower() else "target"
+    chosen: Role | None = next((item for item in ROLES if item == role), None)
+    if chosen is None:
+        raise InputError("no such role", place=Place(str(path), line, "role"), got=role, allowed=", ".join(ROLES))
+    if chosen in ("range", "excluded") and not reason:
+        raise InputError(f"a row that is {chosen} needs a reason", place=Place(str(path), line, "reason"))
+    try:
+        number = float(record["value"])
+    except (TypeError, ValueError):
+        raise InputError(
+            "not a number", place=Place(str(path), line, "value"), got=record["value"], allowed="a number, its unit apart"
+        ) from None
+    try:
+        setting = Setting.read(_cell(record, "configuration"), defaults)
+        measured = quantity(number, record["unit"] or "")
+    except InputError as error:
+        raise error.at(place) from None
+    return Row(record["id"], record["metric"].strip(), setting, measured, chosen, note, reason, line)
+
+
+def baselines(case: Case) -> Iterator[Row]:
+    """Yield the rows that may calibrate."""
+    yield from (row for row in case.rows if row.role == "baseline")

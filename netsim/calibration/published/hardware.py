@@ -1,0 +1,123 @@
+"""The hardware of a publication, as it states it, and what netsim's model takes from it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from netsim.cluster.objects import Machine
+from netsim.errors import InputError
+from netsim.units import bits_per_second, seconds
+
+
+class Hardware(BaseModel):
+    """A pair of equal hosts.
+
+    Parameters
+    ----------
+    description: the publication's own words.
+    cores, clock_ghz: logical CPUs, and the clock under load; without a clock the profile's own is taken.
+    nic: line rate (``100Gbit/s``), or ``none`` where no card is in the way (virtio on one hypervisor).
+    mtu, queues, ring, tso, gro, checksum, tunnel: as for a scenario's machine.
+    virtual: virtual machines.
+    kernel: release, as ``5.10``.
+    latency: one way on the wire between the hosts, beyond the cards.
+    fixed: waiting in one bare round trip (wire, cards, interrupts, wake-ups), where the publication gives it.
+    conntrack: True where the bare machine's own traffic passes netfilter and conntrack.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    description: str = ""
+    cores: int = Field(default=16, gt=0)
+    clock_ghz: float | None = Field(default=None, gt=0)
+    nic_bps: float | None = Field(default=25e9, alias="nic")
+    mtu: int = Field(default=1500, ge=576)
+    queues: int | None = None
+    ring: int = 1024
+    tso: bool = True
+    gro: bool = True
+    checksum: bool = True
+    tunnel: bool | None = None
+    virtual: bool = False
+    kernel: str = ""
+    latency_s: float = Field(default=0.5e-6, alias="latency")
+    conntrack: bool = False
+
+    @field_validator("nic_bps", mode="before")
+    @classmethod
+    def _rate(cls, value: Any) -> Any:
+        if value is None or value == "none":
+            return None
+        try:
+            return bits_per_second(value)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+
+    @field_validator("latency_s", mode="before")
+    @classmethod
+    def _time(cls, value: Any) -> Any:
+        try:
+            return seconds(value)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+
+    @property
+    def kernel_version(self) -> tuple[int, int] | None:
+        """Major and minor release, if stated."""
+        match = re.match(r"(\d+)\.(\d+)", self.kernel)
+        return (int(match[1]), int(match[2])) if match else None
+
+    @property
+    def profile(self) -> str:
+        """The cost profile that suits: virtual machines, kernels before 5.0, else a server."""
+        if self.virtual:
+            return "cloud-small" if self.cores <= 2 and self.nic_bps is not None else "vm-virtio"
+        version = self.kernel_version
+        return "kernel-old" if version is not None and version < (5, 0) else "server"
+
+    def machine(self, profile_ghz: float) -> Machine:
+        """Return the machine of the model; tunnel offload is what separates cards from paravirtual ones."""
+        return Machine(
+            cores=self.cores,
+            clock_ghz=self.clock_ghz or profile_ghz,
+            nic_bps=self.nic_bps or VIRTUAL_BPS,
+            queues=self.queues or self.cores,
+            ring=self.ring,
+            mtu=self.mtu,
+            tso=self.tso,
+            gro=self.gro,
+            checksum=self.checksum,
+            tunnel=self.tunnel if self.tunnel is not None else not self.virtual,
+        )
+
+
+VIRTUAL_BPS = 1e12
+"""Stands for a virtual link that has no line rate of its own."""
+
+
+def described(text: str) -> Hardware:
+    """Read what a sentence about a testbed says: clock, cores, line rate, MTU, kernel, whether it is virtual.
+
+    Nothing that is not there is guessed, except that a machine without a stated card has the default one.
+    """
+    stated: dict[str, Any] = {"description": text}
+    virtual = bool(re.search(r"\bVMs?\b|virtio|vCPU|VMware|EC2|GCE|cloud|instance|kind\b", text))
+    stated["virtual"] = virtual
+    for key, pattern, convert in (
+        ("clock_ghz", r"(\d+(?:\.\d+)?) ?GHz", float),
+        ("cores", r"(\d+) ?(?:threads|hyperthreads)", int),
+        ("cores", r"(\d+) ?(?:v?CPUs?|cores?)\b", int),
+        ("mtu", r"MTU (\d+)", int),
+        ("kernel", r"(?:kernel|Linux) (\d+\.\d+)", str),
+    ):
+        match = re.search(pattern, text)
+        if match and key not in stated:
+            stated[key] = convert(match[1])
+    if rate := re.search(r"(\d+(?:\.\d+)?) ?([GM])(?:bit/s|bps|b/s|bE|b\b)", text):
+        stated["nic"] = f"{rate[1]}{rate[2]}bit/s"
+    elif virtual and "virtio" in text:
+        stated["nic"] = "none"
+    return Hardware.model_validate(stated)

@@ -1,0 +1,57 @@
+"""Which question a metric asks. Metrics are read by name; a new kind of metric is one class and one line here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from netsim.calibration.published.bench import Question
+from netsim.calibration.published.case import Row
+from netsim.calibration.published.transport import Bulk, Connection, Flows, HostCpu, RoundTrip
+from netsim.errors import InputError, Place
+
+Maker = Callable[[Row], Question]
+
+
+def _bulk(row: Row) -> Question:
+    return Flows() if row.setting.streams > 1 else Bulk()
+
+
+TESTS = {"tcp_stream": "bulk", "stream": "bulk", "tcp_rr": "round-trip", "rr": "round-trip", "tcp_crr": "connection",
+         "crr": "connection"}  # fmt: skip
+
+
+def _cpu(row: Row) -> Question:
+    test = TESTS.get(row.setting.text("test").lower(), "")
+    if not test:
+        unit = row.quantity.unit
+        test = "bulk" if "bit" in unit else "connection" if "conn" in unit else "round-trip"
+    side = row.setting.text("side") or ("server" if "receiver" in row.quantity.unit else "client")
+    return HostCpu(test, "server" if side in ("server", "receiver") else "client")
+
+
+METRICS: tuple[tuple[str, Maker], ...] = (
+    (r"throughput_per_core", lambda row: Bulk(kind="per-core", calibrates=3, per_core=True)),
+    (r"tcp_throughput|tcp_stream|^throughput$|bandwidth|tcp_bandwidth", _bulk),
+    (r"tcp_crr|connect_rate|connections_per_second", lambda row: Connection()),
+    (r"(tcp|udp)_rr|rr_rate|round_trip|ping_latency|(tcp|udp)_latency|^latency(_mean|_avg|_p50)?$", lambda row: RoundTrip()),
+    (r"cpu_util|cpu_per_gbps|cpu_per", _cpu),
+)
+"""Patterns of metric names in order; the first that is found decides."""
+
+
+def question_of(row: Row) -> Question:
+    """Return the question a row asks.
+
+    Raises
+    ------
+    InputError
+        When no pattern knows the metric.
+    """
+    for pattern, make in METRICS:
+        if re.search(pattern, row.metric):
+            return make(row)
+    raise InputError(
+        "no question answers this metric; exclude the row with a reason, or add a class to questions.py",
+        place=Place(line=row.line, field="metric"), got=row.metric,
+    )  # fmt: skip

@@ -1,0 +1,203 @@
+"""What a published configuration is in the model: plugin, proxy mode, and the two ends of the connection.
+
+Names of plugins are read by rules that are data (``netsim/data/published/names.yaml``); a case can add its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from netsim.calibration.published.hardware import Hardware
+from netsim.calibration.published.setting import Setting
+from netsim.cluster.service_rules import ProxyMode
+from netsim.datapath.encapsulation import Encapsulation
+from netsim.datapath.plugin import Plugin, combination, load_plugin
+from netsim.errors import InputError, Place
+
+End = Literal["pod", "host", "external"]
+TUNNELS = ("vxlan", "geneve", "ipip")
+CHECKSUM_FIXED = (5, 7)
+"""Kernel in which checksum offload of VXLAN devices is reliable; older ones make Calico turn it off (its feature
+detection, ``ChecksumOffloadBroken``)."""
+
+
+class _Rule(BaseModel):
+    """One line of ``names.yaml``: patterns that must all be found, and what is then meant."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cni: str = ""
+    encapsulation: str = ""
+    proxy: str = ""
+    plugin: str
+    takes: str = ""
+    ends: Literal["", "pod"] = ""
+    note: str = ""
+
+    def fits(self, setting: Setting) -> bool:
+        wanted = {"cni": self.cni, "encapsulation": self.encapsulation, "proxy": self.proxy}
+        return all(
+            re.search(pattern, setting.text(key).lower()) is not None for key, pattern in wanted.items() if pattern
+        )
+
+
+class _Names(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    plugins: tuple[_Rule, ...]
+    proxies: Mapping[str, ProxyMode]
+    paths: Mapping[str, str] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is measured, in the model's terms.
+
+    ``service`` says that the client addresses a Service; ``checksum`` is False where the tunnel device computes
+    checksums in software, which also ends segmentation offload.
+    """
+
+    plugin: Plugin
+    proxy: ProxyMode
+    source: End = "pod"
+    target: End = "pod"
+    same_node: bool = False
+    service: bool = False
+    hairpin: bool = False
+    gateway: bool = False
+    checksum: bool = True
+    services: int = 0
+    endpoints: int = 1
+
+    @property
+    def bare(self) -> bool:
+        """Both ends are processes of hosts and no plugin is in between."""
+        return self.plugin.name.startswith("bare")
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What paths depend on."""
+        return (
+            self.plugin.name, self.plugin.encapsulation, self.proxy, self.source, self.target, self.same_node,
+            self.service, self.hairpin, self.gateway, self.checksum, self.services, self.endpoints,
+        )  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _names() -> _Names:
+    text = (resources.files("netsim") / "data" / "published" / "names.yaml").read_text(encoding="utf-8")
+    return _Names.model_validate(yaml.safe_load(text))
+
+
+def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping[str, str]] | None = None) -> Subject:
+    """Return what a row measures.
+
+    Parameters
+    ----------
+    setting: the row's configuration.
+    hardware: the testbed; the kernel decides whether tunnel devices can offload checksums.
+    names: the case's own names: ``cni`` value to any of ``plugin``, ``proxy``, ``encapsulation``, ``path``.
+
+    Raises
+    ------
+    InputError
+        When a name means nothing to the rules, or plugin and proxy cannot be combined.
+    """
+    own = (names or {}).get(setting.text("cni"), {})
+    setting = setting.but(**{key: value for key, value in own.items() if key != "plugin"})
+    rule = _rule(setting, own.get("plugin", ""))
+    plugin = _encapsulated(_plugin(rule.plugin), setting.text("encapsulation").lower())
+    tokens = _path(setting)
+    ends = [token for token in tokens if token in ("pod", "host", "external")]
+    source, target = _ends(ends, rule, tokens)
+    if plugin.name.startswith("bare") and "pod" in (source, target):
+        plugin = load_plugin("kubenet")
+    return Subject(
+        plugin=plugin,
+        proxy=_proxy(setting, rule, plugin),
+        source=source,
+        target=target,
+        same_node="same" in tokens or "hairpin" in tokens,
+        service="service" in tokens or "hairpin" in tokens,
+        hairpin="hairpin" in tokens,
+        gateway="gateway" in tokens,
+        checksum=_checksums(setting, plugin, hardware),
+        services=setting.count("services", 0),
+        endpoints=setting.count("endpoints_per_service", 1),
+    )
+
+
+def _rule(setting: Setting, stated: str) -> _Rule:
+    if stated:
+        return _Rule(plugin=stated)
+    for rule in _names().plugins:
+        if rule.fits(setting):
+            return rule
+    raise InputError(
+        "this name of a plugin is not known; state what it is under names in case.yaml",
+        place=Place(field="configuration.cni"), got=setting.text("cni"),
+    )  # fmt: skip
+
+
+def _plugin(name: str) -> Plugin:
+    special = resources.files("netsim") / "data" / "published" / "plugins" / f"{name}.yaml"
+    if special.is_file():
+        with resources.as_file(special) as path:
+            return load_plugin(str(path))
+    return load_plugin(name)
+
+
+def _encapsulated(plugin: Plugin, kind: str) -> Plugin:
+    """Exchange the plugin's tunnel for the one the row names; other ways of encrypting or none leave it alone."""
+    if plugin.encapsulation is None or kind not in TUNNELS or plugin.encapsulation.kind == kind:
+        return plugin
+    tuple_of = "per-node-pair" if kind == "ipip" else "per-flow"
+    known = plugin.encapsulation
+    tunnel = Encapsulation(kind=kind, outer_tuple=tuple_of, underlay_conntrack=known.underlay_conntrack)  # type: ignore[arg-type]
+    return plugin.model_copy(update={"encapsulation": tunnel, "name": f"{plugin.name}+{kind}"})
+
+
+def _path(setting: Setting) -> list[str]:
+    text = setting.text("path").lower()
+    text = _names().paths.get(text, text)
+    if not text:
+        text = "host-host" if setting.text("cni", "none").lower() in ("", "none") else "pod-pod-cross-node"
+    return re.split(r"[-_ ]+", text)
+
+
+def _ends(ends: list[str], rule: _Rule, tokens: list[str]) -> tuple[End, End]:
+    if rule.ends == "pod":
+        return "pod", "pod"
+    first: End = next((end for end in ("pod", "host", "external") if ends[:1] == [end]), "pod")  # type: ignore[misc]
+    last: End = next((end for end in ("pod", "host", "external") if ends[1:] and ends[-1] == end), first)  # type: ignore[misc]
+    if "service" in tokens:
+        last = "pod"
+    return first, last
+
+
+def _proxy(setting: Setting, rule: _Rule, plugin: Plugin) -> ProxyMode:
+    stated = setting.text("proxy").lower()
+    wanted = _names().proxies.get(rule.takes or stated)
+    if wanted is None:
+        found = (mode for name, mode in _names().proxies.items() if name and name in stated)
+        wanted = next(found, plugin.usual_proxy)
+    return plugin.usual_proxy if combination(plugin, wanted) else wanted
+
+
+def _checksums(setting: Setting, plugin: Plugin, hardware: Hardware) -> bool:
+    """Tell whether the device pods send through has checksum offload."""
+    offload = setting.text("offload").lower()
+    if re.search(r"checksum[-_ ]?(?:offload[-_ ]?)?off", offload):
+        return False
+    version = hardware.kernel_version
+    old = version is not None and version < CHECKSUM_FIXED
+    vxlan = plugin.encapsulation is not None and plugin.encapsulation.kind == "vxlan"
+    return not (old and vxlan and plugin.name.startswith("calico"))

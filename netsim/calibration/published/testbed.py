@@ -1,0 +1,250 @@
+"""The testbed of a case as a cluster of two or three nodes, and the ways of packets through it.
+
+Paths depend on the subject alone and are composed once; routes are folded for the prices of a draw.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from netsim.calibration.published.hardware import Hardware
+from netsim.calibration.published.subject import Subject
+from netsim.cluster.cluster import Cluster
+from netsim.cluster.objects import Fabric, Node, Pod, PodTemplate, Service, ServicePort
+from netsim.datapath.costs import Prices
+from netsim.datapath.datapath import Datapath
+from netsim.datapath.encapsulation import Decapsulate
+from netsim.datapath.masquerade import SourceNat
+from netsim.datapath.mtu import Mtus
+from netsim.datapath.netfilter import Hook
+from netsim.datapath.nic import receive, transmit
+from netsim.datapath.parties import HostParty, Party
+from netsim.datapath.passes import GSO_MAX_BYTES, fold, hop_ns
+from netsim.datapath.path import Path
+from netsim.datapath.routing import Route as Routing
+from netsim.datapath.socket import SocketReceive, SocketSend, StackReceive
+from netsim.datapath.step import Nat
+from netsim.datapath.types import Bill, Crossing, Packet, Role, Route
+
+PORT = 8080
+SENDER, RECEIVER = "a", "b"
+"""Names of the two nodes."""
+_CLIENT, _NEIGHBOUR, _SERVER = 0, 1, 2
+"""Pods: two on the first node, one on the second."""
+SOCKETS = ("socket.send", "socket.receive")
+"""Hops of system calls."""
+
+
+class Share(NamedTuple):
+    """Seconds of one hop for one burst, with the station that pays."""
+
+    hop: str
+    role: Role
+    node: str
+    seconds: float
+    waiting: float
+    bill: Bill
+
+
+@dataclass(frozen=True)
+class Way:
+    """One direction of a connection, folded for one draw of prices."""
+
+    route: Route
+    path: Path
+
+    def shares(self, payload_bytes: int, position: float = 0.5) -> list[Share]:
+        """Return what each hop costs a burst; ``position`` is the Service's place in the list."""
+        segments = max(1, -(-payload_bytes // self.route.mss_bytes))
+        found = []
+        for (name, index, bill), crossing in zip(self.route.hops, self.path.crossings, strict=True):
+            on_link = self.route.passes[index].pipelined
+            work = 0.0 if on_link else hop_ns(bill, payload_bytes, segments, position) * 1e-9
+            waiting = (bill.latency_ns + bill.setup_ns) * 1e-9
+            found.append(Share(name, crossing.role, crossing.node, work, waiting, bill))
+        return found
+
+    def work(self, payload_bytes: int = 1, position: float = 0.5, *, node: str = "", skip: Collection[str] = ()) -> float:
+        """Return CPU seconds of one burst, on all cores of all nodes or of one."""
+        return math.fsum(
+            share.seconds
+            for share in self.shares(payload_bytes, position)
+            if (not node or share.node == node) and share.hop not in skip
+        )
+
+    def on(self, role: Role, payload_bytes: int, *, skip: Collection[str] = ()) -> float:
+        """Return CPU seconds of one burst on one kind of core."""
+        return math.fsum(s.seconds for s in self.shares(payload_bytes) if s.role is role and s.hop not in skip)
+
+    def waiting(self) -> float:
+        """Return seconds of latency and set-up on the way, serialisation of a small packet included."""
+        on_wire = math.fsum(p.segment_s + p.byte_s for p in self.route.passes if p.pipelined)
+        return on_wire + math.fsum(share.waiting for share in self.shares(1))
+
+    @property
+    def whole(self) -> bool:
+        """Whether bursts of many segments reach the receiver's transport layer as one buffer."""
+        return next(not bill.segment_ns for name, _, bill in self.route.hops if name == "stack.receive")
+
+    @property
+    def sent_whole(self) -> bool:
+        """Whether the sender's stack hands down buffers of many segments."""
+        return not next(bill.segment_ns for name, _, bill in self.route.hops if name == "socket.send")
+
+
+@dataclass(frozen=True)
+class Ways:
+    """The four ways of a connection: the packets that open it, and later ones."""
+
+    first: Way
+    first_reply: Way
+    forward: Way
+    reply: Way
+    scan: float
+    """Seconds to walk the whole Service list, which a first packet pays in part."""
+
+    @property
+    def burst_bytes(self) -> int:
+        """Payload of the largest buffer of the sender, the unit in which bulk is counted."""
+        return GSO_MAX_BYTES - 52
+
+
+class Testbed:
+    """Two nodes with the pods and Services a case needs.
+
+    Parameters
+    ----------
+    hardware: of both nodes.
+    clock_ghz: clock of the cost profile, used where the hardware states none.
+    """
+
+    def __init__(self, hardware: Hardware, clock_ghz: float) -> None:
+        self.hardware = hardware
+        self.machine = hardware.machine(clock_ghz)
+        self._datapaths: dict[tuple[object, ...], Datapath] = {}
+        self._paths: dict[tuple[object, ...], tuple[Path, Path, Mtus]] = {}
+
+    def cluster(self, subject: Subject, mtu: int) -> Cluster:
+        """Return the nodes, three pods, and as many Services as the row has, all with the same backends."""
+        machine = replace(self.machine, mtu=mtu, checksum=self.machine.checksum and subject.checksum)
+        nodes = tuple(
+            Node(name, (f"192.0.2.{index + 1}",), (f"10.0.{index}.0/24",), machine)
+            for index, name in enumerate((SENDER, RECEIVER))
+        )
+        server = PodTemplate(labels={"app": "server"})
+        client = PodTemplate(labels={"app": "client"})
+        pods = (
+            Pod("client", client, SENDER, ("10.0.0.2",)),
+            Pod("neighbour", client if not subject.same_node else server, SENDER, ("10.0.0.3",)),
+            Pod("server", server if not subject.same_node else client, RECEIVER, ("10.0.1.2",)),
+            *(
+                Pod(f"replica-{index}", server, RECEIVER, (f"10.0.1.{index + 3}",))
+                for index in range(min(subject.endpoints, 100) - 1)
+            ),
+        )
+        count = max(1, subject.services) if subject.service or subject.services else 0
+        selector = {"app": "client" if subject.hairpin else "server"}
+        services = tuple(
+            Service("default", f"service-{index}", cluster_ips=(f"10.96.{index // 250}.{index % 250 + 1}",),
+                    ports=(ServicePort(80, target_port=PORT),), selector=selector)
+            for index in range(count)
+        )  # fmt: skip
+        return Cluster(
+            nodes=nodes, pods=pods, services=services, cluster_cidrs=("10.0.0.0/16",), service_cidrs=("10.96.0.0/12",),
+            fabric=Fabric(link_latency_s=self.hardware.latency_s / 2),
+        )  # fmt: skip
+
+    def datapath(self, subject: Subject, mtu: int) -> Datapath:
+        """Return the datapath of a subject; subjects that differ in their ends alone share it."""
+        key = (
+            subject.plugin.name, subject.plugin.encapsulation, subject.proxy, subject.checksum, subject.same_node,
+            subject.hairpin, bool(subject.service), subject.services, subject.endpoints, mtu,
+        )  # fmt: skip
+        known = self._datapaths.get(key)
+        if known is None:
+            known = self._datapaths[key] = Datapath(self.cluster(subject, mtu), subject.plugin, subject.proxy)
+        return known
+
+    def ways(self, subject: Subject, prices: Prices, *, mtu: int = 0, protocol: str = "TCP") -> Ways:
+        """Return the ways of a subject under some prices."""
+        mtu = mtu or self.machine.mtu
+        forward, reply, sizes = self._composed(subject, mtu, protocol)
+
+        def way(path: Path, first: bool, back: bool) -> Way:
+            packet = Packet(first, back, protocol)
+            route = fold(path, packet, lambda node: prices, mtu_bytes=sizes.used, path_mtu_bytes=sizes.path)
+            return Way(route, path)
+
+        first = way(forward, True, False)
+        scan = math.fsum(item.scan_s for item in first.route.passes)
+        return Ways(first, way(reply, True, True), way(forward, False, False), way(reply, False, True), scan)
+
+    def _composed(self, subject: Subject, mtu: int, protocol: str) -> tuple[Path, Path, Mtus]:
+        key = (*subject.key, mtu, protocol)
+        known = self._paths.get(key)
+        if known is None:
+            known = self._paths[key] = self._compose(subject, mtu, protocol)
+        return known
+
+    def _compose(self, subject: Subject, mtu: int, protocol: str) -> tuple[Path, Path, Mtus]:
+        datapath = self.datapath(subject, mtu)
+        source: Party = _CLIENT if subject.source == "pod" else HostParty(0)
+        target = self._target(subject)
+        service = ("default/service-0", 80) if subject.service else None
+        asked = datapath.connection(source, target, protocol=protocol, port=PORT, service=service)
+        forward, reply = datapath.paths(asked, datapath.policing.case(asked))
+        sizes = datapath.mtus(asked)
+        if not subject.checksum:
+            forward, reply = _split_early(forward), _split_early(reply)
+        if subject.gateway:
+            forward = self._through_gateway(forward)
+        return forward, reply, sizes
+
+    @staticmethod
+    def _target(subject: Subject) -> Party:
+        if subject.hairpin:
+            return _CLIENT
+        if subject.target == "pod" or subject.gateway:
+            return _NEIGHBOUR if subject.same_node else _SERVER
+        return HostParty(0 if subject.same_node else 1)
+
+    def _through_gateway(self, path: Path) -> Path:
+        """Let the receiving node forward to a host outside instead: decapsulation, source NAT, a plain receiver."""
+        node = RECEIVER
+        arrived = [c for c in path.crossings if c.role < Role.SOFTIRQ_CORE]
+        inside = [c for c in path.crossings if c.role is Role.SOFTIRQ_CORE]
+        end = next((i for i, c in enumerate(inside) if isinstance(c.hop, Decapsulate)), 0) + 1
+        merged = [c for c in inside[end : end + 1] if c.hop.name == "nic.gro_inner"]
+        hidden = Nat(("10.0.0.2", 40000), ("203.0.113.10", PORT), ("203.0.113.10", PORT), ("192.0.2.2", 40000))
+        forwarding = (
+            Hook("netfilter.prerouting"), *(c.hop for c in inside if c.hop.name == "conntrack"), Routing(),
+            Hook("netfilter.forward"), Hook("netfilter.postrouting"), SourceNat(hidden),
+            *transmit(self.machine, tunnelled=False),
+        )  # fmt: skip
+        links = [c for c in arrived if c.role is Role.SENDER_LINK]
+        outside = [*receive(self.machine, tunnelled=False), StackReceive()]
+        return Path(
+            path.start,
+            (
+                *(c if c.role < Role.RECEIVER_LINK else c._replace(role=Role.VIA_LINK_IN) for c in arrived),
+                *(c._replace(role=Role.VIA_CORE) for c in (*inside[:end], *merged)),
+                *(Crossing(hop, Role.VIA_CORE, node) for hop in forwarding),
+                *(c._replace(role=Role.RECEIVER_LINK, node="c") for c in links),
+                *(Crossing(hop, Role.SOFTIRQ_CORE, "c") for hop in outside),
+                Crossing(SocketReceive(), Role.RECEIVER_CORE, "c"),
+            ),
+        )
+
+
+def _split_early(path: Path) -> Path:
+    """Let the sender's stack make every segment itself, with its checksum: the device it sends through takes neither."""
+
+    def changed(crossing: Crossing) -> Crossing:
+        if isinstance(crossing.hop, SocketSend):
+            return crossing._replace(hop=SocketSend(aggregates=False, software_checksum=True))
+        return crossing
+
+    return Path(path.start, tuple(changed(crossing) for crossing in path.crossings))

@@ -1,0 +1,254 @@
+"""Questions about connections: bulk, round trips, connect-request-close, and the CPU time they take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netsim.calibration.published.bench import Answer, Bench, Cost
+from netsim.calibration.published.case import Row
+from netsim.calibration.published.hardware import VIRTUAL_BPS
+from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.setting import Setting
+from netsim.calibration.published.testbed import RECEIVER, SENDER, SOCKETS, Ways
+from netsim.datapath.costs import Regime
+from netsim.datapath.link import FRAMING_BYTES
+from netsim.datapath.types import Packet, Role
+
+TIMESTAMPS = 12
+"""TCP's timestamp option (RFC 7323), in every segment of a Linux sender."""
+NEAR_LINE = 0.9
+"""A measured rate from here on, as a fraction of the line's goodput, says nothing of the hosts."""
+ONE_WAY_TOOLS = ("sockperf", "qperf")
+"""Tools that print half of a round trip."""
+
+
+def goodput(bench: Bench, ways: Ways) -> float:
+    """Return the payload bits a second that fit on the line: payload, headers, tunnel and framing of a full segment."""
+    mss = ways.forward.route.mss_bytes - TIMESTAMPS
+    packet = Packet(first=False, reply=False)
+    headers = max(before.header_bytes for _, before, _ in ways.forward.path.trace(packet))
+    return bench.testbed.machine.nic_bps * mss / (mss + TIMESTAMPS + headers + FRAMING_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """Throughput of long flows: one burst of 64 KiB on the busiest core, and its acknowledgements.
+
+    The cores are the sender's and the receiver's programs, the receiver's softirq core and, behind a gateway, its. With
+    one core a host does everything on it. Acknowledgements are made in softirq context: one for each buffer that
+    reaches the receiver whole, else one for two segments (RFC 5681).
+    """
+
+    kind: str = "bulk"
+    calibrates: int = 0
+    per_core: bool = False
+    """The metric is a rate divided by the use of the busiest host."""
+
+    def cores(self, bench: Bench, setting: Setting) -> dict[str, float]:
+        """Return seconds for one burst by core."""
+        ways = bench.ways(setting, "hot_loop")
+        size = ways.burst_bytes
+        acks = acknowledgements(ways, size)
+        there, back = ways.forward, ways.reply
+        ack_out = back.on(Role.SENDER_CORE, 1, skip=SOCKETS)
+        ack_in = back.on(Role.SOFTIRQ_CORE, 1)
+        app_send = there.on(Role.SENDER_CORE, size)
+        softirq = there.on(Role.SOFTIRQ_CORE, size) + acks * ack_out
+        app_receive = there.on(Role.RECEIVER_CORE, size)
+        gateway = there.on(Role.VIA_CORE, size)
+        if bench.subject(setting).same_node:
+            # the sender's core carries the packet up to the receiver's queue
+            return {"sender": app_send, "receiver": app_receive + acks * ack_out}
+        if bench.testbed.machine.cores == 1:
+            return {"sender": app_send + acks * ack_in, "receiver": softirq + app_receive, "gateway": gateway}
+        if steered(setting):
+            return {"sender": app_send, "receiver": softirq + app_receive, "gateway": gateway}
+        remote = bench.figure("regime.remote_cache")
+        copy = there.shares(size)
+        slow = sum(s.bill.byte_ns * 1e-9 * size for s in copy if s.role is Role.RECEIVER_CORE) * (remote - 1) / 2
+        return {"sender": app_send, "softirq": softirq, "receiver": app_receive + slow, "gateway": gateway}
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return the busiest core's time; per core of use, the busiest host's."""
+        cores = self.cores(bench, setting)
+        if self.per_core:
+            sender = host_cpu(bench, setting, "bulk", "client")
+            return Cost(max(sender, host_cpu(bench, setting, "bulk", "server")))
+        return Cost(max(cores.values()))
+
+    def seconds(self, bench: Bench, row: Row) -> float:
+        """Return seconds of one flow for one burst."""
+        bits = bench.ways(row.setting, "hot_loop").burst_bytes * 8
+        return bits * (1 if self.per_core else row.setting.streams) / row.quantity.si
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return bits a second: flows side by side until the line is full."""
+        ways = bench.ways(setting, "hot_loop")
+        rate = ways.burst_bytes * 8 / seconds
+        if self.per_core:
+            return Answer(rate)
+        limit = line(bench, setting)
+        total = rate * setting.streams
+        return Answer(min(total, limit), total >= limit, "line rate" if total >= limit else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Flows(Bulk):
+    """Throughput of several flows at once: as many times one flow, until the line is full."""
+
+    kind: str = "bulk"
+
+    def seconds(self, bench: Bench, row: Row) -> float:
+        """Return seconds of one flow for one burst, or what one flow takes where the row only shows the line."""
+        if row.quantity.si >= NEAR_LINE * goodput(bench, bench.ways(row.setting, "hot_loop")):
+            single = row.setting.but(**{key: "1" for key in ("streams", "processes") if key in row.setting})
+            anchor = bench.anchor(Bulk(), single)
+            return anchor.seconds if anchor is not None else Bulk().cost(bench, single).work * bench.factor
+        return Bulk.seconds(self, bench, row)
+
+
+def line(bench: Bench, setting: Setting) -> float:
+    """Return the line's goodput, corrected by a baseline row that filled it."""
+    ways = bench.ways(setting, "hot_loop")
+    ideal = goodput(bench, ways)
+    if bench.testbed.machine.nic_bps >= VIRTUAL_BPS:
+        return ideal
+    for row, _ in bench.baselines("bulk"):
+        of_row = goodput(bench, bench.ways(row.setting, "hot_loop"))
+        if row.setting.streams == setting.streams and NEAR_LINE * of_row <= row.quantity.si <= of_row:
+            return ideal * row.quantity.si / of_row
+    return ideal
+
+
+def steered(setting: Setting) -> bool:
+    """Tell whether flow steering puts softirq work on the program's own core."""
+    return "arfs" in setting.text("offload").lower() or "all" in setting.text("offload").lower()
+
+
+def acknowledgements(ways: Ways, size: int) -> float:
+    """Return how many acknowledgements a burst causes."""
+    if ways.forward.whole:
+        return 1.0
+    return max(1.0, size / ways.forward.route.mss_bytes / 2)
+
+
+def host_cpu(bench: Bench, setting: Setting, test: str, side: str) -> float:
+    """Return CPU seconds of one host for one unit at k = 1.
+
+    Parameters
+    ----------
+    test: ``bulk`` (per burst), ``round-trip``, ``connection``.
+    side: ``client`` sends bulk data, asks, connects; ``server`` is the other end.
+    """
+    regime: Regime = "hot_loop" if test == "bulk" else "closed_loop"
+    ways = bench.ways(setting, regime)
+    node = SENDER if side == "client" or bench.subject(setting).same_node else RECEIVER
+    if test == "bulk":
+        acks = acknowledgements(ways, ways.burst_bytes)
+        own = "socket.receive" if side == "client" else "socket.send"
+        return ways.forward.work(ways.burst_bytes, node=node) + acks * ways.reply.work(1, node=node, skip=(own,))
+    there, back = ways.forward.work(1, node=node), ways.reply.work(1, node=node)
+    there += 0.0 if bench.subject(setting).same_node else bench.figure("interrupt.poll")
+    if test == "round-trip":
+        return there + back
+    opening = ways.first.work(1, node=node) + ways.first_reply.work(1, node=node)
+    return opening + (PACKETS_OF_CONNECTION / 2 - 1) * (there + back)
+
+
+PACKETS_OF_CONNECTION = 10
+"""SYN, SYN-ACK, ACK, request, ACK, response, FIN, ACK, FIN, ACK."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrip:
+    """Request and response on an open connection: four passes and what waits between them."""
+
+    kind: str = "round-trip"
+    calibrates: int = 2
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return all work of both directions, and the waiting of both."""
+        ways = bench.ways(setting, "closed_loop", protocol(setting))
+        size = max(1, setting.count("msg_bytes", 1))
+        work = ways.forward.work(size) + ways.reply.work(size)
+        waiting = ways.forward.waiting() + ways.reply.waiting()
+        return Cost(work, waiting)
+
+    def seconds(self, bench: Bench, row: Row) -> float:
+        """Return the mean time of one round trip of one flow."""
+        if row.quantity.dimension == "time":
+            return row.quantity.si * (2 if one_way(row.setting) else 1)
+        return row.setting.streams / row.quantity.si
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return a rate of all flows, or a time."""
+        if dimension == "time":
+            return Answer(seconds / (2 if one_way(setting) else 1))
+        return Answer(setting.streams / seconds)
+
+
+def one_way(setting: Setting) -> bool:
+    """Tell whether the row's tool prints half of a round trip."""
+    return any(tool in setting.text("tool").lower() for tool in ONE_WAY_TOOLS)
+
+
+def protocol(setting: Setting) -> str:
+    """Return the transport a row states."""
+    return "UDP" if "udp" in (setting.text("protocol") + setting.text("test") + setting.text("tool")).lower() else "TCP"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection(RoundTrip):
+    """Connect, one request and response, close.
+
+    What the client waits for: SYN and its answer, then request and response, then the end of the stream; the final ACK
+    of the handshake and the client's FIN are sent in front of what follows. The other acknowledgements cost CPU time
+    beside it.
+    """
+
+    kind: str = "connection"
+    calibrates: int = 0
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return the work on the way of what the client waits for."""
+        ways = bench.ways(setting)
+        there, back = ways.forward, ways.reply
+        opening = ways.first.work() + ways.first_reply.work()
+        sent_ahead = 2 * there.on(Role.SENDER_CORE, 1)
+        work = opening + there.work() + 2 * back.work() + sent_ahead
+        waiting = 2 * there.waiting() + 2 * back.waiting()
+        return Cost(work, waiting)
+
+
+@dataclass(frozen=True, slots=True)
+class HostCpu:
+    """CPU time of a host for what it does: per transaction, per connection, per bit."""
+
+    test: str
+    side: str = "client"
+
+    @property
+    def calibrates(self) -> int:
+        """CPU time of round trips is work alone: the best measure of a machine."""
+        return 1 if self.test == "round-trip" else 0
+
+    @property
+    def kind(self) -> str:
+        """CPU of one kind of work."""
+        return f"cpu-{self.test}"
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return the host's work for one unit."""
+        return Cost(host_cpu(bench, setting, self.test, self.side))
+
+    def _unit(self, bench: Bench, setting: Setting) -> float:
+        """Units of the published denominator in one of the model's: bits of a burst, else one."""
+        return bench.ways(setting, "hot_loop").burst_bytes * 8.0 if self.test == "bulk" else 1.0
+
+    def seconds(self, bench: Bench, row: Row) -> float:
+        """Return CPU seconds per burst, round trip or connection."""
+        return row.quantity.si * self._unit(bench, row.setting)
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return CPU seconds per bit, round trip or connection."""
+        return Answer(seconds / self._unit(bench, setting))

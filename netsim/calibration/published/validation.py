@@ -1,0 +1,181 @@
+"""Validation: cases predicted without their own source, scored against what was published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from netsim.analysis.uncertainty import Influence, influences, latin_hypercube
+from netsim.calibration.published.bench import Answer, Bench, Parameter, Question
+from netsim.calibration.published.case import Case, Row, load_case, shipped_cases
+from netsim.calibration.published.questions import question_of
+from netsim.calibration.published.score import Point, Score, overall, score
+from netsim.calibration.published.testbed import Testbed
+from netsim.datapath.costs import CostProfile, load_profile
+from netsim.errors import InputError
+
+DRAWS = 200
+"""Draws of the costs for the prediction intervals."""
+LEVEL = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """A row that is not predicted, or only as a range, with the reason."""
+
+    id: str
+    metric: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """What one case came out at.
+
+    ``points`` are scored; ``trivial`` ones (line rate, flat curves) and ``ranges`` are shown apart. ``parameters`` are
+    those fitted to baseline rows, ``sources`` the ones left out, ``influence`` the costs the answers depend on most,
+    ``unknown`` the keys of configurations that nothing was made of.
+    """
+
+    case: Case
+    profile: str
+    points: tuple[Point, ...]
+    trivial: tuple[Point, ...]
+    ranges: tuple[Point, ...]
+    excluded: tuple[Excluded, ...]
+    baselines: int
+    parameters: tuple[Parameter, ...]
+    influence: tuple[Influence, ...]
+    unknown: tuple[str, ...]
+    score: Score
+
+    @property
+    def left_out(self) -> float:
+        """Excluded and range-only rows as a fraction of the rows that are not trivial."""
+        left = len(self.excluded) + len(self.ranges)
+        return left / max(1, left + len(self.points))
+
+
+@dataclass(frozen=True)
+class Validation:
+    """All cases, and the medians over them."""
+
+    cases: tuple[CaseResult, ...]
+
+    @property
+    def overall(self) -> Score:
+        """Medians over cases; coverage and half-widths over all points."""
+        return overall([case.score for case in self.cases if case.points], [p for c in self.cases for p in c.points])
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the JSON document: errors as fractions, ``None`` where a case has no point to score."""
+        return {
+            "cases": [{"case": result.case.name, **result.score.to_dict()} for result in self.cases],
+            "overall": {key: value for key, value in self.overall.to_dict().items() if key not in ("points", "bias")},
+        }
+
+
+def validate(names: Sequence[str] = (), *, draws: int = DRAWS, seed: int = 1) -> Validation:
+    """Predict and score cases: shipped ones by name, folders of the same form, or all shipped ones.
+
+    Parameters
+    ----------
+    names: cases.
+    draws: draws of the costs for intervals; 0 for none.
+    seed: of the draws.
+
+    Raises
+    ------
+    InputError
+        When a case is wrong, or a row asks what no question answers.
+    """
+    return Validation(tuple(validate_case(load_case(name), draws=draws, seed=seed) for name in names or shipped_cases()))
+
+
+def validate_case(case: Case, *, draws: int = DRAWS, seed: int = 1) -> CaseResult:
+    """Predict and score one case; see `validate`."""
+    profiles = {name: load_profile(case.profile or hardware.profile) for name, hardware in _machines(case)}
+    rows = {name: tuple(_asked(case, name)) for name in profiles}
+    testbeds = {name: Testbed(hardware, profiles[name].clock_ghz) for name, hardware in _machines(case)}
+
+    def benches(drawn: dict[str, dict[str, float]]) -> Iterator[Bench]:
+        for name, hardware in _machines(case):
+            if rows[name]:
+                yield Bench(case, hardware, testbeds[name], profiles[name], rows[name], drawn.get(name, {}))
+
+    central, parameters = _run(benches({}))
+    samples, influence = _intervals(case, benches, profiles, central, draws, seed)
+    points, trivial, ranges = [], [], []
+    for row, answer in central.values():
+        point = Point.of(row, answer.value, answer.note, samples.get(row.id), case.noise, LEVEL)
+        (ranges if row.role == "range" else trivial if answer.trivial else points).append(point)
+    excluded = tuple(Excluded(r.id, r.metric, r.reason) for r in case.rows if r.role in ("range", "excluded"))
+    return CaseResult(
+        case=case,
+        profile=", ".join(dict.fromkeys(profile.name for profile in profiles.values())),
+        points=tuple(points),
+        trivial=tuple(trivial),
+        ranges=tuple(ranges),
+        excluded=tuple(item for item in excluded if item.id not in {point.id for point in ranges}),
+        baselines=sum(row.role == "baseline" for row in case.rows),
+        parameters=parameters,
+        influence=influence,
+        unknown=_unknown(case),
+        score=score(points, case.noise),
+    )
+
+
+def _machines(case: Case) -> list[tuple[str, object]]:
+    return [("", case.hardware), *case.machines.items()]
+
+
+def _asked(case: Case, machine: str) -> Iterator[tuple[Row, Question]]:
+    for row in case.rows:
+        if row.role != "excluded" and row.setting.text("machine") == machine:
+            yield row, question_of(row)
+
+
+def _run(benches: Iterable[Bench]) -> tuple[dict[str, tuple[Row, Answer]], tuple[Parameter, ...]]:
+    """Predict every row that is not a baseline; also return the parameters."""
+    answers: dict[str, tuple[Row, Answer]] = {}
+    parameters: list[Parameter] = []
+    for bench in benches:
+        for row, question in bench.rows:
+            if row.role == "baseline":
+                continue
+            try:
+                answers[row.id] = (row, bench.predict(question, row))
+            except InputError as error:
+                raise InputError(f"{row.id} ({row.metric}): {error.message}", place=error.place, got=error.got,
+                                 allowed=error.allowed) from error  # fmt: skip
+        parameters.extend(bench.parameters.values())
+    return answers, tuple(parameters)
+
+
+def _intervals(
+    case: Case,
+    benches: object,
+    profiles: dict[str, CostProfile],
+    central: dict[str, tuple[Row, Answer]],
+    draws: int,
+    seed: int,
+) -> tuple[dict[str, list[float]], tuple[Influence, ...]]:
+    """Draw the costs and predict again; return the samples by row and the costs that matter most."""
+    if not draws or not central:
+        return {}, ()
+    union = {key: figure for profile in profiles.values() for key, figure in profile.figures.items()}
+    table = latin_hypercube(union, draws, seed=seed, excluded=case.sources)
+    samples: dict[str, list[float]] = {key: [] for key in central}
+    for draw in table.draws():
+        own = {name: {k: v for k, v in draw.items() if k in profile.figures} for name, profile in profiles.items()}
+        for key, (_, answer) in _run(benches(own))[0].items():  # type: ignore[operator]
+            samples[key].append(answer.value)
+    relative = np.array([[value / central[key][1].value for value in samples[key]] for key in central])
+    return samples, influences(table, np.log(np.maximum(relative, 1e-9)))
+
+
+def _unknown(case: Case) -> tuple[str, ...]:
+    keys = {key for row in case.rows if row.role != "excluded" for key in row.setting.unused}
+    return tuple(sorted(keys))
