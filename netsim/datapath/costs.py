@@ -151,8 +151,12 @@ class Prices:
 
     @cached_property
     def in_loop(self) -> Prices:
-        """The prices of a repetition: for the second and later segments of a burst code and tables are in cache."""
-        return replace(self, regime_factor=min(1.0, self.regime_factor))
+        """The prices of a repetition: for the second and later segments of a burst code and tables are in cache.
+
+        A figure ``<key>.again`` is the price of ``<key>`` where pieces follow each other and share what is paid once.
+        """
+        again = {key.removesuffix(".again"): value for key, value in self.values.items() if key.endswith(".again")}
+        return replace(self, values={**self.values, **again}, regime_factor=min(1.0, self.regime_factor))
 
     def __getitem__(self, key: str) -> float:
         """Return the price of ``<hop>.<per>`` on this machine."""

@@ -65,6 +65,10 @@ class Question(Protocol):
         """Return a measured value as seconds per unit."""
         ...
 
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """Tell whether a baseline row says something of the hosts."""
+        ...
+
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return seconds per unit as a value of the metric."""
         ...
@@ -183,7 +187,7 @@ class Bench:
         best: tuple[int, Row, Question] | None = None
         for row, other in self.baselines(question.kind):
             likeness = setting.likeness(row.setting)
-            if likeness >= 0 and (best is None or likeness > best[0]):
+            if likeness >= 0 and (best is None or likeness > best[0]) and other.informs(self, row):
                 best = (likeness, row, other)
         if best is None:
             return None
@@ -199,7 +203,8 @@ class Bench:
         flows = setting.streams
         if flows <= 1:
             return 1.0
-        for kind in (question.kind, "round-trip"):
+        shared = ("bulk", "cpu-bulk", "cpu-round-trip", "cpu-connection")
+        for kind in () if question.kind in shared else (question.kind, "round-trip"):
             measured = self._contention(kind, setting, flows)
             if measured is not None:
                 return measured

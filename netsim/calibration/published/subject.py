@@ -39,6 +39,8 @@ class _Rule(BaseModel):
     proxy: str = ""
     plugin: str
     takes: str = ""
+    kernel: tuple[int, int] | None = None
+    older: str = ""
     ends: Literal["", "pod"] = ""
     note: str = ""
 
@@ -118,11 +120,13 @@ def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping
     tokens = _path(setting)
     ends = [token for token in tokens if token in ("pod", "host", "external")]
     source, target = _ends(ends, rule, tokens)
-    if plugin.name.startswith("bare") and "pod" in (source, target):
+    if plugin.name == "bare" and "pod" in (source, target):
         plugin = load_plugin("kubenet")
+    if plugin.name == "bare" and (hardware.conntrack or setting.text("conntrack") == "on"):
+        plugin = _plugin("bare-tracked")
     return Subject(
         plugin=plugin,
-        proxy=_proxy(setting, rule, plugin),
+        proxy=_proxy(setting, rule, plugin, hardware),
         source=source,
         target=target,
         same_node="same" in tokens or "hairpin" in tokens,
@@ -183,9 +187,11 @@ def _ends(ends: list[str], rule: _Rule, tokens: list[str]) -> tuple[End, End]:
     return first, last
 
 
-def _proxy(setting: Setting, rule: _Rule, plugin: Plugin) -> ProxyMode:
+def _proxy(setting: Setting, rule: _Rule, plugin: Plugin, hardware: Hardware) -> ProxyMode:
     stated = setting.text("proxy").lower()
-    wanted = _names().proxies.get(rule.takes or stated)
+    version = hardware.kernel_version
+    too_old = rule.kernel is not None and version is not None and version < rule.kernel
+    wanted = _names().proxies.get((rule.older if too_old else rule.takes) or stated)
     if wanted is None:
         found = (mode for name, mode in _names().proxies.items() if name and name in stated)
         wanted = next(found, plugin.usual_proxy)
@@ -195,7 +201,7 @@ def _proxy(setting: Setting, rule: _Rule, plugin: Plugin) -> ProxyMode:
 def _checksums(setting: Setting, plugin: Plugin, hardware: Hardware) -> bool:
     """Tell whether the device pods send through has checksum offload."""
     offload = setting.text("offload").lower()
-    if re.search(r"checksum[-_ ]?(?:offload[-_ ]?)?off", offload):
+    if re.search(r"checksum[-_ ]?(?:offload)?[-_ ]?off\b", offload):
         return False
     version = hardware.kernel_version
     old = version is not None and version < CHECKSUM_FIXED

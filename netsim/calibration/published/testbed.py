@@ -20,7 +20,7 @@ from netsim.datapath.encapsulation import Decapsulate
 from netsim.datapath.masquerade import SourceNat
 from netsim.datapath.mtu import Mtus
 from netsim.datapath.netfilter import Hook
-from netsim.datapath.nic import receive, transmit
+from netsim.datapath.nic import Merge, receive, transmit
 from netsim.datapath.parties import HostParty, Party
 from netsim.datapath.passes import GSO_MAX_BYTES, fold, hop_ns
 from netsim.datapath.path import Path
@@ -36,6 +36,7 @@ _CLIENT, _NEIGHBOUR, _SERVER = 0, 1, 2
 """Pods: two on the first node, one on the second."""
 SOCKETS = ("socket.send", "socket.receive")
 """Hops of system calls."""
+_BEHIND_A_CARD = (Role.SOFTIRQ_CORE, Role.VIA_CORE)
 
 
 class Share(NamedTuple):
@@ -56,28 +57,40 @@ class Way:
     route: Route
     path: Path
 
-    def shares(self, payload_bytes: int, position: float = 0.5) -> list[Share]:
-        """Return what each hop costs a burst; ``position`` is the Service's place in the list."""
+    def shares(self, payload_bytes: int, position: float = 0.5, pieces: float = 1.0) -> list[Share]:
+        """Return what each hop costs a burst.
+
+        Parameters
+        ----------
+        position: the Service's place in the list, 0 to 1.
+        pieces: buffers that receivers merge the segments to; work per buffer is paid for each of them.
+        """
         segments = max(1, -(-payload_bytes // self.route.mss_bytes))
         found = []
         for (name, index, bill), crossing in zip(self.route.hops, self.path.crossings, strict=True):
             on_link = self.route.passes[index].pipelined
             work = 0.0 if on_link else hop_ns(bill, payload_bytes, segments, position) * 1e-9
+            if crossing.role in _BEHIND_A_CARD:
+                work += (pieces - 1) * bill.packet_ns * 1e-9
             waiting = (bill.latency_ns + bill.setup_ns) * 1e-9
             found.append(Share(name, crossing.role, crossing.node, work, waiting, bill))
         return found
 
-    def work(self, payload_bytes: int = 1, position: float = 0.5, *, node: str = "", skip: Collection[str] = ()) -> float:
+    def work(
+        self, payload_bytes: int = 1, position: float = 0.5, *, node: str = "", skip: Collection[str] = (),
+        pieces: float = 1.0,
+    ) -> float:  # fmt: skip
         """Return CPU seconds of one burst, on all cores of all nodes or of one."""
         return math.fsum(
             share.seconds
-            for share in self.shares(payload_bytes, position)
+            for share in self.shares(payload_bytes, position, pieces)
             if (not node or share.node == node) and share.hop not in skip
         )
 
-    def on(self, role: Role, payload_bytes: int, *, skip: Collection[str] = ()) -> float:
+    def on(self, role: Role, payload_bytes: int, *, skip: Collection[str] = (), pieces: float = 1.0) -> float:
         """Return CPU seconds of one burst on one kind of core."""
-        return math.fsum(s.seconds for s in self.shares(payload_bytes) if s.role is role and s.hop not in skip)
+        shares = self.shares(payload_bytes, pieces=pieces)
+        return math.fsum(share.seconds for share in shares if share.role is role and share.hop not in skip)
 
     def waiting(self) -> float:
         """Return seconds of latency and set-up on the way, serialisation of a small packet included."""
@@ -129,7 +142,7 @@ class Testbed:
 
     def cluster(self, subject: Subject, mtu: int) -> Cluster:
         """Return the nodes, three pods, and as many Services as the row has, all with the same backends."""
-        machine = replace(self.machine, mtu=mtu, checksum=self.machine.checksum and subject.checksum)
+        machine = replace(self.machine, mtu=mtu)
         nodes = tuple(
             Node(name, (f"192.0.2.{index + 1}",), (f"10.0.{index}.0/24",), machine)
             for index, name in enumerate((SENDER, RECEIVER))
@@ -198,7 +211,7 @@ class Testbed:
         forward, reply = datapath.paths(asked, datapath.policing.case(asked))
         sizes = datapath.mtus(asked)
         if not subject.checksum:
-            forward, reply = _split_early(forward), _split_early(reply)
+            forward, reply = _without_checksums(forward), _without_checksums(reply)
         if subject.gateway:
             forward = self._through_gateway(forward)
         return forward, reply, sizes
@@ -239,12 +252,17 @@ class Testbed:
         )
 
 
-def _split_early(path: Path) -> Path:
-    """Let the sender's stack make every segment itself, with its checksum: the device it sends through takes neither."""
+def _without_checksums(path: Path) -> Path:
+    """Let software do what a tunnel device without checksum offload leaves to it.
+
+    The sender's stack makes every segment itself, with its checksum; GRO at the receiver has to verify them.
+    """
 
     def changed(crossing: Crossing) -> Crossing:
         if isinstance(crossing.hop, SocketSend):
             return crossing._replace(hop=SocketSend(aggregates=False, software_checksum=True))
+        if isinstance(crossing.hop, Merge):
+            return crossing._replace(hop=replace(crossing.hop, software_checksum=True))
         return crossing
 
     return Path(path.start, tuple(changed(crossing) for crossing in path.crossings))

@@ -48,14 +48,15 @@ class Bulk:
         """Return seconds for one burst by core."""
         ways = bench.ways(setting, "hot_loop")
         size = ways.burst_bytes
-        acks = acknowledgements(ways, size)
+        pieces = merged_buffers(bench, setting)
+        acks = acknowledgements(ways, size, pieces)
         there, back = ways.forward, ways.reply
         ack_out = back.on(Role.SENDER_CORE, 1, skip=SOCKETS)
         ack_in = back.on(Role.SOFTIRQ_CORE, 1)
         app_send = there.on(Role.SENDER_CORE, size)
-        softirq = there.on(Role.SOFTIRQ_CORE, size) + acks * ack_out
+        softirq = there.on(Role.SOFTIRQ_CORE, size, pieces=pieces) + acks * ack_out
         app_receive = there.on(Role.RECEIVER_CORE, size)
-        gateway = there.on(Role.VIA_CORE, size)
+        gateway = there.on(Role.VIA_CORE, size, pieces=pieces)
         if bench.subject(setting).same_node:
             # the sender's core carries the packet up to the receiver's queue
             return {"sender": app_send, "receiver": app_receive + acks * ack_out}
@@ -63,10 +64,7 @@ class Bulk:
             return {"sender": app_send + acks * ack_in, "receiver": softirq + app_receive, "gateway": gateway}
         if steered(setting):
             return {"sender": app_send, "receiver": softirq + app_receive, "gateway": gateway}
-        remote = bench.figure("regime.remote_cache")
-        copy = there.shares(size)
-        slow = sum(s.bill.byte_ns * 1e-9 * size for s in copy if s.role is Role.RECEIVER_CORE) * (remote - 1) / 2
-        return {"sender": app_send, "softirq": softirq, "receiver": app_receive + slow, "gateway": gateway}
+        return {"sender": app_send, "softirq": softirq, "receiver": app_receive, "gateway": gateway}
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return the busiest core's time; per core of use, the busiest host's."""
@@ -78,8 +76,13 @@ class Bulk:
 
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return seconds of one flow for one burst."""
-        bits = bench.ways(row.setting, "hot_loop").burst_bytes * 8
+        ways = bench.ways(row.setting, "hot_loop")
+        bits = ways.burst_bytes * 8
         return bits * (1 if self.per_core else row.setting.streams) / row.quantity.si
+
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """A flow that fills the line says nothing of the hosts."""
+        return self.per_core or row.quantity.si < NEAR_LINE * goodput(bench, bench.ways(row.setting, "hot_loop"))
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return bits a second: flows side by side until the line is full."""
@@ -97,6 +100,10 @@ class Flows(Bulk):
     """Throughput of several flows at once: as many times one flow, until the line is full."""
 
     kind: str = "bulk"
+
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """Always: where it fills the line, the row of one flow stands in."""
+        return True
 
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return seconds of one flow for one burst, or what one flow takes where the row only shows the line."""
@@ -125,10 +132,22 @@ def steered(setting: Setting) -> bool:
     return "arfs" in setting.text("offload").lower() or "all" in setting.text("offload").lower()
 
 
-def acknowledgements(ways: Ways, size: int) -> float:
-    """Return how many acknowledgements a burst causes."""
-    if ways.forward.whole:
+def merged_buffers(bench: Bench, setting: Setting) -> float:
+    """Return into how many buffers receivers merge a burst: GRO merges what one poll finds of a flow.
+
+    A poll finds what has come while the card held interrupts back: rate of the flow x moderation time.
+    """
+    if not bench.ways(setting, "hot_loop").forward.whole or bench.testbed.machine.nic_bps >= VIRTUAL_BPS:
         return 1.0
+    ways = bench.ways(setting, "hot_loop")
+    together = goodput(bench, ways) / setting.streams * bench.figure("nic.moderation") / 8
+    return max(1.0, ways.burst_bytes / max(together, ways.forward.route.mss_bytes))
+
+
+def acknowledgements(ways: Ways, size: int, pieces: float = 1.0) -> float:
+    """Return how many acknowledgements a burst causes: one a buffer, or one for two segments."""
+    if ways.forward.whole:
+        return pieces
     return max(1.0, size / ways.forward.route.mss_bytes / 2)
 
 
@@ -144,11 +163,16 @@ def host_cpu(bench: Bench, setting: Setting, test: str, side: str) -> float:
     ways = bench.ways(setting, regime)
     node = SENDER if side == "client" or bench.subject(setting).same_node else RECEIVER
     if test == "bulk":
-        acks = acknowledgements(ways, ways.burst_bytes)
+        pieces = merged_buffers(bench, setting)
+        acks = acknowledgements(ways, ways.burst_bytes, pieces)
         own = "socket.receive" if side == "client" else "socket.send"
-        return ways.forward.work(ways.burst_bytes, node=node) + acks * ways.reply.work(1, node=node, skip=(own,))
+        data = ways.forward.work(ways.burst_bytes, node=node, pieces=pieces)
+        return data + acks * ways.reply.work(1, node=node, skip=(own,))
     there, back = ways.forward.work(1, node=node), ways.reply.work(1, node=node)
-    there += 0.0 if bench.subject(setting).same_node else bench.figure("interrupt.poll")
+    subject = bench.subject(setting)
+    there += 0.0 if subject.same_node else bench.figure("interrupt.poll")
+    if "pod" in (subject.source, subject.target):
+        back += bench.figure("socket.sleep.pod")
     if test == "round-trip":
         return there + back
     opening = ways.first.work(1, node=node) + ways.first_reply.work(1, node=node)
@@ -179,6 +203,10 @@ class RoundTrip:
         if row.quantity.dimension == "time":
             return row.quantity.si * (2 if one_way(row.setting) else 1)
         return row.setting.streams / row.quantity.si
+
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """Always."""
+        return True
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return a rate of all flows, or a time."""
@@ -248,6 +276,10 @@ class HostCpu:
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return CPU seconds per burst, round trip or connection."""
         return row.quantity.si * self._unit(bench, row.setting)
+
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """Always."""
+        return True
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return CPU seconds per bit, round trip or connection."""
