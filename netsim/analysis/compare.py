@@ -148,8 +148,8 @@ def compare(
     renames = find_renames(old, new, weigh)
     new = with_old_names(new, renames)
     rows = list(_exact_rows(old, new) if exact else _rows(old, new, weigh, allowed, level))
-    rows += [_absent(key, figure, candidate) for key, figure in old.items() if not _present(new.get(key), figure)]
-    rows += [_fresh(key, figure) for key, figure in new.items() if not _present(old.get(key), figure)]
+    rows += [_absent(key, figure, candidate) for key, figure in old.items() if key not in new]
+    rows += [_fresh(key, figure) for key, figure in new.items() if key not in old]
     names = {(rename.scope, rename.old): rename.new for rename in renames}
     explained = [
         row._replace(explanation=explain(row.key, names.get((row.key.scope, row.key.name), row.key.name), baseline,
@@ -160,7 +160,7 @@ def compare(
     explained.sort(key=lambda row: place[row.key])
     return Comparison(
         baseline.label, candidate.label, tuple(explained), tuple(differences(baseline, candidate)), renames,
-        tuple(_notes(explained, baseline)), exact,
+        tuple(_notes(explained, old, new, baseline)), exact,
     )  # fmt: skip
 
 
@@ -168,14 +168,10 @@ def _weigh(tolerances: ToleranceSpec, same_seed: bool, key: FigureKey, old: Reco
     return judge(key, old, new, tolerance_of(key, tolerances), same_seed=same_seed)
 
 
-def _present(figure: Recorded | None, counterpart: Recorded) -> bool:
-    """Whether a figure is there; one refused for lack of samples is only missed where the other side has it."""
-    return figure is not None and (not math.isnan(figure.value) or math.isnan(counterpart.value))
-
-
 def _comparable(
     old: Mapping[FigureKey, Recorded], new: Mapping[FigureKey, Recorded]
 ) -> list[tuple[FigureKey, Recorded, Recorded]]:
+    """Return the figures both sides have; a quantile that one refused for lack of samples says nothing."""
     pairs = ((key, old[key], new[key]) for key in old if key in new)
     return [(key, a, b) for key, a, b in pairs if not math.isnan(a.value) and not math.isnan(b.value)]
 
@@ -214,7 +210,12 @@ def _fresh(key: FigureKey, figure: Recorded) -> Row:
     return Row(key, "new", figure.unit, None, figure.value)
 
 
-def _notes(rows: list[Row], baseline: Side) -> Iterator[str]:
+def _notes(
+    rows: list[Row], old: Mapping[FigureKey, Recorded], new: Mapping[FigureKey, Recorded], baseline: Side
+) -> Iterator[str]:
+    refused = [key for key in old if key in new and math.isnan(old[key].value + new[key].value)]
+    if refused:
+        yield f"{len(refused)} quantiles have too few samples to compare, among them {refused[0].label}"
     unknown = [row for row in rows if row.verdict == "same" and math.isinf(row.detectable) and row.ratio != 1.0]
     if unknown:
         yield (

@@ -102,12 +102,13 @@ def test_a_point_that_cannot_exist_any_more_is_missing_with_its_reason() -> None
     assert any("no figures now" in line for line in comparison.differences)
 
 
-def test_a_quantile_refused_on_both_sides_is_not_compared_and_on_one_side_is_missing() -> None:
+def test_a_quantile_refused_for_lack_of_samples_is_not_compared_and_it_is_said() -> None:
     refused = noisy(1)._replace(value=NAN)
     p99 = key(stat="p99")
-    assert compare(side({p99: refused}), side({p99: refused})).rows == ()
-    assert verdict(noisy(1), refused, p99) == "missing"
-    assert verdict(refused, noisy(1), p99) == "new"
+    for old, new in ((refused, refused), (noisy(1), refused), (refused, noisy(1))):
+        comparison = compare(side({p99: old}), side({p99: new}))
+        assert comparison.rows == ()
+        assert any("too few samples" in note for note in comparison.notes)
 
 
 def test_maxima_and_inner_metrics_do_not_gate_unless_named() -> None:
