@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -65,9 +65,14 @@ class Axis:
         return {spot.key: spot.write(spot.value * factor) for spot in self.spots}
 
     def snap(self, value: float) -> float:
-        """Return the nearest value that exists within the range."""
+        """Return the nearest value that exists within the range, to six digits."""
         inside = min(max(value, self.low), self.high)
-        return float(round(inside)) if self.whole else inside
+        return float(round(inside)) if self.whole else min(max(float(f"{inside:.6g}"), self.low), self.high)
+
+    def from_(self, value: float) -> Axis:
+        """Return the axis as seen from another present value."""
+        spots = tuple(replace(spot, value=spot.value * value / self.present) for spot in self.spots)
+        return replace(self, present=value, spots=spots)
 
     @property
     def easiest(self) -> float:

@@ -41,6 +41,12 @@ class Judged:
             return used / limit if limit else math.inf
         return limit / used if used else math.inf
 
+    @property
+    def ratio_to_limit(self) -> float:
+        """Half-width of the interval over the distance to the limit: above 1 the objective is open."""
+        distance = abs(self.interval.value - self.objective.limit)
+        return self.interval.half_width / distance if distance else math.inf
+
     def to_dict(self) -> dict[str, Any]:
         """Return the objective as the JSON document has it."""
         value, low, high, _ = self.interval

@@ -26,6 +26,7 @@ class Model:
     run: how long, how many clients.
     tcp: constants of the TCP stacks.
     conntrack_max: entries a node's conntrack table holds; `None` as kube-proxy sets it.
+    free_cores: cores take no time (`netsim.engine.lifting`).
     """
 
     cluster: Cluster
@@ -35,6 +36,7 @@ class Model:
     run: RunSpec = field(default_factory=RunSpec)
     tcp: TcpSettings = field(default_factory=TcpSettings)
     conntrack_max: int | None = None
+    free_cores: bool = False
 
 
 Clients = int | Literal["auto", "all"]

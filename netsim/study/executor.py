@@ -75,10 +75,21 @@ class ProcessExecutor:
 
     Workers are spawned, not forked: a fork copies threads' locks, and behaves differently per platform. Two jobs a
     worker are under way at a time, so queues stay short and the consumer can stop early.
+
+    Parameters
+    ----------
+    workers: processes. keep: leave them running after a queue is empty, for the next one; `close` ends them.
     """
 
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
+    def __init__(self, workers: int, *, keep: bool = False) -> None:
+        self.workers, self.keep = workers, keep
+        self._idle: ProcessPoolExecutor | None = None
+
+    def close(self) -> None:
+        """End the workers that were kept."""
+        if self._idle is not None:
+            self._idle.shutdown(wait=False, cancel_futures=True)
+            self._idle = None
 
     def run(self, runner: PointRunner, queue: deque[Job]) -> Iterator[tuple[Unit, Outcome]]:
         """Yield outcomes as they finish. A worker that dies costs its job, not the study."""
@@ -92,7 +103,8 @@ class ProcessExecutor:
 
     def _together(self, runner: PointRunner, queue: deque[Job], suspects: deque[Job]) -> Iterator[tuple[Unit, Outcome]]:
         """Run the queue on all workers; when the pool breaks, leave what was under way in ``suspects``."""
-        pool = self._pool(self.workers)
+        pool, self._idle = self._idle or self._pool(self.workers), None
+        through = False
         running: dict[Future[Outcome], Job] = {}
         try:
             while queue or running:
@@ -104,10 +116,14 @@ class ProcessExecutor:
                 for future in [each for each in running if each in done]:
                     outcome = future.result()
                     yield running.pop(future).unit, outcome
+            through = True
         except BrokenProcessPool:
             suspects.extend(running.values())
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            if through and self.keep:
+                self._idle = pool
+            else:
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def _alone(self, runner: PointRunner, job: Job) -> Outcome:
         """Run a job that was under way when a worker died in a process of its own, so that the culprit is known."""

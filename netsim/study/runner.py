@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,18 +23,24 @@ from netsim.study.selection import STANDARD_QUANTILES, quantiles_of
 from netsim.study.settle import Settled, settled
 
 
-def run_point(scenario: Scenario, *, seed: int, replication: int) -> Measured | Impossible:
+def run_point(
+    scenario: Scenario, *, seed: int, replication: int, free_cores: bool = False, lifted: tuple[str, ...] = ()
+) -> Measured | Impossible:
     """Run one replication; a combination or size that cannot exist is an answer.
+
+    ``free_cores`` and ``lifted`` (names of limits) take bottlenecks away, for the question what comes next.
 
     Raises
     ------
     InputError: the scenario names what does not exist.
     EngineError: the run broke conservation or Little's law.
     """
-    reasons = impossible(scenario)
+    reasons = [reason for reason in impossible(scenario) if (reason.limit_name or reason.text) not in lifted]
     if reasons:
         return Impossible("; ".join(dict.fromkeys(reason.text for reason in reasons)))
     model, notes = model_of(scenario)
+    if free_cores:
+        model = replace(model, free_cores=True)
     found = run_replication(model, seed=seed, replication=replication)
     return measured(
         found,

@@ -1,0 +1,205 @@
+"""What limits a point: the stations by utilisation, the parts of a transaction's time, and what stops a search."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from netsim.analysis.objectives import Judged
+from netsim.analysis.trials import Trial
+from netsim.stats.estimates import Interval
+from netsim.study.figures import Figure, find, natural
+from netsim.study.outcome import Measured
+from netsim.study.result import StudyResult
+from netsim.study.tabulate import mean_parts
+
+LOADED = 0.5
+"""Below this utilisation a station queues less than it works: what is slow there is the work itself."""
+UNLIMITED_WORKERS = 1024
+FAST_LINK = "100Tbit/s"
+
+Kind = Literal["core", "link", "pool"]
+
+
+# ------------------------------------------------------------------------------------------------ utilisation
+
+
+@dataclass(frozen=True, slots=True)
+class StationLoad:
+    """One station of a point: share of time it is busy, and how many bursts are there in the mean."""
+
+    name: str
+    kind: Kind
+    utilization: Interval
+    present: Interval
+
+
+_CORE, _LINK = re.compile(r"/core\d+$"), re.compile(r"/(up|down)$")
+
+
+def station_kind(name: str) -> Kind:
+    """Return the kind of a station by its name: ``node-3/core0``, ``node-3/up``, ``leaf1/spine0/down``, else a pool."""
+    return "core" if _CORE.search(name) else "link" if _LINK.search(name) else "pool"
+
+
+def station_kind_named(word: str) -> Kind:
+    """Return the kind that a word of the tables stands for."""
+    return "core" if word == "core" else "link" if word == "link" else "pool"
+
+
+def station_ranking(figures: Sequence[Figure]) -> tuple[StationLoad, ...]:
+    """Return the stations of a point, busiest first, with intervals over replications.
+
+    A replication lists its busiest stations only, and draws anew which core a pod lives on; a station's value is the
+    mean over the replications that list it.
+    """
+    found = []
+    for figure in figures:
+        if figure.key.scope == "station" and figure.key.metric == "utilization":
+            queue = find(figures, "station", figure.key.name, "queue", "mean")
+            present = Interval(math.nan, math.nan, math.nan) if queue is None else queue.estimate.interval()
+            name = figure.key.name
+            found.append(StationLoad(name, station_kind(name), figure.estimate.interval(), present))
+    return tuple(sorted(found, key=lambda load: (-load.utilization.value, natural(load.name))))
+
+
+def utilisation(result: StudyResult, point: int = 0) -> tuple[StationLoad, ...]:
+    """Return the stations of one point of a study, busiest first."""
+    return station_ranking(result.summaries[point].figures)
+
+
+# ------------------------------------------------------------------------------------------------ parts of the time
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a transaction's time: seconds with their interval, and its share of the whole."""
+
+    name: str
+    seconds: Interval
+    share: float
+
+
+def time_split(
+    runs: Iterable[Measured], *, band: str = "mean", scope: str = "scenario", name: str = ""
+) -> tuple[Part, ...]:
+    """Return what a transaction's time is made of, the largest part first.
+
+    Parameters
+    ----------
+    runs: replications of one point. band: ``mean``, or a quantile: what transactions at ``p99`` spend their time on.
+    scope, name: whose transactions, as in the figures.
+    """
+    from netsim.stats.estimates import from_replications
+
+    runs = tuple(runs)
+    wanted = [part for run in runs for part in run.parts if part[:3] == (scope, name, band)]
+    joined = mean_parts(wanted)
+    total = math.fsum(part.seconds for part in joined)
+    found = []
+    for part in joined:
+        own = [each.seconds for each in wanted if each.part == part.part]
+        interval = from_replications(own).interval()
+        shifted = Interval(part.seconds, *(limit + part.seconds - interval.value for limit in interval[1:3]))
+        found.append(Part(part.part, shifted, part.seconds / total if total else 0.0))
+    return tuple(sorted(found, key=lambda part: (-part.seconds.value, part.name)))
+
+
+# ------------------------------------------------------------------------------------------------ what stops a search
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What stops a search.
+
+    ``kind`` is ``limit`` (a table, an address range, a quota), ``core``, ``link`` or ``pool`` (a station that is busy
+    or drops), or ``part`` (no station is busy: this part of a transaction takes too long by itself).
+    """
+
+    kind: Literal["limit", "core", "link", "pool", "part"]
+    name: str
+    utilization: float | None
+    text: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the cause as the JSON document has it."""
+        return {"kind": self.kind, "name": self.name, "utilization": self.utilization, "text": self.text}
+
+
+def cause_of(trial: Trial) -> Cause:
+    """Return what makes a trial miss its objectives: a hard limit, the station that drops or queues, or a part."""
+    if trial.stops:
+        stop = trial.stops[0]
+        used = None if stop.used is None or not stop.limit else stop.used / stop.limit
+        return Cause("limit", stop.name, used, stop.text)
+    missed = max(trial.judged, key=lambda item: (item.verdict == "missed", item.strain))
+    if missed.objective.metric in ("loss", "failed"):
+        dropping = _dropping(trial.figures)
+        if dropping is not None:
+            return dropping
+    busiest = _busiest(trial.figures)
+    if busiest is not None and (trial.overloaded or (busiest.utilization or 0.0) >= LOADED):
+        return busiest
+    return _slow(missed, trial, busiest)
+
+
+def _busiest(figures: Sequence[Figure]) -> Cause | None:
+    """Return the busiest kind of station, by the mean over replications of its busiest one, with that one's name."""
+    kinds = [each for each in figures if each.key[2:4] == ("utilization", "max") and each.key.scope == "scenario"]
+    top = max(kinds, key=lambda figure: figure.estimate.value, default=None)
+    if top is None:
+        return None
+    kind, used = station_kind_named(top.key.name), top.estimate.value
+    name = next((load.name for load in station_ranking(figures) if load.kind == kind), kind)
+    return Cause(kind, name, used, f"{kind} {name} is busy {used:.0%} of the time")
+
+
+def _dropping(figures: Sequence[Figure]) -> Cause | None:
+    losses = [each for each in figures if each.key.scope == "station" and each.key.metric == "loss"]
+    worst = max(losses, key=lambda figure: figure.estimate.value, default=None)
+    if worst is None or worst.estimate.value <= 0.0:
+        return None
+    name = worst.key.name
+    busy = find(figures, "station", name, "utilization", "mean")
+    used = None if busy is None else busy.estimate.value
+    return Cause(station_kind(name), name, used, f"{name} drops {worst.estimate.value:.2%} of what it is sent")
+
+
+def _slow(missed: Judged, trial: Trial, busiest: Cause | None) -> Cause:
+    used = None if busiest is None else busiest.utilization
+    parts = time_split(trial.runs, band=missed.objective.statistic) or time_split(trial.runs)
+    if not parts:
+        return Cause("part", missed.figure, used, f"{missed.figure} with no station busy")
+    largest = parts[0]
+    text = f"{largest.name} takes {largest.share:.0%} of {missed.figure}, with no station busier than {used or 0.0:.0%}"
+    return Cause("part", largest.name, used, text)
+
+
+# ------------------------------------------------------------------------------------------------ lifting it
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """How a bottleneck is taken away for a second search: settings, cores without service times, ignored limits."""
+
+    how: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    free_cores: bool = False
+    limits: tuple[str, ...] = ()
+
+
+def lift_of(cause: Cause) -> Lift | None:
+    """Return how to take a cause away; `None` for work itself, which no resource shortens."""
+    if cause.kind == "limit":
+        return Lift(f"with the limit '{cause.name}' lifted", limits=(cause.name,))
+    if cause.kind == "core":
+        return Lift("with cores that take no time", free_cores=True)
+    if cause.kind == "link":
+        settings = {"cluster.machine.nic": FAST_LINK, "cluster.fabric.oversubscription": 1.0}
+        return Lift(f"with links of {FAST_LINK} and no oversubscription", settings)
+    if cause.kind == "pool":
+        return Lift(f"with {UNLIMITED_WORKERS} workers for every DNS replica", {"dns.workers": UNLIMITED_WORKERS})
+    return None
