@@ -36,7 +36,8 @@ def tell(react: Callable[[Any], object], now: Any) -> None:
 
 
 def deliver(burst: Burst, now: float, charge: object) -> None:
-    """End of the way, the last leg of every burst: tell who waits for it."""
+    """End of the way, the last leg of every burst: tell who waits for it, in the thread that has it now."""
+    burst.station.current_s = now
     try:
         burst.arrived(now)
     except StopIteration:
@@ -90,7 +91,7 @@ class Burst(Light):
     def advance(self, now: float) -> float | None:
         """Leave the station whose time is over and enter the next one."""
         station = self.station
-        if station.urgent_s > self.seen_s:
+        if station.ahead_s > self.seen_s:
             return self._preempted(now, station)
         station.left += 1
         station.occupancy_s += now
@@ -98,9 +99,9 @@ class Burst(Light):
         return self.legs[index](self, now, self.charges[index])
 
     def _preempted(self, now: float, station: Station) -> float:
-        """Interrupt work came in since this thread was promised to be done by now: it is done that much later."""
-        delay = station.urgent_s - self.seen_s
-        self.seen_s = station.urgent_s
+        """Work was put ahead since this thread was promised to be done by now: it is done that much later."""
+        delay = station.ahead_s - self.seen_s
+        self.seen_s = station.ahead_s
         station.sojourn_s += delay
         return now + delay
 

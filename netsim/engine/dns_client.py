@@ -7,7 +7,7 @@ timers: then its state machine takes over from the replayed script.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +16,7 @@ from netsim.datapath.datapath import ExternalParty, HostParty
 from netsim.engine.burst import Burst, Notice, deliver, tell
 from netsim.engine.calls import FAILED
 from netsim.engine.grid import on_grid
+from netsim.engine.places import Site
 from netsim.engine.scripts import Ask, LookupScript, Scripts
 from netsim.engine.stations import CoreCharge, Pool
 
@@ -32,6 +33,7 @@ QUERY_WORK_S = on_grid(50e-6)
 LOCAL_WORK_S = on_grid(25e-6)
 """The node-local cache answers from memory only; taken as half of a full query."""
 LOCAL_WORKERS = 1
+OUTSIDE_WORKERS = 1024
 LOCAL_TTL_S = 30.0
 """How long the node-local cache keeps what the cluster's DNS would keep longer (its Corefile's ``cache 30``)."""
 _FLOWS = float(1 << 52)
@@ -42,8 +44,8 @@ class Replica:
 
     __slots__ = ("cache", "pool", "work")
 
-    def __init__(self, workers: int, work_s: float, name: str) -> None:
-        self.pool = Pool(workers, name)
+    def __init__(self, pool: Pool, work_s: float) -> None:
+        self.pool = pool
         self.work = CoreCharge(work_s), None
         self.cache: dict[tuple[str, str], float] = {}
 
@@ -65,7 +67,7 @@ class Dns:
         cluster = network.cluster
         self.scripts = Scripts(cluster, spec)
         self.local = spec.node_local or bool(cluster.node_local_corefile)
-        self._service = cluster.services_by_key.get(cluster.dns_service)
+        self.service = cluster.services_by_key.get(cluster.dns_service)
         self._replicas: dict[Party, Replica] = {}
         self._upstream_s = on_grid(spec.upstream_latency)
         streams = network.streams
@@ -78,11 +80,13 @@ class Dns:
         known = self._replicas.get(party)
         if known is None:
             if isinstance(party, HostParty):
-                known = Replica(LOCAL_WORKERS, LOCAL_WORK_S, f"{self.network.cluster.nodes[party.node].name}/node-dns")
+                name = f"{self.network.cluster.nodes[party.node].name}/node-dns"
+                known = Replica(Pool(LOCAL_WORKERS, name), LOCAL_WORK_S)
             elif isinstance(party, ExternalParty):
-                known = Replica(1 << 10, 0.0, "external-dns")
+                known = Replica(Pool(OUTSIDE_WORKERS, "external-dns"), 0.0)
             else:
-                known = Replica(self.spec.workers, QUERY_WORK_S, self.network.cluster.pods[party].key)
+                site = Site("pool", party, self.spec.workers)
+                known = Replica(self.network.places.make(site, self.network.cluster.pods[party].key), QUERY_WORK_S)
             self._replicas[party] = known
             self.network.extra.append(known.pool)
         return known
@@ -99,16 +103,20 @@ class Dns:
 
     def central(self, source: Party) -> Party | None:
         """Return a replica of the cluster's DNS, drawn like any backend."""
-        if self._service is None:
-            return None
         place, _ = self.network.home(source)
-        port = next((port.name for port in self._service.ports if port.port == 53 and port.protocol == "UDP"), "")
-        backends = self.network.backends.of(self._service, port, None if place is None else place.index)
+        backends = self.backends(None if place is None else place.index)
         return backends[int(self._choice() * len(backends))] if backends else None
+
+    def backends(self, node: int | None) -> Sequence[int]:
+        """Return the replicas that clients on a node use."""
+        if self.service is None:
+            return ()
+        port = next((port.name for port in self.service.ports if port.port == 53 and port.protocol == "UDP"), "")
+        return self.network.backends.of(self.service, port, node)
 
     def ways(self, source: Party, target: Party) -> tuple[Way, Way] | None:
         """Return both ways of a new socket's flow to a DNS server; `None` where policies refuse it."""
-        service = self._service if isinstance(target, int) else None
+        service = self.service if isinstance(target, int) else None
         return self.network.datagrams(
             source, target, 53, flow=int(self._flow() * _FLOWS), service=service, service_port=53
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from netsim.engine.backends import Backends
 from netsim.engine.clock import Clock
-from netsim.engine.places import Place, Places, StationMaker
+from netsim.engine.places import Place, Places
 from netsim.engine.pricing import Limits, Tariff
 from netsim.engine.tcp import Connection, TcpSettings
 from netsim.engine.ways import Way
@@ -64,24 +64,21 @@ class Network:
     cluster, datapath: what exists and what packets meet.
     streams: the replication's random streams.
     tcp: constants of the TCP stacks.
-    make: makes stations (`netsim.engine.places.Places`).
     """
 
     def __init__(
-        self, cluster: Cluster, datapath: Datapath, streams: Streams, *, tcp: TcpSettings | None = None,
-        make: StationMaker | None = None,
-    ) -> None:  # fmt: skip
+        self, cluster: Cluster, datapath: Datapath, streams: Streams, *, tcp: TcpSettings | None = None
+    ) -> None:
         self.clock = Clock()
         self.cluster, self.datapath, self.streams = cluster, datapath, streams
         self.tcp = tcp or TcpSettings()
-        salt = streams.hash("places")
-        self.places = Places(cluster, salt, make) if make is not None else Places(cluster, salt)
+        self.places = Places(cluster, streams.hash("places"))
         self.backends = Backends(cluster)
         self.extra: list[Station] = []
         self._kinds: dict[tuple[Routes, bool], Kind] = {}
         self._tariffs: dict[tuple[Route, bool], Tariff] = {}
         self._positions: dict[tuple[str, int], float] = {}
-        self._homes: dict[int, tuple[Place, int]] = {}
+        self._homes: dict[Party, tuple[Place | None, int]] = {}
 
     def stations(self) -> Iterator[Station]:
         """Yield every station touched so far, in a fixed order; ``extra`` are those that belong to no node or link."""
@@ -90,19 +87,26 @@ class Network:
 
     # ------------------------------------------------------------------------------------------ who is where
 
+    def node_of(self, party: Party) -> int | None:
+        """Return the node a party runs on, `None` outside."""
+        if isinstance(party, int):
+            return self.cluster.node_index[self.cluster.pods[party].node]
+        node: int | None = getattr(party, "node", None)
+        return node
+
     def home(self, party: Party) -> tuple[Place | None, int]:
         """Return a party's place and core; `None` for the outside world."""
-        if isinstance(party, int):
-            known = self._homes.get(party)
-            if known is None:
-                place = self.places.place(self.cluster.node_index[self.cluster.pods[party].node])
-                known = self._homes[party] = (place, self.places.home_core(party, place))
-            return known
-        node = getattr(party, "node", None)
-        if node is None:
-            return None, 0
-        place = self.places.place(node)
-        return place, self.places.home_core(-2 - node, place)
+        known = self._homes.get(party)
+        if known is None:
+            node = self.node_of(party)
+            if node is None:
+                known = None, 0
+            else:
+                place = self.places.place(node)
+                identity = party if isinstance(party, int) else -2 - node
+                known = place, self.places.home_core(identity, place.cores)
+            self._homes[party] = known
+        return known
 
     def position(self, service: str, node: int) -> float:
         """Return where a Service lies in a node's rules: uniform, drawn once a replication (one sync epoch)."""
@@ -137,8 +141,8 @@ class Network:
     def _tariff(self, route: Route, datagrams: bool, receiver: Party) -> Tariff:
         known = self._tariffs.get((route, datagrams))
         if known is None:
-            place, _ = self.home(receiver)
-            ring = float(place.machine.ring) if place is not None else inf
+            node = self.node_of(receiver)
+            ring = inf if node is None else float(self.cluster.nodes[node].machine.ring)
             socket = SOCKET_BUFFER_BYTES / SMALL_TRUESIZE_BYTES if datagrams else inf
             limits = Limits(ring, float(self.cluster.fabric.buffer_bytes), socket)
             known = self._tariffs[route, datagrams] = Tariff(route, limits)

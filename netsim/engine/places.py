@@ -7,23 +7,41 @@ by role from its two (or three) places.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from netsim.cluster.objects import Machine
 from netsim.datapath.types import Role
 from netsim.engine.burst import deliver
-from netsim.engine.stations import Core, Delay, Link, Station
+from netsim.engine.stations import Core, Delay, Link, Pool, Station
 from netsim.engine.streams import mix
 
 if TYPE_CHECKING:
     from netsim.cluster.cluster import Cluster
     from netsim.engine.burst import Leg
 
-StationMaker = Callable[[type[Station], str], Any]
+class Site(NamedTuple):
+    """Where a station is: ``what`` it is, of which node (core, up, down), rack (leaf-up, leaf-down) or pod (pool).
+
+    ``number`` is which core or spine it is, or how many workers a pool has.
+    """
+
+    what: Literal["core", "up", "down", "leaf-up", "leaf-down", "pool"]
+    where: int
+    number: int
 
 
-def _plain(kind: type[Station], name: str) -> Station:
-    return kind(name)
+StationMaker = Callable[[Site, str], Any]
+
+
+def plain_station(site: Site, name: str) -> Station:
+    """Make a station that only followed traffic visits."""
+    match site.what:
+        case "core":
+            return Core(name)
+        case "pool":
+            return Pool(site.number, name)
+        case _:
+            return Link(name)
 
 
 class Place:
@@ -37,8 +55,9 @@ class Place:
         self.index, self.rack, self.machine = index, rack, machine
         self.cores = machine.cores
         self.queues = min(machine.queues, machine.cores)
-        cores = [make(Core, f"{name}/core{core}") for core in range(machine.cores)]
-        up, down, pause = make(Link, f"{name}/up"), make(Link, f"{name}/down"), Delay(f"{name}/pause")
+        cores = [make(Site("core", index, core), f"{name}/core{core}") for core in range(machine.cores)]
+        up, down = make(Site("up", index, 0), f"{name}/up"), make(Site("down", index, 0), f"{name}/down")
+        pause = Delay(f"{name}/pause")
         self.threads: list[Leg] = [core.thread for core in cores]
         self.softirqs: list[Leg] = [core.softirq for core in cores]
         self.up: Leg = up.carry
@@ -62,15 +81,16 @@ class Places:
     ----------
     cluster: gives nodes, racks and the fabric.
     salt: a number that differs between replications; home cores and hashes are drawn from it.
-    make: makes a station; a run with background traffic passes one that makes stations that know theirs.
+    make: makes a station; a run with background traffic puts one here that makes stations that know theirs.
     """
 
-    def __init__(self, cluster: Cluster, salt: int, make: StationMaker = _plain) -> None:
-        self.cluster, self.salt, self._make = cluster, salt, make
+    def __init__(self, cluster: Cluster, salt: int) -> None:
+        self.cluster, self.salt = cluster, salt
+        self.make: StationMaker = plain_station
         self.spines = max(1, cluster.fabric.spines)
         self.outside = Outside()
         self._places: dict[int, Place] = {}
-        self._ports: dict[tuple[str, int, int], Link] = {}
+        self._ports: dict[Site, Link] = {}
         self._racks: dict[str, int] = {}
 
     def place(self, node: int) -> Place:
@@ -78,27 +98,28 @@ class Places:
         found = self._places.get(node)
         if found is None:
             each = self.cluster.nodes[node]
-            found = Place(node, self._rack(node), each.machine, each.name, self._make)
+            found = Place(node, self.rack(node), each.machine, each.name, self.make)
             self._places[node] = found
         return found
 
-    def _rack(self, node: int) -> int:
-        """Number the racks: as nodes state them, else by position."""
+    def rack(self, node: int) -> int:
+        """Return the number of a node's rack: as nodes state them, else by position."""
         stated = self.cluster.nodes[node].rack
         if stated:
             return self._racks.setdefault(stated, -1 - len(self._racks))
         return node // max(1, self.cluster.fabric.nodes_per_rack)
 
-    def home_core(self, pod: int, place: Place) -> int:
-        """Return the core the pod's thread lives on: drawn once a replication."""
-        return mix(self.salt ^ (pod + 1)) % place.cores
+    def home_core(self, pod: int, cores: int) -> int:
+        """Return the core the pod's thread lives on, of so many: drawn once a replication."""
+        return mix(self.salt ^ (pod + 1)) % cores
 
-    def port(self, direction: str, rack: int, spine: int) -> Leg:
+    def port(self, direction: Literal["leaf-up", "leaf-down"], rack: int, spine: int) -> Leg:
         """Return one direction of the link between a leaf and a spine."""
-        key = (direction, rack, spine)
-        link = self._ports.get(key)
+        site = Site(direction, rack, spine)
+        link = self._ports.get(site)
         if link is None:
-            link = self._ports[key] = self._make(Link, f"leaf{rack}/spine{spine}/{direction}")
+            name = f"leaf{rack}/spine{spine}/{direction.removeprefix('leaf-')}"
+            link = self._ports[site] = self.make(site, name)
         leg: Leg = link.carry
         return leg
 
@@ -144,8 +165,8 @@ class Places:
         if start == end:
             return
         spine = flow % self.spines
-        legs[up] = self.outside.leg if start is None else self.port("up", start, spine)
-        legs[down] = self.outside.leg if end is None else self.port("down", end, spine)
+        legs[up] = self.outside.leg if start is None else self.port("leaf-up", start, spine)
+        legs[down] = self.outside.leg if end is None else self.port("leaf-down", end, spine)
 
     def stations(self) -> Iterator[Station]:
         """Yield every station touched so far, in a fixed order."""

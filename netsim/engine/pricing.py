@@ -45,10 +45,11 @@ class Limits:
 class Tariff:
     """Charges of bursts on one route.
 
-    ``pick`` takes the legs of this route, in order, out of a list of legs by role (with `PAUSE` and `DELIVER` behind).
+    ``pick`` takes the legs of this route, in order, out of a list of legs by role (with `PAUSE` and `DELIVER` behind);
+    ``stops`` are the indices it takes, without `DELIVER`.
     """
 
-    __slots__ = ("_kept", "_scan", "limits", "pick", "route")
+    __slots__ = ("_kept", "_scan", "limits", "pick", "route", "stops")
 
     def __init__(self, route: Route, limits: Limits) -> None:
         self.route, self.limits = route, limits
@@ -61,6 +62,7 @@ class Tariff:
             indices.append(each.role)
             if _pauses(each, following):
                 indices.append(PAUSE)
+        self.stops = tuple(indices)
         self.pick: Callable[[Sequence[Any]], tuple[Any, ...]] = itemgetter(*indices, DELIVER)
 
     def segments(self, size: int) -> int:

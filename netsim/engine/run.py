@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netsim.engine.audit import audit
+from netsim.engine.backdrop import Backdrop
 from netsim.engine.dns_client import Lookups
 from netsim.engine.grid import HORIZON_S, on_grid
+from netsim.engine.lifting import with_free_cores
 from netsim.engine.measures import Scalar, measure
 from netsim.engine.network import Network
 from netsim.engine.probes import COLUMNS, EdgeRecord
@@ -87,7 +89,12 @@ def run_replication(model: Model, *, seed: int = 1, replication: int = 0) -> Rep
 def prepare(model: Model, streams: Streams, chosen: Plan) -> tuple[Network, Traffic]:
     """Build the network of a replication and start its clients."""
     network = Network(model.cluster, model.datapath, streams, tcp=model.tcp)
-    return network, start_traffic(network, model, chosen, Lookups(network, model.dns))
+    lookups = Lookups(network, model.dns)
+    if not chosen.whole:
+        network.places.make = Backdrop(network, model, chosen, lookups).make
+    if model.free_cores:
+        network.places.make = with_free_cores(network.places.make)
+    return network, start_traffic(network, model, chosen, lookups)
 
 
 def _collect(model: Model, network: Network, traffic: Traffic, chosen: Plan) -> Replication:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from netsim.cluster.dns import Outside, Question, Response
-from netsim.cluster.dns_report import Resolvers
+from netsim.cluster.dns.report import Resolvers
 from netsim.cluster.resolver import Done, Lookup, Query, ResolverConfig, Send, new_lookup, resolv_conf
 
 if TYPE_CHECKING:

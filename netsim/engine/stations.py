@@ -53,17 +53,22 @@ class LinkCharge(NamedTuple):
 
 
 class Station:
-    """Books that all stations keep. ``urgent_s`` is interrupt work so far; only cores have any."""
+    """Books that all stations keep.
+
+    ``ahead_s`` is the work put ahead of waiting threads so far, and ``current_s`` when a thread last had something
+    delivered to it; only cores use them.
+    """
 
     __slots__ = (
-        "arrived", "busy_s", "dropped", "dropped_bytes", "free_s", "left", "name", "occupancy_s", "sojourn_s",
-        "urgent_s",
+        "ahead_s", "arrived", "busy_s", "current_s", "dropped", "dropped_bytes", "free_s", "left", "name",
+        "occupancy_s", "sojourn_s",
     )  # fmt: skip
 
     def __init__(self, name: str = "") -> None:
         self.name = name
         self.arrived = self.left = self.dropped = self.dropped_bytes = 0
-        self.free_s = self.busy_s = self.urgent_s = 0.0
+        self.free_s = self.busy_s = self.ahead_s = 0.0
+        self.current_s = -1.0
         self.sojourn_s = self.occupancy_s = 0.0
 
     def refuse(self, burst: Burst, now: float) -> None:
@@ -74,19 +79,23 @@ class Station:
 
 
 class Core(Station):
-    """A CPU core: interrupt work (softirq) preempts threads, each class is served in order of arrival.
+    """A CPU core: interrupt work (softirq) preempts threads, threads are served in order of arrival.
 
     ``free_s`` is when all work present is done, ``urgent_free_s`` when the interrupt work is. A softirq pass never
-    waits for threads. A thread's pass is promised ``free_s``; interrupt work that arrives until then pushes the promise
-    back by exactly its service, which the burst finds out when it asks (`Burst.advance`). So preemptive-resume
+    waits for threads. A thread's pass is promised ``free_s``; work that is put ahead of it until then pushes the
+    promise back by exactly its service, which the burst finds out when it asks (`Burst.advance`). So preemptive-resume
     priority costs no queue and no further events while nothing preempts.
+
+    A thread that has just received something goes on running: what it does at that instant (working on a request,
+    sending the answer) is not queued behind other threads but put ahead of them, in the order in which it is done.
     """
 
-    __slots__ = ("urgent_free_s",)
+    __slots__ = ("_runners", "_running_s", "urgent_free_s")
 
     def __init__(self, name: str = "") -> None:
         super().__init__(name)
-        self.urgent_free_s = 0.0
+        self.urgent_free_s = self._running_s = 0.0
+        self._runners: list[Burst] = []
 
     def softirq(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
         """Serve a burst in interrupt context; return when it leaves."""
@@ -105,7 +114,7 @@ class Core(Station):
                 end = now + service
             self.free_s = free + service
         self.urgent_free_s = end
-        self.urgent_s += service
+        self.ahead_s += service
         self.busy_s += service
         self.arrived += 1
         self.sojourn_s += end - now
@@ -117,6 +126,8 @@ class Core(Station):
     def thread(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
         """Serve a burst in a thread; return when it leaves if nothing preempts it."""
         service, setup, _, limit = charge
+        if self.current_s == now:
+            return self._go_on(burst, now, service)
         free = self.free_s
         if free <= now:
             end = now + setup + service
@@ -131,7 +142,30 @@ class Core(Station):
         self.sojourn_s += end - now
         self.occupancy_s -= now
         burst.station = self
-        burst.seen_s = self.urgent_s
+        burst.seen_s = self.ahead_s
+        return end
+
+    def _go_on(self, burst: Burst, now: float, service: float) -> float:
+        """Serve what the running thread does next, ahead of all waiting threads."""
+        urgent, runners = self.urgent_free_s, self._runners
+        start = urgent if urgent > now else now
+        if self._running_s > start:
+            start = self._running_s
+            for earlier in runners:
+                earlier.seen_s += service
+        else:
+            runners.clear()
+        self._running_s = end = start + service
+        free = self.free_s
+        self.free_s = end if free <= now else free + service
+        self.ahead_s = seen = self.ahead_s + service
+        runners.append(burst)
+        self.busy_s += service
+        self.arrived += 1
+        self.sojourn_s += end - now
+        self.occupancy_s -= now
+        burst.station = self
+        burst.seen_s = seen
         return end
 
 

@@ -1,0 +1,142 @@
+"""The background of a run: which stations carry how much of the traffic that nobody follows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from netsim.engine.background import Arrivals, BackgroundCore, BackgroundLink, BackgroundPool, Draws, Profile, Source
+from netsim.engine.load import End, Flow, LoadModel, What
+from netsim.engine.places import Site, plain_station
+
+if TYPE_CHECKING:
+    from netsim.engine.dns_client import Lookups
+    from netsim.engine.model import Model
+    from netsim.engine.network import Network
+    from netsim.engine.sampling import Plan
+    from netsim.engine.stations import Station
+
+Presence = tuple[Flow, End, Sequence[int]]
+"""A flow, one of its ends, and the pods of that end on some node."""
+
+
+class Backdrop:
+    """Makes stations that know the traffic of the clients who are not followed."""
+
+    def __init__(self, network: Network, model: Model, chosen: Plan, lookups: Lookups) -> None:
+        self._network = network
+        self._draws = Draws(network.streams)
+        load = LoadModel(network, lookups)
+        flows = [
+            flow
+            for edge, followed in zip(model.edges, chosen.followed, strict=True)
+            if len(followed) < len(edge.clients)
+            for flow in load.flows(edge, _others(edge.clients, followed))
+        ]
+        self.presence = presence(network, flows)
+        self._racks: dict[int, list[int]] | None = None
+        self._profiles: dict[tuple[object, ...], Profile | None] = {}
+
+    def make(self, site: Site, name: str) -> Station:
+        """Make a station, with its background if it has any."""
+        profile = _PROFILES[site.what](self, site)
+        if profile is None:
+            return plain_station(site, name)
+        place = (site.where + (1 << 20)) * 4096 + site.number * 8 + _NUMBER[site.what]
+        source = Source(self._draws, place, profile)
+        match site.what:
+            case "core":
+                return BackgroundCore(name, self._network.clock, source)
+            case "pool":
+                return BackgroundPool(site.number, name, source)
+            case _:
+                return BackgroundLink(name, source)
+
+    # ------------------------------------------------------------------------------------------ profiles
+
+    def _core(self, site: Site) -> Profile | None:
+        machine = self._network.cluster.nodes[site.where].machine
+        queues = min(machine.queues, machine.cores)
+        here = self.presence.get(site.where, ())
+        at_home = [self._at_home(pods, site.number, machine.cores) for _, _, pods in here]
+        spread = queues if site.number < queues else 0
+        counts = ((flow.name, end, len(pods), home) for (flow, end, pods), home in zip(here, at_home, strict=True))
+        key = ("core", spread, *counts)
+        if key not in self._profiles:
+            urgent = _classes(here, "softirq", [len(pods) / spread if spread else 0.0 for _, _, pods in here])
+            threads = _classes(here, "thread", [float(home) for home in at_home])
+            self._profiles[key] = _profile(urgent, threads)
+        return self._profiles[key]
+
+    def _at_home(self, pods: Sequence[int], core: int, cores: int) -> int:
+        home = self._network.places.home_core
+        return sum(1 for pod in pods if home(pod, cores) == core)
+
+    def _link(self, site: Site) -> Profile | None:
+        what: What = site.what  # type: ignore[assignment]
+        share = 1.0
+        if what in ("up", "down"):
+            here = list(self.presence.get(site.where, ()))
+        else:
+            here = [each for node in self._nodes_of(site.where) for each in self.presence.get(node, ())]
+            share = 1.0 / self._network.places.spines
+        key = (what, *sorted((flow.name, end, len(pods)) for flow, end, pods in here))
+        if key not in self._profiles:
+            weights = [share * len(pods) for _, _, pods in here]
+            self._profiles[key] = _profile(_classes(here, what, weights))
+        return self._profiles[key]
+
+    def _pool(self, site: Site) -> Profile | None:
+        node = self._network.node_of(site.where)
+        here = [each for each in self.presence.get(-1 if node is None else node, ()) if site.where in each[2]]
+        return _profile(_classes(here, "pool", [1.0] * len(here)))
+
+    def _nodes_of(self, rack: int) -> Sequence[int]:
+        if self._racks is None:
+            self._racks = defaultdict(list)
+            for node in range(len(self._network.cluster.nodes)):
+                self._racks[self._network.places.rack(node)].append(node)
+        return self._racks[rack]
+
+
+_NUMBER = {"core": 0, "up": 1, "down": 2, "leaf-up": 3, "leaf-down": 4, "pool": 5}
+_PROFILES: dict[str, Callable[[Backdrop, Site], Profile | None]] = {
+    "core": Backdrop._core,
+    "pool": Backdrop._pool,
+    **dict.fromkeys(("up", "down", "leaf-up", "leaf-down"), Backdrop._link),
+}
+
+
+def presence(network: Network, flows: Sequence[Flow]) -> dict[int, list[Presence]]:
+    """Return which ends of which flows are on each node."""
+    pods, index = network.cluster.pods, network.cluster.node_index
+    found: dict[int, list[Presence]] = defaultdict(list)
+    for flow in flows:
+        ends: tuple[tuple[End, Sequence[int]], ...] = (("source", flow.sources), ("target", flow.targets))
+        for end, members in ends:
+            grouped: dict[int, list[int]] = {}
+            for pod in members:
+                grouped.setdefault(index[pods[pod].node], []).append(pod)
+            for node, some in grouped.items():
+                found[node].append((flow, end, some))
+    return found
+
+
+def _others(clients: Sequence[int], followed: Sequence[int]) -> Sequence[int]:
+    known = frozenset(followed)
+    return [client for client in clients if client not in known]
+
+
+def _classes(here: Sequence[Presence], what: What, weights: Sequence[float]) -> Arrivals:
+    """Add up the jobs that the flows present bring to one kind of station."""
+    rates: dict[tuple[float, float], float] = defaultdict(float)
+    for (flow, end, _), weight in zip(here, weights, strict=True):
+        each = flow.rate_at(end) * weight
+        for job in flow.jobs.get((end, what), ()):
+            rates[job.service_s, job.setup_s] += each * job.per_transaction
+    return Arrivals.of((service_s, setup_s, rate) for (service_s, setup_s), rate in rates.items())
+
+
+def _profile(*streams: Arrivals) -> Profile | None:
+    return Profile(streams) if any(each.rate_per_s > 0.0 for each in streams) else None

@@ -1,0 +1,293 @@
+"""Offered load: how much work the traffic brings to every station, before any clock runs.
+
+The bursts of a transaction are known (handshake, request, response, close; queries and answers), and so is what each
+pays where it passes. Multiplied by the rates of clients that gives the utilisation of any station, used to warn of
+overload before a run, and the arrival processes of background traffic (`netsim.engine.background`).
+
+Who is how far from whom is taken from `PAIRS` random pairs of client and backend a flow.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+
+import numpy as np
+
+from netsim.datapath.types import Role
+from netsim.engine.dns_client import QUERY_WORK_S
+from netsim.engine.draws import quantiles
+from netsim.engine.grid import on_grid
+from netsim.engine.pricing import PAUSE, Tariff
+from netsim.engine.stations import LinkCharge
+
+if TYPE_CHECKING:
+    from netsim.cluster.objects import Service
+    from netsim.cluster.traffic import Call, Edge
+    from netsim.engine.dns_client import Lookups
+    from netsim.engine.network import Kind, Network
+    from netsim.engine.scripts import LookupScript
+
+PAIRS = 16
+WORK_CLASSES = 8
+"""A distribution of server work is represented by that many of its quantiles."""
+
+Key = TypeVar("Key")
+End = Literal["source", "target"]
+What = Literal["thread", "softirq", "up", "down", "leaf-up", "leaf-down", "pool"]
+Counts = dict[tuple[End, What], dict[tuple[float, float], float]]
+"""How many jobs of (service, set-up) `PAIRS` transactions bring, by where."""
+
+
+class Job(NamedTuple):
+    """One class of work: service and set-up time, and how many of it a transaction brings."""
+
+    service_s: float
+    setup_s: float
+    per_transaction: float
+
+
+Jobs = Mapping[tuple[End, What], tuple[Job, ...]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flow:
+    """Traffic from some pods to others, all alike.
+
+    ``rate_per_s`` is transactions a second and source; ``jobs`` what one brings to the stations at either end.
+    """
+
+    name: str
+    sources: Sequence[int]
+    targets: Sequence[int]
+    rate_per_s: float
+    jobs: Jobs
+
+    def rate_at(self, end: End) -> float:
+        """Transactions a second of one pod at an end."""
+        return self.rate_per_s if end == "source" else self.total_per_s / len(self.targets)
+
+    @property
+    def total_per_s(self) -> float:
+        """Transactions a second of all sources."""
+        return self.rate_per_s * len(self.sources)
+
+
+class Packet(NamedTuple):
+    """A burst of a transaction: from client to server or back, opening its flow or not, with so much payload.
+
+    ``after`` is the position of the burst whose receiver goes on to send this one; ``None`` for what starts by itself.
+    ``works`` tells that the receiver works on it before it sends anything.
+    """
+
+    back: bool
+    opens: bool
+    size: int
+    after: int | None = None
+    works: bool = False
+
+
+def packets_of(call: Call, kind: str) -> list[Packet]:
+    """Return the bursts of one transaction in the mean, without name resolution."""
+    request, response = max(1, round(call.request.mean)), max(1, round(call.response.mean))
+    if kind == "udp" or call.keep_alive:
+        opens = kind == "udp" and not call.keep_alive
+        return [Packet(False, opens, request, works=True), Packet(True, opens, response, after=0)]
+    return [
+        Packet(False, True, 0),
+        Packet(True, True, 0, after=0),
+        Packet(False, False, 0, after=1),
+        Packet(False, False, request, after=1, works=True),
+        Packet(True, False, 0, after=3),
+        Packet(True, False, response, after=3),
+        Packet(False, False, 0, after=5),
+        Packet(False, False, 0, after=5),
+        Packet(True, False, 0, after=7),
+        Packet(False, False, 0, after=8),
+    ]
+
+
+def query_packets(script: LookupScript) -> list[Packet]:
+    """Return the queries and answers of a lookup; a round starts when the answers of the last are there."""
+    packets: list[Packet] = []
+    cause: int | None = None
+    for each in script.rounds:
+        queries = [Packet(False, ask.opens, ask.query_bytes, after=cause) for ask in each.asks]
+        packets += queries
+        # a server's thread has been off to the workers: each answer is a start of its own
+        packets += [
+            Packet(True, ask.opens, ask.answer_bytes, after=-1 - len(packets) - index)
+            for index, ask in enumerate(each.asks)
+        ]
+        cause = len(packets) - 1
+    return packets
+
+
+_FORTH: Mapping[Role, tuple[End, What]] = {
+    Role.SENDER_CORE: ("source", "thread"),
+    Role.SENDER_LINK: ("source", "up"),
+    Role.LEAF_UP: ("source", "leaf-up"),
+    Role.LEAF_DOWN: ("target", "leaf-down"),
+    Role.RECEIVER_LINK: ("target", "down"),
+    Role.SOFTIRQ_CORE: ("target", "softirq"),
+    Role.RECEIVER_CORE: ("target", "thread"),
+}
+_OPPOSITE: Mapping[End, End] = {"source": "target", "target": "source"}
+
+
+class LoadModel:
+    """The flows of a scenario's traffic on a network."""
+
+    def __init__(self, network: Network, lookups: Lookups) -> None:
+        self.network, self._lookups = network, lookups
+        self._known: dict[int, Jobs] = {}
+
+    # ------------------------------------------------------------------------------------------ flows
+
+    def flows(self, edge: Edge, sources: Sequence[int]) -> Iterator[Flow]:
+        """Yield the flows that some of an edge's clients cause, nested calls included."""
+        if edge.call is None or edge.external or edge.closed is not None or edge.kind == "stream" or not sources:
+            return
+        yield from self._call_flows(edge.call, edge.kind, edge.label, sources, edge.rate_per_s)
+
+    def _call_flows(
+        self, call: Call, kind: str, name: str, sources: Sequence[int], rate_per_s: float
+    ) -> Iterator[Flow]:
+        for service, group in self._by_service(call, sources):
+            targets = self.network.backends.of(service, call.port.name, None)
+            if not targets:
+                continue
+            jobs = self._known.get(id(call))
+            if jobs is None:
+                # the instances of a repeated application are alike
+                jobs = self._known[id(call)] = self._jobs(call, kind, service, group, targets)
+            flow = Flow(f"{name}@{service.key}", group, targets, rate_per_s, jobs)
+            yield flow
+            yield from self._lookup_flows(call, flow)
+            each = flow.total_per_s / len(targets)
+            for index, child in enumerate(call.then):
+                wanted = each * child.count * child.probability
+                yield from self._call_flows(child, "rpc", f"{flow.name}/{index}", targets, wanted)
+
+    def _lookup_flows(self, call: Call, flow: Flow) -> Iterator[Flow]:
+        """Yield the flow of queries that new connections cause (a node-local cache keeps them off the network)."""
+        resolver = None if call.keep_alive else self._lookups.of_call(call)
+        if resolver is None or resolver.dns.local or resolver.dns.service is None:
+            return
+        targets = resolver.dns.backends(None)
+        if not targets:
+            return
+        packets = query_packets(resolver.dns.scripts.script(flow.sources[0], resolver.name))
+        name = f"{flow.name}/dns"
+        jobs = self._query_jobs(name, resolver.dns.service, packets, flow.sources, targets)
+        yield Flow(name, flow.sources, targets, flow.rate_per_s, jobs)
+
+    def _query_jobs(
+        self, name: str, service: Service, packets: Sequence[Packet], sources: Sequence[int], targets: Sequence[int]
+    ) -> Jobs:
+        draw = self.network.streams.uniform(f"load/{name}")
+        counts: Counts = defaultdict(lambda: defaultdict(float))
+        for _ in range(PAIRS):
+            source, target = sources[int(draw() * len(sources))], targets[int(draw() * len(targets))]
+            found = self.network.kind(source, target, "UDP", 53, service=(service.key, 53))
+            self._add(counts, found, packets, (), draw())
+        counts["target", "pool"][QUERY_WORK_S, 0.0] += sum(not packet.back for packet in packets) * float(PAIRS)
+        return _per_transaction(counts)
+
+    def _by_service(self, call: Call, sources: Sequence[int]) -> list[tuple[Service, Sequence[int]]]:
+        """Group clients by the Service they mean."""
+        if not call.instances:
+            return [(call.service, sources)]
+        groups: dict[str, tuple[Service, list[int]]] = {}
+        for pod in sources:
+            service = call.service_for(self.network.cluster.pods[pod].namespace)
+            groups.setdefault(service.key, (service, []))[1].append(pod)
+        return list(groups.values())
+
+    def _jobs(
+        self, call: Call, kind: str, service: Service, sources: Sequence[int], targets: Sequence[int]
+    ) -> Jobs:
+        """Return what a transaction brings to the stations at both ends, over random pairs of client and backend."""
+        draw = self.network.streams.uniform(f"load/{service.key}")
+        counts: Counts = defaultdict(lambda: defaultdict(float))
+        packets = packets_of(call, kind)
+        for _ in range(PAIRS):
+            source, target = sources[int(draw() * len(sources))], targets[int(draw() * len(targets))]
+            found = self.network.kind(
+                source, target, "UDP" if kind == "udp" else "TCP", call.port.port,
+                service=None if service.headless else (service.key, call.port.port),
+            )  # fmt: skip
+            self._add(counts, found, packets, _work(call), draw())
+        return _per_transaction(counts)
+
+    @staticmethod
+    def _add(
+        counts: Counts, kind: Kind, packets: Sequence[Packet],
+        work: Sequence[tuple[float, float]], position: float,
+    ) -> None:  # fmt: skip
+        """Add one transaction: what a thread does in one go is one job, what it sends in one go arrives as one."""
+        turns: dict[tuple[End, int | None], tuple[float, float]] = {}
+        trains: dict[tuple[End, What, int | None], tuple[float, float]] = {}
+        for index, packet in enumerate(packets):
+            for role, service_s, setup_s, number in _charges(kind, packet, position):
+                end, what = _FORTH[role]
+                if packet.back:
+                    end = _OPPOSITE[end]
+                if what == "thread":
+                    cause = index if role is Role.RECEIVER_CORE else packet.after
+                    _join(turns, (end, cause), service_s * number, setup_s)
+                else:
+                    _join(trains, (end, what, packet.after), service_s * number, setup_s)
+        for (end, what, _), job in trains.items():
+            counts[end, what][job] += 1.0
+        for (end, cause), (service_s, setup_s) in turns.items():
+            worked = cause is not None and packets[cause].works and work
+            for extra_s, share in work if worked else ((0.0, 1.0),):
+                counts[end, "thread"][service_s + extra_s, setup_s] += share
+
+
+def _per_transaction(counts: Counts) -> Jobs:
+    return {
+        place: tuple(Job(service_s, setup_s, number / PAIRS) for (service_s, setup_s), number in classes.items())
+        for place, classes in counts.items()
+    }
+
+
+def _join(jobs: dict[Key, tuple[float, float]], key: Key, service_s: float, setup_s: float) -> None:
+    """Add a piece to a job; the job waits for the longest set-up among its pieces."""
+    known = jobs.get(key, (0.0, 0.0))
+    jobs[key] = known[0] + service_s, max(known[1], setup_s)
+
+
+def _work(call: Call) -> Sequence[tuple[float, float]]:
+    """Return the server's work as a few (duration, share)."""
+    if call.work.mean <= 0.0:
+        return ()
+    middles = (np.arange(WORK_CLASSES) + 0.5) / WORK_CLASSES
+    return [(on_grid(float(value)), 1.0 / WORK_CLASSES) for value in quantiles(call.work, middles)]
+
+
+def _charges(kind: Kind, packet: Packet, position: float) -> Iterator[tuple[Role, float, float, float]]:
+    """Yield (role, service, set-up, number) of what a burst pays; large messages are cut into bursts."""
+    if packet.opens:
+        tariff = kind.first_reply if packet.back else kind.first
+    else:
+        tariff = kind.reply if packet.back else kind.forward
+    largest = tariff.route.burst_bytes
+    whole, rest = divmod(packet.size, largest)
+    for size, number in ((largest, whole), (rest, 1 if rest or not whole else 0)):
+        if number:
+            for role, service_s, setup_s in priced(tariff, size, position):
+                if role in _FORTH:
+                    yield role, service_s, setup_s, float(number)
+
+
+def priced(tariff: Tariff, size: int, position: float = 0.5) -> Iterator[tuple[Role, float, float]]:
+    """Yield (role, service, set-up) of one burst at every station of its route."""
+    charges = iter(tariff.charges(size, position))
+    for index in tariff.stops:
+        charge = next(charges)
+        if index != PAUSE:
+            yield Role(index), charge.service_s, 0.0 if isinstance(charge, LinkCharge) else charge.setup_s
