@@ -90,9 +90,7 @@ def _errors(directive: Directive) -> None:
     while directive.block():
         if directive.value == "consolidate":
             _consolidate(directive)
-        elif directive.value == "stacktrace":
-            directive.arguments()
-        else:
+        elif directive.value != "stacktrace":
             raise directive.syntax_error(f"Unknown field {directive.value}")
     directive.finish_once()
 

@@ -12,7 +12,7 @@ from netsim.cluster.corefile.directive import Directive, read_block
 from netsim.cluster.corefile.gotemplate import Template, TemplateError, parse_template
 from netsim.cluster.corefile.labels import parse_selector
 from netsim.cluster.corefile.specs import External, Hosts, Kubernetes, TemplateRule, Templates, Whoami
-from netsim.cluster.corefile.values import RefusedError, duration, integer, regular_expression
+from netsim.cluster.corefile.values import RefusedError, duration, integer, regular_expression, zones_or
 from netsim.cluster.names import canonical_address, is_reverse
 from netsim.cluster.objects import Selector
 
@@ -58,7 +58,7 @@ def setup_kubernetes(directive: Directive) -> Kubernetes:
             "noendpoints": directive.flag,
             "ignore": lambda: _ignore(directive),
             "kubeconfig": lambda: _exactly(directive, 1, 2),
-            "multicluster": lambda: directive.zones(directive.arguments()),
+            "multicluster": lambda: zones_or(directive.arguments(), ()),
             "startup_timeout": lambda: _startup_timeout(directive),
             "apiserver_qps": lambda: _at_least_zero(directive, fraction=True),
             "apiserver_burst": lambda: _at_least_zero(directive),

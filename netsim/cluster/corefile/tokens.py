@@ -140,10 +140,12 @@ class Cursor:
     def block(self) -> bool:
         """Go to the next property of the block that opens on this line; false at its end or where there is none."""
         if self._nesting:
-            self.advance()
-            if self.value == "}":
+            advanced = self.advance()
+            if self.value == "}":  # also where a property took the brace for an argument, as Caddy has it
                 self._nesting -= 1
                 return False
+            if not advanced:
+                raise self.error("Unexpected EOF")
             return True
         if not self.argument():
             return False

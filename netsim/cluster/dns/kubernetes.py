@@ -71,7 +71,7 @@ class KubernetesHandler:
     spec: the plugin's configuration.
     directory: the cluster's objects, indexed.
     lookup: asks the whole server again, for names outside the plugin's zones.
-    nameservers: names (below ``svc``) and addresses of the Services that lead to this server; empty when unknown.
+    nameservers: gives names (below ``svc``) and addresses of the Services that lead to this server.
     serial: serial number in SOA records.
     """
 
@@ -80,7 +80,7 @@ class KubernetesHandler:
         spec: Kubernetes,
         directory: Directory,
         lookup: Proceed,
-        nameservers: tuple[tuple[str, str], ...] = (),
+        nameservers: Callable[[], tuple[tuple[str, str], ...]] = tuple,
         serial: int = 0,
     ) -> None:
         self.spec, self.directory = spec, directory
@@ -207,9 +207,10 @@ class KubernetesHandler:
         return self._records(question.name, zone)
 
     def _server_entries(self, zone: str) -> Iterator[Entry]:
-        for name, address in self._nameservers:
+        found = self._nameservers()
+        for name, address in found:
             yield Entry(address, 0, joined(name, "svc", zone))
-        if not self._nameservers:
+        if not found:
             yield Entry("127.0.0.1", 0, joined("ns.dns", zone))
 
     def _records(self, name: str, zone: str) -> Entries:

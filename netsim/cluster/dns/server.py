@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Protocol
@@ -58,6 +59,14 @@ class Handler(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A server block with its plugins at work."""
+
+    block: ServerBlock
+    chain: tuple[Handler, ...]
+
+
 class DnsServer:
     """Answers questions as one CoreDNS configuration does over one cluster, with cold caches.
 
@@ -81,8 +90,7 @@ class DnsServer:
         self.outside = outside or Outside()
         self._servers = dict(servers or {})
         self.port = serving_port(cluster, self.corefile)
-        self._blocks = self._served_zones()
-        self._chains = {id(block): self._chain(block) for block in self._blocks.values()}
+        self._served = self._served_zones()
         self._memory: dict[Question, Response] = {}
 
     # ---------------------------------------------------------------- questions
@@ -110,14 +118,15 @@ class DnsServer:
             return Response("FORMERR", why=f"{question.name!r} is no domain name")
         if question.depth > MAX_DEPTH:
             return Response("SERVFAIL", why=f"{question.name} leads in a circle")
-        block = self.block_for(question.name)
-        if block is None:
+        served = self._served.get(longest_zone(self._served, question.name))
+        if served is None:
             return Response("REFUSED", why="no server block of the Corefile serves this name")
-        return self._run(self._chains[id(block)], 0, question)
+        return self._run(served.chain, 0, question)
 
     def block_for(self, name: str) -> ServerBlock | None:
         """Return the server block that gets a name: the one with the longest zone."""
-        return self._blocks.get(longest_zone(self._blocks, name))
+        served = self._served.get(longest_zone(self._served, name))
+        return served.block if served else None
 
     def cache_for(self, name: str) -> Cache | None:
         """Return the cache that a name's answers go through, if any."""
@@ -127,17 +136,19 @@ class DnsServer:
 
     def kubernetes(self) -> Kubernetes | None:
         """Return the first ``kubernetes`` plugin, if any."""
-        return next((plugin for block in self._blocks.values() if (plugin := block.first(Kubernetes))), None)
+        found = (served.block.first(Kubernetes) for served in self._served.values())
+        return next((plugin for plugin in found if plugin), None)
 
     # ---------------------------------------------------------------- construction
 
-    def _served_zones(self) -> dict[str, ServerBlock]:
+    def _served_zones(self) -> dict[str, _Served]:
         """Return the blocks by zone that listen on the DNS port; of several bound to other addresses the first."""
-        found: dict[str, ServerBlock] = {}
+        found: dict[str, _Served] = {}
         for block in self.corefile.servers:
+            served = _Served(block, self._chain(block))
             for address in block.addresses:
                 if address.transport == "dns" and address.port == self.port:
-                    found.setdefault(address.zone.lower(), block)
+                    found.setdefault(address.zone.lower(), served)
         return found
 
     def _chain(self, block: ServerBlock) -> tuple[Handler, ...]:
@@ -148,7 +159,7 @@ class DnsServer:
         match plugin:
             case Kubernetes():
                 return KubernetesHandler(
-                    plugin, Directory(self.cluster, plugin), self.ask, self._nameservers(), self.cluster.revision
+                    plugin, Directory(self.cluster, plugin), self.ask, self._nameservers, self.cluster.revision
                 )
             case External():
                 source = block.first(Kubernetes)
