@@ -268,6 +268,8 @@ class _Inspection:
         forward, reply = datapath.paths(asked, case)
         sizes = datapath.mtus(asked)
         warnings = [note.text for note in datapath.notes]
+        if asked.frontend is not None and asked.source.node is None and asked.frontend[0] in self._cluster_ips():
+            warnings.append("networks outside have no route to a cluster IP: shown as if the packet had reached a node")
         if sizes.black_hole:
             full = f"packets of {sizes.used} bytes, {sizes.path} fit"
             warnings.append(f"MTU black hole: the ends make {full}: small ones pass, large ones stall")
@@ -280,6 +282,10 @@ class _Inspection:
             mtu_bytes=sizes.used,
             warnings=tuple(warnings),
         )  # fmt: skip
+
+    def _cluster_ips(self) -> frozenset[str]:
+        tables = (self.datapath.services.table(family) for family in FAMILIES)
+        return frozenset(address for table in tables if table is not None for address in table.cluster_ips)
 
     def _way(self, path: Path, packet: Packet, mtu_bytes: int) -> Way:
         """Price one packet on idle machines."""
