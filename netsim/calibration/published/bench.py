@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 from netsim.calibration.published.case import Case, Row
@@ -124,6 +124,13 @@ class Bench:
             known = self.profile.prices(excluded=self.case.sources, overrides=self.drawn, regime=regime)
             self._prices[regime] = known
         return known
+
+    @property
+    def busy(self) -> dict[str, Prices]:
+        """Prices where new connections walk the rules all the time, so that tables stay in the last-level cache."""
+        prices = self.prices()
+        values = {**prices.values, "rule.first": prices.values["rule.busy"]}
+        return {"closed_loop": replace(prices, values=values)}
 
     def figure(self, key: str) -> float:
         """Return a figure as drawn, before any factor of a machine; seconds for nanoseconds."""

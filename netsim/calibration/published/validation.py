@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,8 +97,9 @@ def validate(names: Sequence[str] = (), *, draws: int = DRAWS, seed: int = 1) ->
 def validate_case(case: Case, *, draws: int = DRAWS, seed: int = 1) -> CaseResult:
     """Predict and score one case; see `validate`."""
     profiles = {name: load_profile(case.profile or hardware.profile) for name, hardware in _machines(case)}
-    rows = {name: tuple(_asked(case, name)) for name in profiles}
     testbeds = {name: Testbed(hardware, profiles[name].clock_ghz) for name, hardware in _machines(case)}
+
+    rows, refused = _understood(case, testbeds, profiles)
 
     def benches(drawn: dict[str, dict[str, float]]) -> Iterator[Bench]:
         for name, hardware in _machines(case):
@@ -111,7 +112,8 @@ def validate_case(case: Case, *, draws: int = DRAWS, seed: int = 1) -> CaseResul
     for row, answer in central.values():
         point = Point.of(row, answer.value, answer.note, samples.get(row.id), case.noise, LEVEL)
         (ranges if row.role == "range" else trivial if answer.trivial else points).append(point)
-    excluded = tuple(Excluded(r.id, r.metric, r.reason) for r in case.rows if r.role in ("range", "excluded"))
+    stated = [Excluded(r.id, r.metric, r.reason) for r in case.rows if r.role in ("range", "excluded")]
+    excluded = (*stated, *(item for item in refused if item.id not in {one.id for one in stated}))
     return CaseResult(
         case=case,
         profile=", ".join(dict.fromkeys(profile.name for profile in profiles.values())),
@@ -131,10 +133,28 @@ def _machines(case: Case) -> list[tuple[str, object]]:
     return [("", case.hardware), *case.machines.items()]
 
 
-def _asked(case: Case, machine: str) -> Iterator[tuple[Row, Question]]:
+def _understood(
+    case: Case, testbeds: Mapping[str, Testbed], profiles: Mapping[str, CostProfile]
+) -> tuple[dict[str, tuple[tuple[Row, Question], ...]], list[Excluded]]:
+    """Return the rows of each machine that mean something to the model, with their questions, and the others.
+
+    A table is judged as far as it is understood; what is not is named with its reason, and counts as excluded.
+    """
+    found: dict[str, list[tuple[Row, Question]]] = {name: [] for name in testbeds}
+    refused = []
     for row in case.rows:
-        if row.role != "excluded" and row.setting.text("machine") == machine:
-            yield row, question_of(row)
+        if row.role == "excluded":
+            continue
+        name = row.setting.text("machine")
+        try:
+            question = question_of(row)
+            bench = Bench(case, case.machine(row.setting), testbeds[name], profiles[name], ((row, question),))
+            question.cost(bench, row.setting)
+        except InputError as error:
+            refused.append(Excluded(row.id, row.metric, str(error)))
+        else:
+            found[name].append((row, question))
+    return {name: tuple(rows) for name, rows in found.items()}, refused
 
 
 def _run(benches: Iterable[Bench]) -> tuple[dict[str, tuple[Row, Answer]], tuple[Parameter, ...]]:
@@ -145,11 +165,7 @@ def _run(benches: Iterable[Bench]) -> tuple[dict[str, tuple[Row, Answer]], tuple
         for row, question in bench.rows:
             if row.role == "baseline":
                 continue
-            try:
-                answers[row.id] = (row, bench.predict(question, row))
-            except InputError as error:
-                raise InputError(f"{row.id} ({row.metric}): {error.message}", place=error.place, got=error.got,
-                                 allowed=error.allowed) from error  # fmt: skip
+            answers[row.id] = (row, bench.predict(question, row))
         parameters.extend(bench.parameters.values())
     return answers, tuple(parameters)
 

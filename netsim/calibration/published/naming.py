@@ -1,0 +1,152 @@
+"""Questions about cluster DNS: queries a second, what a lookup costs in queries, memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netsim.calibration.published.bench import Answer, Bench, Cost
+from netsim.calibration.published.case import Row
+from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.setting import Setting
+from netsim.cluster.dns.records import Record, Response
+from netsim.cluster.resolver import ADDRESS_TYPES, Query, ResolverConfig, new_lookup, walk
+
+CLUSTER_SEARCH = ("default.svc.cluster.local", "svc.cluster.local", "cluster.local")
+"""Search domains kubelet gives a pod."""
+
+
+def queries_of(setting: Setting) -> int:
+    """Return how many queries a lookup takes: the model's own resolver, asked for a name that only exists as it is.
+
+    ``search`` is the number of search domains (the cluster's three and the node's), ``records`` the types asked for,
+    ``ndots`` as in the pod's configuration, ``name`` says whether it is an external name or one of the cluster.
+    """
+    if "on" in setting.text("autopath"):
+        return 1
+    internal = setting.text("name", "external").startswith(("internal", "in-cluster"))
+    domains = setting.count("search", len(CLUSTER_SEARCH))
+    more = tuple(f"zone{index}.example" for index in range(max(0, domains - len(CLUSTER_SEARCH))))
+    config = ResolverConfig(
+        ("10.96.0.10",), (*CLUSTER_SEARCH, *more)[:domains], (f"ndots:{setting.count('ndots', 5)}",)
+    )
+    types = tuple(part for part in setting.text("records", "A").split("+") if part in ADDRESS_TYPES) or ("A",)
+    asked, real = ("web", f"web.{CLUSTER_SEARCH[0]}.") if internal else (EXTERNAL_NAME, f"{EXTERNAL_NAME}.")
+
+    def network(query: Query) -> Response:
+        if query.name.rstrip(".") != real.rstrip("."):
+            return Response("NXDOMAIN")
+        data = "192.0.2.10" if query.type == "A" else "2001:db8::10"
+        return Response(answers=(Record(query.name, query.type, 30, data),))
+
+    return len(walk(new_lookup("glibc", config, asked, types), network).exchanges)
+
+
+EXTERNAL_NAME = "www.example.com"
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRate:
+    """Queries a second a server answers: its processors over the CPU time of a query. A lookup is several queries."""
+
+    per_lookup: bool = False
+    kind: str = "query-rate"
+    calibrates: int = 0
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return CPU time of a query over processors: socket work of a datagram each way, and the server's own."""
+        cores = setting.number("vcpu", setting.number("cores", bench.hardware.cores))
+        return Cost(bench.figure("dns.query") / cores)
+
+    def seconds(self, bench: Bench, row: Row) -> float:
+        """Return the time between two queries."""
+        per = queries_of(row.setting) if self.per_lookup else 1
+        return 1.0 / (row.quantity.si * per)
+
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """Always."""
+        return True
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return queries or lookups a second."""
+        return Answer(1.0 / seconds / (queries_of(setting) if self.per_lookup else 1))
+
+
+@dataclass(frozen=True, slots=True)
+class QueryTime:
+    """Time of a query or lookup at saturation: what is on the way stays constant, so by Little's law time is N / rate."""
+
+    per_lookup: bool = False
+    kind: str = "query-time"
+    calibrates: int = 0
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return the server's time for a query."""
+        return QueryRate().cost(bench, setting)
+
+    def seconds(self, bench: Bench, row: Row) -> float:
+        """Return the time of one query."""
+        return row.quantity.si / (queries_of(row.setting) if self.per_lookup else 1)
+
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """Always."""
+        return True
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return the time of the queries of a lookup, one after the other."""
+        return Answer(seconds * (queries_of(setting) if self.per_lookup else 1))
+
+
+@dataclass(frozen=True, slots=True)
+class QueryCount:
+    """Queries of one lookup."""
+
+    kind: str = "query-count"
+    calibrates: int = 0
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return nothing: counted."""
+        return Cost(0.0)
+
+    def seconds(self, bench: Bench, row: Row) -> float:
+        """Return nothing."""
+        return 0.0
+
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """Never."""
+        return False
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return the count."""
+        return Answer(float(queries_of(setting)))
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Memory of a DNS server that watches Services and endpoints, and with verified pods every pod."""
+
+    kind: str = "memory"
+    calibrates: int = 0
+
+    def _model(self, bench: Bench, setting: Setting) -> float:
+        objects = setting.number("pods_plus_services", setting.number("pods") + setting.number("services"))
+        each = bench.figure("dns.object_bytes")
+        if "on" in setting.text("autopath") or "verified" in setting.text("pods"):
+            each += bench.figure("dns.pod_bytes")
+        return objects * each
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return bytes, as waiting: no machine makes them fewer."""
+        return Cost(0.0, self._model(bench, setting))
+
+    def seconds(self, bench: Bench, row: Row) -> float:
+        """Return bytes."""
+        return row.quantity.si
+
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """Always."""
+        return True
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return bytes."""
+        return Answer(seconds)
+

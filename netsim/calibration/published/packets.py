@@ -1,0 +1,178 @@
+"""Questions about single packets: rates of one and of several cores, idle time, round trips under a flood.
+
+What a packet meets is a list of costs; ``netsim/data/published/functions.yaml`` reads it out of the row's words.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from netsim.calibration.published.bench import Answer, Bench, Cost
+from netsim.calibration.published.case import Row
+from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.setting import Setting
+from netsim.calibration.published.transport import RoundTrip
+from netsim.errors import InputError, Place
+
+UNSTABLE = 0.9
+"""Utilization from which on a small error of a cost is a large one of a waiting time."""
+
+
+class _Function(BaseModel):
+    """A line of ``functions.yaml``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    words: str
+    costs: dict[str, float]
+    family: str = "stack"
+    scaling: str = "stateless"
+    note: str = ""
+
+
+class _Functions(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    functions: tuple[_Function, ...]
+
+
+@lru_cache(maxsize=1)
+def _functions() -> _Functions:
+    text = (resources.files("netsim") / "data" / "published" / "functions.yaml").read_text(encoding="utf-8")
+    return _Functions.model_validate(yaml.safe_load(text))
+
+
+def function_of(setting: Setting) -> _Function:
+    """Return what a row's packets meet.
+
+    Raises
+    ------
+    InputError
+        When no line of the list fits.
+    """
+    words = " ".join(
+        setting.text(key) for key in ("function", "policy", "kind", "method", "path", "proxy", "filter", "placement")
+    ).lower()
+    for function in _functions().functions:
+        if re.search(function.words, words):
+            return function
+    raise InputError("nothing is known of this way of a packet", place=Place(field="configuration.function"), got=words)
+
+
+@dataclass(frozen=True, slots=True)
+class PacketRate:
+    """Packets a second through one core, or several; or the time of one packet."""
+
+    family: str = "stack"
+    calibrates: int = 0
+
+    @property
+    def kind(self) -> str:
+        """Functions of one family share a driver path."""
+        return f"packets-{self.family}"
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return the sum of the costs, at the prices of a flood."""
+        prices = bench.prices("flood")
+        return Cost(sum(times * prices[key] for key, times in function_of(setting).costs.items()) * 1e-9)
+
+    def seconds(self, bench: Bench, row: Row) -> float:
+        """Return one core's time for a packet."""
+        if row.quantity.dimension == "time":
+            return row.quantity.si
+        return _cores(row.setting) / row.quantity.si
+
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """Rows of one core."""
+        return _cores(row.setting) == 1
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return a time, or a rate of all cores with the loss that each further core brings."""
+        if dimension == "time":
+            return Answer(seconds)
+        if dimension == "count":
+            return Answer(seconds * (bench.hardware.clock_ghz or bench.profile.clock_ghz) * 1e9)
+        cores = _cores(setting)
+        loss = bench.figure(f"contention.{function_of(setting).scaling}")
+        rate = cores / seconds / (1 + loss * (cores - 1))
+        offered = setting.number("offered_mpps") * 1e6
+        return Answer(min(rate, offered) if offered else rate, bool(offered) and rate >= offered, "")
+
+
+def _cores(setting: Setting) -> int:
+    return setting.count("cores", 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference(PacketRate):
+    """Time that something adds to a packet: what it costs, without a driver path."""
+
+    family: str = "added"
+
+
+@dataclass(frozen=True, slots=True)
+class IdleShare(PacketRate):
+    """Share of a core left idle by packets below saturation: their work, and interrupts until polling takes over.
+
+    Interrupt and poll cost a packet alone 640 ns, but never more than a fifth of a core in all.
+    """
+
+    family: str = "stack"
+
+    @property
+    def kind(self) -> str:
+        """The rate's baseline gives the work."""
+        return f"packets-{self.family}"
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return the idle share."""
+        rate = setting.number("offered_mpps") * 1e6 / _cores(setting)
+        interrupts = min(rate * bench.figure("interrupt.poll"), POLL_SHARE)
+        return Answer(max(0.0, 1 - rate * seconds - interrupts))
+
+
+POLL_SHARE = 0.2
+"""Most that interrupts take of a core; at saturation the core polls all the time and takes none."""
+
+
+@dataclass(frozen=True, slots=True)
+class FloodedRoundTrip(RoundTrip):
+    """Round trips while a flood is received and thrown away on the same queue.
+
+    A packet waits until the card interrupts (moderation sets in with the load), and behind what the core polls; softirq
+    work goes first, so past saturation nothing is left for the program.
+    """
+
+    kind: str = "round-trip"
+    calibrates: int = 0
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return the usual cost and the waiting in the server's receive queue."""
+        usual = RoundTrip().cost(bench, setting)
+        rate = setting.number("background_udp_mpps") * 1e6
+        if not rate:
+            return usual
+        each = bench.factor * sum(bench.prices("flood")[key] for key in DROPPED) * 1e-9
+        busy = rate * each
+        if busy >= 1:
+            return Cost(usual.work, SATURATED)
+        moderated = bench.figure("nic.moderation_adaptive") * min(1.0, busy / 0.3)
+        return Cost(usual.work, usual.waiting + moderated + busy / (2 * (1 - busy)) * each)
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return a rate; none past saturation."""
+        if seconds >= SATURATED:
+            return Answer(0.0, note="saturated")
+        return RoundTrip.answer(self, bench, setting, seconds, dimension)
+
+
+DROPPED = ("nic.receive", "stack.input")
+"""What a datagram to no socket costs."""
+SATURATED = 1e3
+"""Seconds that stand for never."""

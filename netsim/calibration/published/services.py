@@ -1,0 +1,181 @@
+"""Questions about Services: the first packet of a connection, and requests a second with and without new connections."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from netsim.calibration.published.bench import Answer, Bench, Cost
+from netsim.calibration.published.case import Row
+from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.setting import Setting
+from netsim.calibration.published.testbed import SENDER
+from netsim.calibration.published.transport import host_cpu
+
+GRID = 201
+"""Points of each distribution when two are added."""
+
+
+def percentile_of(row: Row) -> float:
+    """Return the percentile a row states, in its metric's name or its configuration, as a fraction; 0.5 without one."""
+    match = re.search(r"p(\d+(?:\.\d+)?)", f"{row.metric} {row.setting.text('percentile')}")
+    if match is None:
+        return 0.5
+    digits = match[1]
+    return float(digits) / (1000 if len(digits) == 3 and digits.startswith("99") else 100)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPacket:
+    """A percentile of the round trip of a connection's first packet through a Service.
+
+    The Service's place in the list is uniform, so a linear list adds ``scan x U(0, 1)`` to a part that does not depend on
+    Services and has a spread of its own. That part's percentiles come from baseline rows (a mode without a list), or from
+    the model's time and the usual spread of such times.
+    """
+
+    percentile: float
+    kind: str = "first-packet"
+    calibrates: int = 0
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return the round trip without the list."""
+        ways = bench.ways(setting)
+        work = ways.first.work(1, 0.0) + ways.first_reply.work(1, 0.0)
+        return Cost(work, ways.first.waiting() + ways.first_reply.waiting())
+
+    def seconds(self, bench: Bench, row: Row) -> float:
+        """Return the time itself."""
+        return row.quantity.si
+
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """Rows of modes that walk a list are not flat."""
+        return not bench.ways(row.setting).scan
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return the percentile of the sum of both parts."""
+        # rules of kube-proxy are walked by the few first packets only: out of cache
+        scan = bench.ways(setting).scan * bench.factor
+        flat = self._flat(bench, setting)
+        if not scan:
+            return Answer(float(np.interp(self.percentile, PROBABILITIES, flat)))
+        uniform = (np.arange(GRID) + 0.5) / GRID * scan
+        both = np.add.outer(np.interp((np.arange(GRID) + 0.5) / GRID, PROBABILITIES, flat), uniform).ravel()
+        return Answer(float(np.quantile(both, self.percentile)))
+
+    def _flat(self, bench: Bench, setting: Setting) -> npt.NDArray[np.float64]:
+        """Return the flat part at `PROBABILITIES`."""
+        cost = self.cost(bench, setting)
+        known: dict[float, float] = {}
+        for row, question in bench.baselines(self.kind):
+            if isinstance(question, FirstPacket) and question.informs(bench, row):
+                own = question.cost(bench, row.setting)
+                shift = bench.factor * (cost.work - own.work) + cost.waiting - own.waiting
+                known[question.percentile] = row.quantity.si + shift
+        if known:
+            shares = sorted(known)
+            return np.maximum(np.interp(PROBABILITIES, shares, [known[share] for share in shares]), 1e-9)
+        middle = cost.waiting + bench.factor * cost.work
+        tail = bench.figure("tail.first_packet")
+        return middle * np.interp(PROBABILITIES, [0.0, 0.01, 0.5, 0.9, 0.99, 1.0], [0.5, 0.6, 1.0, tail**0.4, tail, tail])
+
+
+PROBABILITIES = np.array([0.0, 0.01, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0])
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Requests a second of a saturated pair of nodes, one client and one server, on connections kept or made for each.
+
+    The busier node decides: the client's walks half of the Service list for each new connection, the server's all of it,
+    because a packet to a pod's own address matches no Service.
+    """
+
+    keepalive: bool
+    calibrates: int = 0
+
+    @property
+    def kind(self) -> str:
+        """Kept and new connections are different work."""
+        return "requests-kept" if self.keepalive else "requests-new"
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return the busier node's CPU time for one request, over its cores."""
+        busy = replace(bench, _prices=dict(bench.busy), _ways={}) if not self.keepalive else bench
+        test = "round-trip" if self.keepalive else "connection"
+        loads = [host_cpu(busy, setting, test, side) for side in ("client", "server")]
+        return Cost(max(loads) / bench.hardware.cores)
+
+    def seconds(self, bench: Bench, row: Row) -> float:
+        """Return the time between two requests."""
+        return 1.0 / row.quantity.si
+
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """Always."""
+        return True
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return requests a second; on kept connections Services make no difference."""
+        flat = self.keepalive and bench.anchor(self, setting) is not None
+        return Answer(1.0 / seconds, flat, "kept connections" if flat else "")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptChange:
+    """Change of the request rate on kept connections through more Services: conntrack remembers, so none."""
+
+    kind: str = "kept-change"
+    calibrates: int = 0
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return nothing."""
+        return Cost(0.0)
+
+    def seconds(self, bench: Bench, row: Row) -> float:
+        """Return nothing."""
+        return 0.0
+
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """Never."""
+        return False
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return the relative difference of an established packet's work with and without the other Services."""
+        few = bench.ways(setting.but(services="1")).forward.work()
+        return Answer(bench.ways(setting).forward.work() / few - 1, True, "flat")
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCount:
+    """Rules kube-proxy writes: of one chain, or all of the nat table."""
+
+    chain: str = ""
+    kind: str = "rules"
+    calibrates: int = 0
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return nothing: counted, not timed."""
+        return Cost(0.0)
+
+    def seconds(self, bench: Bench, row: Row) -> float:
+        """Return nothing."""
+        return 0.0
+
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """Never."""
+        return False
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return what the model's own rule sets count."""
+        from netsim.cluster.service_rules import inspect_rules
+
+        subject = bench.subject(setting)
+        cluster = bench.testbed.datapath(replace(subject, service=True), bench.testbed.machine.mtu).cluster
+        node = inspect_rules(cluster, subject.proxy).to_dict()["nodes"][SENDER]
+        if self.chain:
+            return Answer(float(node["nat_by_chain"].get(self.chain, 0)))
+        return Answer(float(node["nat_rules"] + node["filter_rules"]))
+
