@@ -1,0 +1,230 @@
+"""From exchanges to prices: weighted linear regression with a weak prior, and what is left unsure.
+
+Every exchange is a sum of counts times prices (``hops.counts``). Prices are first solved over all probes together, with
+one factor a probe, because the same hops cost a little more in TCP's packets than in a batch of datagrams; that is what
+a cost profile gets. Then each probe is solved again with the common prices times its factor as prior.
+
+With measured values y, counts X, standard errors s and a prior of mean m and standard deviation d, the prices minimise
+``sum(((y - X p) / s)^2) + sum(((p - m) / d)^2)``; their covariance is the inverse of the normal matrix, scaled by the
+residuals where these are larger than the errors say (Gelman et al., Bayesian Data Analysis, section 14.8).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from netsim.calibration.kernel.hops import BASE, counts
+from netsim.calibration.kernel.measure import Measurement
+from netsim.calibration.kernel.probes import PROBES, ProbeName
+from netsim.calibration.kernel.topologies import Topology
+from netsim.datapath.costs import load_profile
+
+MODEL_ERROR = 0.01
+"""Relative error granted to every measured value: order of visits, alignment, what the sum of parts cannot know."""
+WEAK, COMMON = 1.0, 0.15
+"""Relative standard deviation of the prior: a published price for another machine; the common price for one probe."""
+ROUNDS = 4
+"""Turns of solving prices for given factors of the probes and factors for given prices; they settle in two or three."""
+FLOOR_NS = 20.0
+"""Standard deviation that a prior keeps however small its price is, for prices of a whole hop."""
+NORMAL_90 = 1.645
+REPEATS = tuple(percent / 100 for percent in range(50, 105, 5))
+"""Candidates for what a mechanism costs a packet that met it before, in multiples of the first time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A price in nanoseconds with its 90 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One measured exchange as the regression sees it."""
+
+    counts: Mapping[str, float]
+    value: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What one kernel charges: common prices, prices per probe, and what could not be measured."""
+
+    prices: Mapping[str, Price]
+    by_probe: Mapping[ProbeName, Mapping[str, Price]]
+    factors: Mapping[ProbeName, float]
+    """What a probe's hops cost in multiples of the common prices: TCP's more, a batch's less."""
+    repeat: float
+    measurement: Measurement
+
+    def predict(self, topology: Topology, probe: ProbeName) -> float:
+        """Return the nanoseconds of one exchange over a topology, by the sum of its hops.
+
+        Raises
+        ------
+        LookupError
+            A price that the path pays was not measured on this machine.
+        """
+        prices, paid = self.by_probe[probe], counts(topology, probe, self.measurement.packets[probe])
+        return math.fsum(count.times(self.repeat) * prices[key].value for key, count in paid.items())
+
+    def knows(self, topology: Topology) -> bool:
+        """Whether every price that the path pays was measured."""
+        return all(
+            key == BASE or key in self.prices
+            for probe in PROBES
+            for key in counts(topology, probe, self.measurement.packets[probe])
+        )
+
+
+def derive(measurement: Measurement) -> Calibration:
+    """Solve the prices of a measurement, with the cost of repetition that explains it best."""
+    return min((_derive(measurement, repeat) for repeat in REPEATS), key=lambda found: found[0])[1]
+
+
+def _derive(measurement: Measurement, repeat: float) -> tuple[float, Calibration]:
+    """Return how badly a given cost of repetition fits, and the prices under it."""
+    rows = {probe: observations(measurement, probe, repeat) for probe in PROBES}
+    rows = {probe: some for probe, some in rows.items() if some}
+    prior = _published({key for some in rows.values() for row in some for key in row.counts} - {BASE})
+    factors = dict.fromkeys(rows, 1.0)
+    for _ in range(ROUNDS):
+        common, _ = solve(_together(rows, factors), prior, WEAK)
+        shared = {key: price for key, price in common.items() if not key.startswith(f"{BASE}.")}
+        means = {key: price.value for key, price in shared.items()}
+        factors = {probe: _factor(some, means) if probe != PROBES[0] else 1.0 for probe, some in rows.items()}
+    by_probe, misfit = {}, 0.0
+    for probe, some in rows.items():
+        scaled = {key: factors[probe] * mean for key, mean in means.items()}
+        own, squares = solve(some, scaled, COMMON)
+        unseen = {key: _price(mean, COMMON * mean * NORMAL_90) for key, mean in scaled.items() if key not in own}
+        by_probe[probe] = {**own, **unseen}
+        misfit += squares
+    prices = _spread(shared, by_probe)
+    return misfit, Calibration(prices, by_probe, factors, repeat, measurement)
+
+
+def _together(rows: Mapping[ProbeName, Sequence[Observation]], factors: Mapping[ProbeName, float]) -> list[Observation]:
+    """Return all probes' rows as one system: a base for each, common prices times the probe's factor."""
+    return [
+        Observation(
+            {f"{BASE}.{probe}" if key == BASE else key: count if key == BASE else factors[probe] * count
+             for key, count in row.counts.items()},
+            row.value,
+            row.error,
+        )
+        for probe, some in rows.items()
+        for row in some
+    ]  # fmt: skip
+
+
+def _factor(rows: Sequence[Observation], prices: Mapping[str, float]) -> float:
+    """Return what a probe's hops cost in multiples of the common prices, its base aside."""
+    hops = [
+        Observation(
+            {BASE: 1.0, "hops": math.fsum(count * prices[key] for key, count in row.counts.items() if key != BASE)},
+            row.value,
+            row.error,
+        )
+        for row in rows
+    ]
+    return solve(hops, {"hops": 1.0}, WEAK)[0]["hops"].value
+
+
+def observations(measurement: Measurement, probe: ProbeName, repeat: float) -> list[Observation]:
+    """Return a probe's exchanges with their counts, in nanoseconds of the undisturbed reference."""
+    scale = measurement.reference_ns
+    return [
+        Observation(
+            {
+                key: count.times(repeat)
+                for key, count in counts(one.topology, probe, measurement.packets[probe]).items()
+            },
+            one.ratio * scale,
+            math.hypot(one.error * scale, MODEL_ERROR * one.ratio * scale),
+        )
+        for one in measurement.samples
+        if one.probe == probe
+    ]
+
+
+def solve(rows: Sequence[Observation], prior: Mapping[str, float], width: float) -> tuple[dict[str, Price], float]:
+    """Return the prices that explain the rows best, in alphabetical order, and the sum of squares they leave.
+
+    Parameters
+    ----------
+    rows: measured values with counts.
+    prior: expected prices; a key without one is free.
+    width: relative standard deviation of the prior.
+    """
+    import numpy as np
+
+    keys = sorted({key for row in rows for key in row.counts})
+    errors = np.array([row.error for row in rows])
+    design = np.array([[row.counts.get(key, 0.0) for key in keys] for row in rows]) / errors[:, None]
+    values = np.array([row.value for row in rows]) / errors
+    mean = np.array([prior.get(key, 0.0) for key in keys])
+    precision = np.array([_precision(key, prior, width) for key in keys])
+    normal = design.T @ design + np.diag(precision)
+    solved = np.linalg.solve(normal, design.T @ values + precision * mean)
+    residual, distance = values - design @ solved, solved - mean
+    left = float(residual @ residual)
+    scale = max(1.0, left / max(1, len(rows) - len(keys)))
+    deviations = np.sqrt(np.diag(np.linalg.inv(normal)) * scale)
+    prices = {
+        key: _price(float(value), NORMAL_90 * float(deviation))
+        for key, value, deviation in zip(keys, solved, deviations, strict=True)
+    }
+    return prices, left + float(distance @ (precision * distance))
+
+
+def _price(value: float, half: float) -> Price:
+    return Price(value, min(value, max(0.0, value - half)), value + half)
+
+
+def _precision(key: str, prior: Mapping[str, float], width: float) -> float:
+    """Return 1 / variance of a prior; rules are priced too finely for the floor of a hop."""
+    if key not in prior:
+        return 1e-12
+    floor = 0.0 if key.startswith("rule.") else FLOOR_NS
+    return 1.0 / (width * prior[key] + floor + 1e-3) ** 2
+
+
+def _spread(shared: Mapping[str, Price], by_probe: Mapping[ProbeName, Mapping[str, Price]]) -> dict[str, Price]:
+    """Widen the common intervals to what the probes say one by one."""
+    result = {}
+    for key, price in shared.items():
+        own = [prices[key].value for prices in by_probe.values() if key in prices]
+        low, high = min([price.low, *own]), max([price.high, *own])
+        result[key] = Price(price.value, max(0.0, low), high)
+    return result
+
+
+def _published(keys: set[str]) -> dict[str, float]:
+    """Return prior prices from the shipped profile, of the plainest figure where a key is finer than the profile's."""
+    server = load_profile("server").prices(regime="hot_loop")
+    return {key: server[published(key)] for key in sorted(keys)}
+
+
+def published(key: str) -> str:
+    """Return the profile's figure that stands for a price of this kernel."""
+    if key.startswith(("rule.service.", "rule.policy.")):
+        return "rule.established"
+    if key == "bpf.redirect":
+        return "ebpf.program"
+    if key == "bridge.netfilter.gateway":
+        return "bridge.netfilter"
+    if key == "tunnel.packet":
+        return "encap.packet"
+    if key.startswith("nat.none."):
+        return "nat.new"
+    for figure in ("rule.port_match", "nat.new", "netfilter.hook"):
+        if key.startswith(f"{figure}."):
+            return figure
+    return key
