@@ -66,9 +66,9 @@ class Frame:
         """Return the rows of one figure, sorted by size, optionally of one configuration."""
         table = self.figures
         chosen = table[(table["metric"] == metric) & (table["stat"] == stat) & (table["scope"] == scope)]
-        if label is not None:
+        if label is not None and self.factors and not chosen.empty:
             keep = [self.label(row) == label for row in chosen[list(self.factors)].to_dict("records")]
-            chosen = chosen[keep] if self.factors else chosen
+            chosen = chosen[keep]
         return chosen.sort_values(self.size, kind="stable") if self.size is not None else chosen
 
     def at(self, metric: str, stat: str, label: str, position: int, scope: str = "scenario") -> dict[str, Any] | None:
