@@ -80,17 +80,22 @@ class RuleNat(_Translating, Plain):
 
 @dataclass(frozen=True, slots=True)
 class IpvsNat(_Translating, Plain):
-    """kube-proxy in ipvs mode: a hash of virtual servers and a connection table beside conntrack's."""
+    """kube-proxy in ipvs mode: a hash of virtual servers and a connection table beside conntrack's.
+
+    The virtual address is the node's own (device ``kube-ipvs0``): packets go up to its LOCAL_IN hook and are sent anew from
+    LOCAL_OUT, with a second route look-up.
+    """
 
     name: str = "service_nat"
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
         """Charge the few rules and ipsets, scheduling for a new connection, and the IPVS look-up for every packet."""
         rule = prices[rule_price(packet.new)]
+        each = prices["ipvs.packet"] + (0.0 if packet.reply else prices["route.packet"] + 2 * prices["netfilter.hook"])
         if not packet.new:
-            return Bill(packet_ns=prices["ipvs.packet"])
+            return Bill(packet_ns=each)
         model = self.walks.service
-        work = prices["ipvs.packet"] + prices["ipvs.new"] + model.mean * rule + model.lookups * prices["ipset.lookup"]
+        work = each + prices["ipvs.new"] + model.mean * rule + model.lookups * prices["ipset.lookup"]
         return Bill(packet_ns=work, rules=model.mean)
 
 

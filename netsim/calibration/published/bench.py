@@ -6,7 +6,7 @@ does not. Where a baseline row was measured in the same way,
 
     time = measured baseline + k c (work - work of the baseline) + (waiting - waiting of the baseline)
 
-and where none was, ``waiting + k c work``. Each baseline row thus gives one parameter: k, or the rest of its own time
+and where none was, ``waiting + k c work``. (Bulk between bare hosts with other offloads scales the baseline instead.) Each baseline row thus gives one parameter: k, or the rest of its own time
 that the model does not explain. There are never more parameters than baseline rows.
 """
 
@@ -27,6 +27,10 @@ from netsim.datapath.costs import CostProfile, Prices, Regime
 
 PLAUSIBLE_FACTOR = (0.4, 4.0)
 """Machine factors outside are waiting that was taken for work (idle states), and are cut off."""
+
+
+BULK = ("bulk", "cpu-bulk", "per-core")
+"""Kinds of questions about long flows."""
 
 
 class Cost(NamedTuple):
@@ -241,11 +245,29 @@ class Bench:
         scale = self.factor * contention
         if anchor is None:
             seconds = cost.waiting + scale * cost.work
+        elif self._same_hops(question, setting, anchor.row.setting):
+            seconds = cost.waiting + scale * cost.work
+            if "k" not in self.parameters:
+                of_anchor = anchor.cost.waiting + scale * anchor.cost.work
+                seconds *= anchor.seconds / of_anchor
+                self._fit(anchor.row, "measured over modelled", anchor.seconds / of_anchor)
         else:
             added = scale * (cost.work - anchor.cost.work) * self.figure("transfer.added_work")
             seconds = anchor.seconds + added + cost.waiting - anchor.cost.waiting
             rest = anchor.seconds - anchor.cost.waiting - scale * anchor.cost.work
-            used = self.parameters.get("k")
-            if used is None or anchor.row.id not in used.row.split("+"):
-                self.parameters[anchor.row.id] = Parameter(f"rest of {anchor.row.id}, s", rest, anchor.row.id)
+            self._fit(anchor.row, "rest, s", rest)
         return question.answer(self, setting, max(seconds, 1e-12), row.quantity.dimension)
+
+    def _same_hops(self, question: Question, setting: Setting, other: Setting) -> bool:
+        """Tell whether two bulk rows cross the same hops of bare hosts and differ in offloads or MTU alone.
+
+        Then k scales the model, or where there is none the baseline does; a rest that is added would stand for work that
+        offloads change too.
+        """
+        return question.kind in BULK and self.subject(setting).bare and self.subject(other).bare
+
+    def _fit(self, row: Row, name: str, value: float) -> None:
+        """Note a parameter, unless its row has given k already."""
+        used = self.parameters.get("k")
+        if used is None or row.id not in used.row.split("+"):
+            self.parameters[row.id] = Parameter(f"{name} ({row.id})", value, row.id)

@@ -23,8 +23,7 @@ class Hardware(BaseModel):
     mtu, queues, ring, tso, gro, checksum, tunnel: as for a scenario's machine.
     virtual: virtual machines.
     kernel: release, as ``5.10``.
-    latency: one way on the wire between the hosts, beyond the cards.
-    fixed: waiting in one bare round trip (wire, cards, interrupts, wake-ups), where the publication gives it.
+    latency: one way between the hosts, beyond the cards; by default a cable, or a cloud's network for machines there.
     conntrack: True where the bare machine's own traffic passes netfilter and conntrack.
     """
 
@@ -43,7 +42,7 @@ class Hardware(BaseModel):
     tunnel: bool | None = None
     virtual: bool = False
     kernel: str = ""
-    latency_s: float = Field(default=0.5e-6, alias="latency")
+    latency_s: float | None = Field(default=None, alias="latency")
     conntrack: bool = False
 
     @field_validator("nic_bps", mode="before")
@@ -60,9 +59,16 @@ class Hardware(BaseModel):
     @classmethod
     def _time(cls, value: Any) -> Any:
         try:
-            return seconds(value)
+            return None if value is None else seconds(value)
         except InputError as error:
             raise ValueError(str(error)) from None
+
+    @property
+    def one_way_s(self) -> float:
+        """Latency between the hosts: as stated, else a cable's, or that of a cloud's network."""
+        if self.latency_s is not None:
+            return self.latency_s
+        return CLOUD_S if self.virtual and self.nic_bps is not None else CABLE_S
 
     @property
     def kernel_version(self) -> tuple[int, int] | None:
@@ -94,6 +100,10 @@ class Hardware(BaseModel):
         )
 
 
+CABLE_S = 0.5e-6
+"""One way through a cable or one switch."""
+CLOUD_S = 12e-6
+"""One way through a cloud's network: two virtual switches and a fabric of about three stages, some 2.5 us each."""
 VIRTUAL_BPS = 1e12
 """Stands for a virtual link that has no line rate of its own."""
 

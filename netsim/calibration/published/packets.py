@@ -20,10 +20,6 @@ from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.transport import RoundTrip
 from netsim.errors import InputError, Place
 
-UNSTABLE = 0.9
-"""Utilization from which on a small error of a cost is a large one of a waiting time."""
-
-
 class _Function(BaseModel):
     """A line of ``functions.yaml``."""
 
@@ -71,11 +67,12 @@ class PacketRate:
 
     family: str = "stack"
     calibrates: int = 0
+    kind: str = ""
 
-    @property
-    def kind(self) -> str:
-        """Functions of one family share a driver path."""
-        return f"packets-{self.family}"
+    def __post_init__(self) -> None:
+        """Functions of one family share a driver path, and so their baseline."""
+        if not self.kind:
+            object.__setattr__(self, "kind", f"packets-{self.family}")
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return the sum of the costs, at the prices of a flood."""
@@ -110,25 +107,11 @@ def _cores(setting: Setting) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference(PacketRate):
-    """Time that something adds to a packet: what it costs, without a driver path."""
-
-    family: str = "added"
-
-
-@dataclass(frozen=True, slots=True)
 class IdleShare(PacketRate):
     """Share of a core left idle by packets below saturation: their work, and interrupts until polling takes over.
 
     Interrupt and poll cost a packet alone 640 ns, but never more than a fifth of a core in all.
     """
-
-    family: str = "stack"
-
-    @property
-    def kind(self) -> str:
-        """The rate's baseline gives the work."""
-        return f"packets-{self.family}"
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return the idle share."""
@@ -158,7 +141,7 @@ class FloodedRoundTrip(RoundTrip):
         rate = setting.number("background_udp_mpps") * 1e6
         if not rate:
             return usual
-        each = bench.factor * sum(bench.prices("flood")[key] for key in DROPPED) * 1e-9
+        each = packet_seconds(bench, setting.but(function="UdpNoPorts", policy="", path=""))
         busy = rate * each
         if busy >= 1:
             return Cost(usual.work, SATURATED)
@@ -172,7 +155,35 @@ class FloodedRoundTrip(RoundTrip):
         return RoundTrip.answer(self, bench, setting, seconds, dimension)
 
 
-DROPPED = ("nic.receive", "stack.input")
-"""What a datagram to no socket costs."""
+def packet_seconds(bench: Bench, setting: Setting) -> float:
+    """Return one core's time for a packet, from the nearest baseline row and what is done besides."""
+    question = PacketRate(function_of(setting).family)
+    cost, anchor = question.cost(bench, setting), bench.anchor(question, setting.but(streams="1"))
+    if anchor is None:
+        return bench.factor * cost.work
+    return anchor.seconds + bench.factor * (cost.work - anchor.cost.work)
+
+
 SATURATED = 1e3
 """Seconds that stand for never."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardLatency(PacketRate):
+    """Time through a forwarding host under load: both cards, moderation of interrupts, the packet's own work."""
+
+    kind: str = "forward-latency"
+
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """Never: no bare host forwards."""
+        return False
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return the work, and what waits."""
+        cards = bench.figure("nic.transmit_latency") + bench.figure("nic.receive_latency")
+        moderated = bench.figure("nic.moderation_adaptive") + bench.figure("interrupt.latency")
+        return Cost(PacketRate.cost(self, bench, setting).work, cards + moderated)
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return the time."""
+        return Answer(seconds)

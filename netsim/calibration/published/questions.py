@@ -8,7 +8,7 @@ from collections.abc import Callable
 from netsim.calibration.published.bench import Question
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.naming import Memory, QueryCount, QueryRate, QueryTime
-from netsim.calibration.published.packets import FloodedRoundTrip, IdleShare, PacketRate, function_of
+from netsim.calibration.published.packets import FloodedRoundTrip, ForwardLatency, IdleShare, PacketRate, function_of
 from netsim.calibration.published.services import FirstPacket, KeptChange, Requests, RuleCount, percentile_of
 from netsim.calibration.published.transport import Bulk, Connection, Flows, HostCpu, RoundTrip
 from netsim.errors import InputError, Place
@@ -34,7 +34,9 @@ def _cpu(row: Row) -> Question:
 
 
 def _round_trip(row: Row) -> Question:
-    return FloodedRoundTrip() if "background_udp_mpps" in row.setting else RoundTrip()
+    if any(key in row.setting for key in ("autopath", "cache", "ndots")):
+        return QueryTime()
+    return FloodedRoundTrip() if "background_udp_mpps" in row.setting else RoundTrip(percentile=percentile_of(row))
 
 
 def _packets(row: Row) -> Question:
@@ -54,15 +56,16 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"queries_per_(external_)?lookup", lambda row: QueryCount()),
     (r"qps_max_client|lookups?_per_s", lambda row: QueryRate(per_lookup=True)),
     (r"qps", lambda row: QueryRate()),
-    (r"dns_latency_client|latency_client", lambda row: QueryTime(per_lookup=True)),
+    (r"latency_client", lambda row: QueryTime(per_lookup=True)),
     (r"dns_latency|latency_server", lambda row: QueryTime()),
     (r"^memory$|dns_memory", lambda row: Memory()),
     (r"pps_per_core|pps_total|ns_per_packet|packet_rate|drop_rate|cycles_per_packet", _packets),
     (r"cpu_idle", lambda row: IdleShare(function_of(row.setting).family)),
     (r"throughput_per_core", lambda row: Bulk(kind="per-core", calibrates=3, per_core=True)),
     (r"tcp_throughput|tcp_stream|^throughput$|bandwidth|tcp_bandwidth", _bulk),
-    (r"tcp_crr|connect_rate|connections_per_second", lambda row: Connection()),
+    (r"tcp_crr|connect_rate|connections_per_second", lambda row: Connection(percentile=percentile_of(row))),
     (r"(tcp|udp)_rr|rr_rate|round_trip|ping_latency|(tcp|udp)_latency|^latency(_mean|_avg|_p50)?$", _round_trip),
+    (r"forward_latency", lambda row: ForwardLatency(function_of(row.setting).family)),
     (r"cpu_util|cpu_per_gbps|cpu_per", _cpu),
 )
 """Patterns of metric names in order; the first that is found decides."""

@@ -83,11 +83,11 @@ class Setting:
         return tuple(sorted(set(self.values) - self.used))
 
     def likeness(self, other: Setting) -> int:
-        """Return how many keys of *how* two rows share; -1 where they differ in the number of flows or the side."""
+        """Return how many keys of *how* two rows share; -1 where they differ in flows, side or test."""
         if self.streams != other.streams:
             return -1
         mine, theirs = self._how(), other._how()
-        for key in ("side", "test", "percentile", "keepalive", "cores"):
+        for key in ("side", "test", "percentile", "keepalive"):
             if mine.get(key) != theirs.get(key):
                 return -1
         return sum(mine[key] == theirs[key] for key in mine.keys() & theirs.keys())

@@ -76,6 +76,10 @@ class Subject:
     hairpin: bool = False
     gateway: bool = False
     checksum: bool = True
+    segmentation: bool = True
+    """Buffers of many segments leave the socket."""
+    merging: bool = True
+    """Receivers merge segments."""
     services: int = 0
     endpoints: int = 1
 
@@ -89,7 +93,8 @@ class Subject:
         """What paths depend on."""
         return (
             self.plugin.name, self.plugin.encapsulation, self.proxy, self.source, self.target, self.same_node,
-            self.service, self.hairpin, self.gateway, self.checksum, self.services, self.endpoints,
+            self.service, self.hairpin, self.gateway, self.checksum, self.segmentation, self.merging, self.services,
+            self.endpoints,
         )  # fmt: skip
 
 
@@ -117,7 +122,8 @@ def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping
     setting = setting.but(**{key: value for key, value in own.items() if key != "plugin"})
     rule = _rule(setting, own.get("plugin", ""))
     plugin = _encapsulated(_plugin(rule.plugin), setting.text("encapsulation").lower())
-    tokens = _path(setting)
+    tokens = _path(setting, plugin)
+    segmentation, merging = _ladder(setting)
     ends = [token for token in tokens if token in ("pod", "host", "external")]
     source, target = _ends(ends, rule, tokens)
     if plugin.name == "bare" and "pod" in (source, target):
@@ -134,6 +140,8 @@ def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping
         hairpin="hairpin" in tokens,
         gateway="gateway" in tokens,
         checksum=_checksums(setting, plugin, hardware),
+        segmentation=segmentation,
+        merging=merging,
         services=setting.count("services", 0),
         endpoints=setting.count("endpoints_per_service", 1),
     )
@@ -169,11 +177,9 @@ def _encapsulated(plugin: Plugin, kind: str) -> Plugin:
     return plugin.model_copy(update={"encapsulation": tunnel, "name": f"{plugin.name}+{kind}"})
 
 
-def _path(setting: Setting) -> list[str]:
+def _path(setting: Setting, plugin: Plugin) -> list[str]:
     text = setting.text("path").lower()
-    text = _names().paths.get(text, text)
-    if not text:
-        text = "host-host" if setting.text("cni", "none").lower() in ("", "none") else "pod-pod-cross-node"
+    text = _names().paths.get(text, text) or ("host-host" if plugin.name == "bare" else "pod-pod-cross-node")
     return re.split(r"[-_ ]+", text)
 
 
@@ -196,6 +202,16 @@ def _proxy(setting: Setting, rule: _Rule, plugin: Plugin, hardware: Hardware) ->
         found = (mode for name, mode in _names().proxies.items() if name and name in stated)
         wanted = next(found, plugin.usual_proxy)
     return plugin.usual_proxy if combination(plugin, wanted) else wanted
+
+
+def _ladder(setting: Setting) -> tuple[bool, bool]:
+    """Return whether segments are cut late and merged early, where a row lists the offloads that are on."""
+    listed = re.split(r"[^a-z0-9]+", setting.text("offload").lower())
+    ladder = {"no", "noopts", "none", "tso", "gso", "gro", "lro", "jumbo", "arfs", "all", "off"} & set(listed)
+    if not ladder or "checksum" in listed:
+        return True, True
+    everything = "all" in listed
+    return bool(everything or {"tso", "gso"} & ladder), bool(everything or {"gro", "lro"} & ladder)
 
 
 def _checksums(setting: Setting, plugin: Plugin, hardware: Hardware) -> bool:

@@ -142,7 +142,9 @@ class Testbed:
 
     def cluster(self, subject: Subject, mtu: int) -> Cluster:
         """Return the nodes, three pods, and as many Services as the row has, all with the same backends."""
-        machine = replace(self.machine, mtu=mtu)
+        machine = replace(
+            self.machine, mtu=mtu, tso=self.machine.tso and subject.segmentation, gro=self.machine.gro and subject.merging
+        )
         nodes = tuple(
             Node(name, (f"192.0.2.{index + 1}",), (f"10.0.{index}.0/24",), machine)
             for index, name in enumerate((SENDER, RECEIVER))
@@ -167,13 +169,14 @@ class Testbed:
         )  # fmt: skip
         return Cluster(
             nodes=nodes, pods=pods, services=services, cluster_cidrs=("10.0.0.0/16",), service_cidrs=("10.96.0.0/12",),
-            fabric=Fabric(link_latency_s=self.hardware.latency_s / 2),
+            fabric=Fabric(link_latency_s=self.hardware.one_way_s / 2),
         )  # fmt: skip
 
     def datapath(self, subject: Subject, mtu: int) -> Datapath:
         """Return the datapath of a subject; subjects that differ in their ends alone share it."""
         key = (
-            subject.plugin.name, subject.plugin.encapsulation, subject.proxy, subject.checksum, subject.same_node,
+            subject.plugin.name, subject.plugin.encapsulation, subject.proxy, subject.segmentation, subject.merging,
+            subject.same_node,
             subject.hairpin, bool(subject.service), subject.services, subject.endpoints, mtu,
         )  # fmt: skip
         known = self._datapaths.get(key)
@@ -210,6 +213,8 @@ class Testbed:
         asked = datapath.connection(source, target, protocol=protocol, port=PORT, service=service)
         forward, reply = datapath.paths(asked, datapath.policing.case(asked))
         sizes = datapath.mtus(asked)
+        if not subject.segmentation:
+            forward, reply = _alone(forward), _alone(reply)
         if not subject.checksum:
             forward, reply = _without_checksums(forward), _without_checksums(reply)
         if subject.gateway:
@@ -250,6 +255,15 @@ class Testbed:
                 Crossing(SocketReceive(), Role.RECEIVER_CORE, "c"),
             ),
         )
+
+
+def _alone(path: Path) -> Path:
+    """Let the sender's stack make every segment itself: neither the card nor the stack below it segments."""
+
+    def changed(crossing: Crossing) -> Crossing:
+        return crossing._replace(hop=SocketSend(aggregates=False)) if isinstance(crossing.hop, SocketSend) else crossing
+
+    return Path(path.start, tuple(changed(crossing) for crossing in path.crossings))
 
 
 def _without_checksums(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from netsim.calibration.published.bench import Answer, Bench, Cost
@@ -18,6 +19,8 @@ TIMESTAMPS = 12
 """TCP's timestamp option (RFC 7323), in every segment of a Linux sender."""
 NEAR_LINE = 0.9
 """A measured rate from here on, as a fraction of the line's goodput, says nothing of the hosts."""
+TAIL = 0.95
+"""Percentiles from here on are tails: the spread of round trips without queueing is in the cost profile."""
 ONE_WAY_TOOLS = ("sockperf", "qperf")
 """Tools that print half of a round trip."""
 
@@ -63,7 +66,8 @@ class Bulk:
         if bench.testbed.machine.cores == 1:
             return {"sender": app_send + acks * ack_in, "receiver": softirq + app_receive, "gateway": gateway}
         if steered(setting):
-            return {"sender": app_send, "receiver": softirq + app_receive, "gateway": gateway}
+            near = 1 / bench.figure("regime.remote_cache")
+            return {"sender": app_send, "receiver": (softirq + app_receive) * near, "gateway": gateway}
         return {"sender": app_send, "softirq": softirq, "receiver": app_receive, "gateway": gateway}
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
@@ -129,7 +133,7 @@ def line(bench: Bench, setting: Setting) -> float:
 
 def steered(setting: Setting) -> bool:
     """Tell whether flow steering puts softirq work on the program's own core."""
-    return "arfs" in setting.text("offload").lower() or "all" in setting.text("offload").lower()
+    return bool({"arfs", "all"} & set(re.split(r"[^a-z]+", setting.text("offload").lower())))
 
 
 def merged_buffers(bench: Bench, setting: Setting) -> float:
@@ -167,7 +171,9 @@ def host_cpu(bench: Bench, setting: Setting, test: str, side: str) -> float:
         acks = acknowledgements(ways, ways.burst_bytes, pieces)
         own = "socket.receive" if side == "client" else "socket.send"
         data = ways.forward.work(ways.burst_bytes, node=node, pieces=pieces)
-        return data + acks * ways.reply.work(1, node=node, skip=(own,))
+        # flow steering keeps a receiver's data in the cache of the core that wants them
+        near = 1 / bench.figure("regime.remote_cache") if side == "server" and steered(setting) else 1.0
+        return near * (data + acks * ways.reply.work(1, node=node, skip=(own,)))
     there, back = ways.forward.work(1, node=node), ways.reply.work(1, node=node)
     subject = bench.subject(setting)
     there += 0.0 if subject.same_node else bench.figure("interrupt.poll")
@@ -189,6 +195,7 @@ class RoundTrip:
 
     kind: str = "round-trip"
     calibrates: int = 2
+    percentile: float = 0.5
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return all work of both directions, and the waiting of both."""
@@ -211,7 +218,8 @@ class RoundTrip:
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return a rate of all flows, or a time."""
         if dimension == "time":
-            return Answer(seconds / (2 if one_way(setting) else 1))
+            tail = bench.figure("tail.round_trip") if self.percentile >= TAIL else 1.0
+            return Answer(seconds * tail / (2 if one_way(setting) else 1))
         return Answer(setting.streams / seconds)
 
 
@@ -284,3 +292,4 @@ class HostCpu:
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return CPU seconds per bit, round trip or connection."""
         return Answer(seconds / self._unit(bench, setting))
+
