@@ -44,16 +44,18 @@ def clusters(draw: st.DrawFn) -> Cluster:
             tunnel=draw(flags), clock_ghz=draw(st.sampled_from([2.0, 3.0])),
         )  # fmt: skip
         addresses = tuple(f"192.168.0.{index + 1}" if family == 4 else f"fd00::{index + 1:x}" for family in families)
-        zone = draw(st.sampled_from(["", "a", "b"]))
-        nodes.append(Node(f"n{index}", addresses, machine=machine, rack=draw(st.sampled_from(["", "r0", "r1"])), zone=zone))
+        rack, zone = draw(st.sampled_from(["", "r0", "r1"])), draw(st.sampled_from(["", "a", "b"]))
+        nodes.append(Node(f"n{index}", addresses, machine=machine, rack=rack, zone=zone))
     template = PodTemplate(namespace="ns", labels={"app": "x"})
     pods = []
     for index in range(draw(st.integers(2, 6))):
         home = draw(st.integers(0, len(nodes) - 1))
-        addresses = tuple(f"10.244.{home}.{index + 2}" if family == 4 else f"fd01::{home:x}:{index + 2:x}" for family in families)
+        own = {4: f"10.244.{home}.{index + 2}", 6: f"fd01::{home:x}:{index + 2:x}"}
+        addresses = tuple(own[family] for family in families)
         pods.append(Pod(f"p{index}", template, f"n{home}", addresses))
     address = "10.96.0.5" if families[0] == 4 else "fd02::5"
-    service = Service("ns", "svc", cluster_ips=(address,), ports=(ServicePort(80, target_port=8080),), selector={"app": "x"})
+    ports = (ServicePort(80, target_port=8080),)
+    service = Service("ns", "svc", cluster_ips=(address,), ports=ports, selector={"app": "x"})
     ranges = tuple("10.244.0.0/16" if family == 4 else "fd01::/48" for family in families)
     return Cluster(tuple(nodes), tuple(pods), (service,), fabric=Fabric(nodes_per_rack=2), cluster_cidrs=ranges)
 
@@ -101,7 +103,7 @@ def test_agents_reach_the_pods_of_their_node(
 def test_clients_hear_from_the_address_they_called(
     plugin: str, proxy: str, cluster: Cluster, data: st.DataObject
 ) -> None:
-    """Through a Service the server sees the client's own address, the client the Service's: or both sockets' peers do."""
+    """Through a Service the server sees the client's own address, and the client hears from the Service's."""
     datapath = Datapath(cluster, plugin, proxy)  # type: ignore[arg-type]
     source, target = (data.draw(st.integers(0, len(cluster.pods) - 1)) for _ in range(2))
     asked = datapath.connection(source, target, port=8080, service=("ns/svc", 80))

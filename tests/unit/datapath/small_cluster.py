@@ -20,7 +20,7 @@ AGENT = PodTemplate(namespace="kube-system", owner="agent", labels={"app": "agen
 
 
 def small_cluster(
-    machine: Machine = Machine(),
+    machine: Machine | None = None,
     *,
     nodes: int = 4,
     zones: int = 1,
@@ -29,10 +29,12 @@ def small_cluster(
     external: str = "Cluster",
 ) -> Cluster:
     """Pods ``shop/web-N-M`` (index 2N + M), an agent on each node's network behind them."""
+    kind = machine or Machine()
     hosts = tuple(
-        Node(f"n{i}", (f"192.168.0.{i + 1}",), (f"10.244.{i}.0/24",), machine, zone=f"z{i % zones}" if zones > 1 else "")
+        Node(f"n{i}", (f"192.168.0.{i + 1}",), (f"10.244.{i}.0/24",), kind, zone=f"z{i % zones}" if zones > 1 else "")
         for i in range(nodes)
     )
+    ports = (ServicePort(80, target_port=8080),)
     pods = [Pod(f"web-{i}-{j}", WEB, f"n{i}", (f"10.244.{i}.{j + 2}",)) for i in range(nodes) for j in range(2)]
     pods += [Pod(f"agent-{i}", AGENT, f"n{i}", (f"192.168.0.{i + 1}",)) for i in range(nodes)]
     front = Service(
@@ -42,10 +44,9 @@ def small_cluster(
     inner = Service("shop", "inner", "ClusterIP", ("10.96.0.11",), (ServicePort(80, target_port=8080),), {"app": "web"})
     empty = Service("shop", "empty", "ClusterIP", ("10.96.0.12",), (ServicePort(80),), {"app": "none"})
     others = tuple(
-        Service("shop", f"other-{i}", "ClusterIP", (f"10.97.{i // 250}.{i % 250 + 1}",), (ServicePort(80, target_port=8080),),
-                {"app": "web"})
+        Service("shop", f"other-{i}", "ClusterIP", (f"10.97.{i // 250}.{i % 250 + 1}",), ports, {"app": "web"})
         for i in range(extra_services)
-    )  # fmt: skip
+    )
     return Cluster(
         hosts, tuple(pods), (front, inner, empty, *others), policies=policies, fabric=Fabric(nodes_per_rack=2)
     )

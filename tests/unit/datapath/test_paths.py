@@ -78,8 +78,8 @@ def test_service_is_translated_on_the_clients_node_and_back() -> None:
     assert behind(forward, "service_nat", SYN)[:4] == ("10.244.0.2", "10.244.2.2", 40000, 8080)
     assert reply.start[:4] == ("10.244.2.2", "10.244.0.2", 8080, 40000)
     assert reply.arriving(SYN_ACK)[:4] == ("10.96.0.11", "10.244.0.2", 80, 40000)
-    translators = {crossing.node for path in (forward, reply) for crossing in path.crossings if hasattr(crossing.hop, "nat")}
-    assert translators == {"n0"}
+    crossings = (*forward.crossings, *reply.crossings)
+    assert {crossing.node for crossing in crossings if hasattr(crossing.hop, "nat")} == {"n0"}
 
 
 def test_socket_balancing_leaves_nothing_on_the_wire() -> None:

@@ -51,7 +51,7 @@ def test_unknown_mode_and_plugin() -> None:
 
 @pytest.mark.parametrize(
     ("name", "mtu"),
-    [("kubenet", 1500), ("flannel-vxlan", 1450), ("calico-ipip", 1480), ("antrea-geneve", 1450), ("cilium-native", 1500)],
+    [("kubenet", 1500), ("flannel-vxlan", 1450), ("calico-ipip", 1480), ("antrea-geneve", 1450), ("azure", 1500)],
 )
 def test_pod_mtu(name: str, mtu: int) -> None:
     assert load_plugin(name).pod_mtu_bytes(1500) == mtu

@@ -137,7 +137,8 @@ def test_the_server_sees_a_masqueraded_client_as_the_node() -> None:
 
 def test_enforcement_costs_the_sender_and_the_receiver() -> None:
     open_, closed = (
-        Datapath(small_cluster(policies=policies), "calico-bgp").routes(0, 4, port=8080) for policies in ((), (ONLY_PORT,))
+        Datapath(small_cluster(policies=policies), "calico-bgp").routes(0, 4, port=8080)
+        for policies in ((), (ONLY_PORT,))
     )
     one, other = (next(p for p in r.first.passes if p.role is Role.SOFTIRQ_CORE) for r in (open_, closed))
     assert other.fixed_s > one.fixed_s
