@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from netsim.engine.burst import Notice
 from netsim.engine.calls import Client, Task, Wake, begin
-from netsim.engine.clock import Light
 
 if TYPE_CHECKING:
     from netsim.engine.network import Party
@@ -25,7 +24,7 @@ class Until:
         self.time = time
 
 
-class OpenArrivals(Light):
+class OpenArrivals:
     """Independent Poisson clients of one edge, merged: the sum is Poisson, and each arrival is any client's alike."""
 
     __slots__ = ("_choose", "_clients", "_gap", "_performer", "_until")
@@ -33,11 +32,10 @@ class OpenArrivals(Light):
     def __init__(self, performer: Client, clients: Sequence[Party], rate_per_s: float, until: Until) -> None:
         network = performer.network
         clock, streams, name = network.clock, network.streams, performer.name
-        self.serial = clock.birth()
         self._clients, self._performer, self._until = clients, performer, until
         self._gap = streams.exponential(f"{name}/arrivals", 1.0 / (rate_per_s * len(clients)))
         self._choose = streams.uniform(f"{name}/client")
-        clock.at(clock.now + self._gap(), self)
+        clock.at(clock.now + self._gap(), self.advance)
 
     def advance(self, now: float) -> float | None:
         """Start a transaction."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from netsim.engine.clock import Clock, Light
+from netsim.engine.clock import Clock
 
 if TYPE_CHECKING:
     from netsim.engine.stations import Station
@@ -44,22 +44,21 @@ def deliver(burst: Burst, now: float, charge: object) -> None:
         return
 
 
-class Notice(Light):
+class Notice:
     """A reaction at a later time: timers, and losses that are told after whatever is going on."""
 
     __slots__ = ("react",)
 
     def __init__(self, clock: Clock, time: float, react: Reaction) -> None:
-        self.serial = clock.birth()
         self.react = react
-        clock.at(time, self)
+        clock.at(time, self.advance)
 
     def advance(self, now: float) -> None:
         """React, once."""
         tell(self.react, now)
 
 
-class Burst(Light):
+class Burst:
     """One socket buffer on its way. Creating it serves it at its first station at once.
 
     Parameters
@@ -80,13 +79,12 @@ class Burst(Light):
         self, clock: Clock, legs: Sequence[Leg], charges: Charges, size: int = 0, arrived: Reaction = nobody,
         lost: Reaction = nobody,
     ) -> None:  # fmt: skip
-        self.serial = clock.birth()
         self.clock, self.legs, self.charges, self.size = clock, legs, charges, size
         self.arrived, self.lost = arrived, lost
         self.index, self.lag_s, self.seen_s = 0, 0.0, inf
         later = legs[0](self, clock._now, charges[0])
         if later is not None:
-            clock.at(later, self)
+            clock.at(later, self.advance)
 
     def advance(self, now: float) -> float | None:
         """Leave the station whose time is over and enter the next one."""

@@ -3,38 +3,28 @@
 This is the only module that touches SimPy's private attributes (``_queue``, ``_eid``, ``_now``, ``_ok``, ``_value``);
 ``pyproject.toml`` pins SimPy because of it.
 
-A *light* event is one reusable object that is asked, when its time comes, for the next time it wants to be asked again.
-It costs one heap operation and one call; a SimPy `Timeout` costs an allocation, a callback list and a process switch
-on top. Light events and ordinary SimPy events live in the same heap and happen in the same order, so ordinary
-processes may be mixed in freely.
+A *light* event is a bound method in the heap, called with the time when that has come; it returns when it wants to be
+called again, or `None`. It costs one heap operation and one call; a SimPy `Timeout` costs an allocation, a callback
+list and a process switch on top. Light events and ordinary SimPy events live in the same heap and happen in the same
+order, so ordinary processes may be mixed in freely.
 
 Tie rule: what falls on the same instant happens in the order of SimPy's priorities, then of *birth*: a light event
-keeps the serial number it got when it was created, an ordinary event the one it got when it was scheduled. The order
-therefore does not depend on how many events a burst needed to get here.
+keeps the serial number it got when it was first scheduled, however often it is called again; an ordinary event has the
+one it got when it was scheduled. The order therefore does not depend on how many events a burst needed to get here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import heappop, heappush, heappushpop
+from types import MethodType
 from typing import Any
 
 import simpy
 from simpy.core import EmptySchedule, StopSimulation
 
-NORMAL = 1
-"""SimPy's priority of ordinary events; light events share it."""
-
-
-class Light:
-    """Something with a time of its own in the heap. Subclasses define `advance` and must set ``serial`` at birth."""
-
-    __slots__ = ("serial",)
-
-    serial: int
-
-    def advance(self, now: float) -> float | None:
-        """Act at ``now``; return when to be asked again (not before ``now``), or `None` for never."""
-        raise NotImplementedError
+Action = Callable[[float], float | None]
+"""A bound method: acts at a time, returns the next time (not before this one) or `None`."""
 
 
 class Clock(simpy.Environment):
@@ -44,30 +34,27 @@ class Clock(simpy.Environment):
         super().__init__(initial_time)
         self._heap: list[Any] = self._queue
 
-    def birth(self) -> int:
-        """Return the next serial number; a light event takes one when it is created or reused."""
-        return next(self._eid)
+    def at(self, time: float, action: Action) -> None:
+        """Schedule a light event: ``action``, a bound method, is called at ``time``."""
+        heappush(self._heap, (time, 1, next(self._eid), action))
 
-    def at(self, time: float, event: Light) -> None:
-        """Ask a light event at ``time``. It must not be waiting in the heap already."""
-        heappush(self._heap, (time, NORMAL, event.serial, event))
-
-    def pending(self) -> list[tuple[float, Light]]:
-        """Return the light events that wait, with their times, in no particular order (for checks after a run)."""
-        return [(item[0], item[3]) for item in self._heap if isinstance(item[3], Light)]
+    def pending(self) -> list[tuple[float, object]]:
+        """Return who waits for a light event, with the times, in no particular order (for checks after a run)."""
+        return [(item[0], item[3].__self__) for item in self._heap if item[3].__class__ is MethodType]
 
     def step(self) -> None:
         """Process the next event, light or not. Raises `simpy.core.EmptySchedule` when there is none."""
         if not self._heap:
             raise EmptySchedule
-        event: Any = self._heap[0][3]
-        if not isinstance(event, Light):
+        action: Any = self._heap[0][3]
+        if action.__class__ is not MethodType:
             super().step()
             return
-        self._now = heappop(self._heap)[0]
-        later = event.advance(self._now)
+        now, priority, serial, _ = heappop(self._heap)
+        self._now = now
+        later = action(now)
         if later is not None:
-            self.at(later, event)
+            heappush(self._heap, (later, priority, serial, action))
 
     def run(self, until: float | simpy.Event | None = None) -> Any:
         """Run as `simpy.Environment.run` does: to exhaustion, up to a time, or until an event has happened.
@@ -94,17 +81,17 @@ class Clock(simpy.Environment):
         return None
 
     def _drain(self) -> None:
-        queue = self._heap
-        while queue:
-            item = heappop(queue)
-            event = item[3]
-            while isinstance(event, Light):
+        heap = self._heap
+        while heap:
+            item = heappop(heap)
+            action = item[3]
+            while action.__class__ is MethodType:
                 self._now = now = item[0]
-                later = event.advance(now)
+                later = action(now)
                 if later is None:
                     break
-                item = heappushpop(queue, (later, 1, event.serial, event))
-                event = item[3]
+                item = heappushpop(heap, (later, 1, item[2], action))
+                action = item[3]
             else:
-                heappush(queue, item)
+                heappush(heap, item)
                 super().step()

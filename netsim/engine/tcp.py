@@ -379,10 +379,9 @@ class _Message(Burst):
         self.sent = now
         self.connection.timeouts += 1
         self.index, self.lag_s, self.seen_s = 0, 0.0, inf
-        self.serial = self.clock.birth()
         later = self.legs[0](self, now, self.charges[0])
         if later is not None:
-            self.clock.at(later, self)
+            self.clock.at(later, self.advance)
 
 
 class Connection:
