@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from netsim.calibration.kernel.hops import BASE, counts
 from netsim.calibration.kernel.measure import Measurement
@@ -41,6 +42,10 @@ class Price:
     value: float
     low: float
     high: float
+
+    def to_dict(self) -> dict[str, float]:
+        """Return value and interval in seconds."""
+        return {"cost_s": self.value * 1e-9, "low_s": self.low * 1e-9, "high_s": self.high * 1e-9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,21 @@ class Calibration:
         """
         prices, paid = self.by_probe[probe], counts(topology, probe, self.measurement.packets[probe])
         return math.fsum(count.times(self.repeat) * prices[key].value for key, count in paid.items())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON document; times in seconds."""
+        return {
+            "prices": {key: price.to_dict() for key, price in self.prices.items()},
+            "by_probe": {
+                probe: {key: price.to_dict() for key, price in prices.items()}
+                for probe, prices in self.by_probe.items()
+            },
+            "factors": dict(self.factors),
+            "repeat": self.repeat,
+            "reference_s": self.measurement.reference_ns * 1e-9,
+            "measured_for_s": self.measurement.seconds,
+            "skipped": [{"path": one.topology, "reason": one.reason} for one in self.measurement.skipped],
+        }
 
     def knows(self, topology: Topology) -> bool:
         """Whether every price that the path pays was measured."""
