@@ -1,8 +1,8 @@
 """Renamed objects: a figure's name changed, its numbers did not.
 
 Moving a Deployment to another name must not read as "an edge is missing, a new one appeared". Like a version control
-system does with files, names that vanished and names that appeared are matched by content: the gated figures of both
-must agree.
+system does with files, names that vanished and names that appeared are matched by content: no gated figure of a pair
+may differ by more than the gate itself would let pass under one name.
 """
 
 from __future__ import annotations
@@ -70,18 +70,10 @@ def _disagreement(old: Figures, new: Figures, judge: Judge) -> float | None:
     total: list[float] = []
     for key in old:
         verdict = judge(key, old[key], new[key])
-        if min(verdict.p_worse, verdict.p_better) < PLAIN_LEVEL or not _close(verdict):
+        if min(verdict.p_worse, verdict.p_better) < PLAIN_LEVEL:
             return None
         total.append(abs(math.log(verdict.ratio)) if verdict.ratio > 0.0 else 0.0)
     return math.fsum(total)
-
-
-def _close(verdict: Judgement) -> bool:
-    """Whether the difference is small as well as insignificant: within the tolerance and three standard errors."""
-    if math.isnan(verdict.ratio) or verdict.ratio <= 0.0:
-        return verdict.p_worse > PLAIN_LEVEL
-    noise = 0.0 if math.isnan(verdict.se) else 3.0 * verdict.se
-    return abs(math.log(verdict.ratio)) <= verdict.tolerated + noise
 
 
 def with_old_names(figures: Figures, renames: Sequence[Rename]) -> dict[FigureKey, Recorded]:

@@ -21,6 +21,8 @@ from netsim.scenario import Scenario
 LARGEST_STRIDE = 8.0
 MOST_TRIALS = 40
 """Trials of one search: a few strides, then halvings; a search that needs more is not converging."""
+NOISE = 4.0
+"""Gaps beside an open trial are halved down to this part of the tolerance, then noise is all that is left."""
 EXACT = 1e-3
 """Relative width at which the place of a hard limit counts as found."""
 
@@ -175,25 +177,27 @@ class Search:
         return abs(math.log(a / b)) <= math.log1p(tolerance)
 
     def _narrow(self) -> None:
-        """Halve the widest gap between what is met and what is missed until it is narrow or only noise is left."""
+        """Halve the widest gap beside what is open, until the bracket is narrow or only noise is left in it."""
         while len(self.done) < MOST_TRIALS:
             met, missed = self._latest(), self._first_missed()
             if missed.stops and self._adjacent(met.value, missed.value, EXACT):
                 return
-            inside = [
-                trial for trial in self._by_strain()
-                if self._position(met.value) < self._position(trial.value) < self._position(missed.value)
-            ]  # fmt: skip
+            if self._adjacent(met.value, missed.value, self.tolerance):
+                return
+            inside = self._between(met, missed)
             first, last = (inside[0], inside[-1]) if inside else (missed, met)
             gaps = [(met.value, first.value), (last.value, missed.value)]
-            open_gaps = [gap for gap in gaps if not self._adjacent(*gap, self.tolerance)]
-            if self._adjacent(met.value, missed.value, self.tolerance) or not open_gaps:
+            a, b = max(gaps, key=lambda gap: abs(math.log(gap[0] / gap[1])))
+            if self._adjacent(a, b, self.tolerance / NOISE):
                 return
-            a, b = max(open_gaps, key=lambda gap: abs(math.log(gap[0] / gap[1])))
             middle = self._value((self._position(a) + self._position(b)) / 2.0)
             if middle in self.done:
                 return
             self.at(middle)
+
+    def _between(self, met: Trial, missed: Trial) -> list[Trial]:
+        low, high = self._position(met.value), self._position(missed.value)
+        return [trial for trial in self._by_strain() if low < self._position(trial.value) < high]
 
     def _estimate(self, met: Trial, missed: Trial) -> float:
         """Interpolate where the tightest objective crosses its limit, in logarithms, between the ends' neighbours."""

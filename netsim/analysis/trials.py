@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netsim.analysis.objectives import Judged, Verdict, judge
@@ -100,11 +100,10 @@ class Bench:
 
     def __init__(
         self, objectives: Sequence[Objective], *, runner: PointRunner, workers: int = 1, budget: int = BUDGET,
-        ignored: tuple[str, ...] = (), hard_limits: Callable[[Scenario], tuple[Stop, ...]] | None = None,
+        ignored: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         self.objectives, self.runner, self.budget, self.ignored = tuple(objectives), runner, budget, ignored
         self._executor: Executor = ProcessExecutor(workers, keep=True) if workers > 1 else SerialExecutor()
-        self._hard_limits = hard_limits or hard_limits_of
         self.replications = 0
 
     def close(self) -> None:
@@ -114,7 +113,7 @@ class Bench:
 
     def stops(self, scenario: Scenario) -> tuple[Stop, ...]:
         """Return the hard limits the scenario exceeds."""
-        return tuple(stop for stop in self._hard_limits(scenario) if stop.name not in self.ignored)
+        return tuple(stop for stop in hard_limits_of(scenario) if stop.name not in self.ignored)
 
     def trial(self, scenario: Scenario, value: float = 0.0) -> Trial:
         """Run replications until every objective is decided or the budget is spent.

@@ -23,7 +23,7 @@ TAIL = 0.05
 
 @dataclass(frozen=True)
 class Draws:
-    """A table of draws: ``unit`` holds one row a draw and one column a figure, uniform in (0, 1); ``values`` the costs."""
+    """A table of draws, one row each: ``unit`` uniform in (0, 1) with a column for each figure, ``values`` the costs."""
 
     keys: tuple[str, ...]
     unit: Array
@@ -51,7 +51,7 @@ class Influence:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A prediction interval: where the answer lies with probability ``level``, the costs being what they are known to."""
+    """A prediction interval: where the answer lies with probability ``level``, as far as the costs are known."""
 
     value: float
     low: float

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from netsim.analysis.axis import OPEN
 from netsim.analysis.objectives import figure_of, plain
@@ -42,21 +42,22 @@ class Effect:
     """What one change does to one figure.
 
     ``ratio`` is figure with the change over figure without (below 1: smaller), NaN where the figure is zero;
-    ``difference`` is with minus without, in the figure's unit.
+    ``difference`` is with minus without, in the figure's unit. ``verdict`` is ``same`` while the interval of the
+    difference holds zero.
     """
 
     change: Change
     figure: str
     ratio: Interval
     difference: Interval
-    better: bool
+    verdict: Literal["better", "worse", "same"]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the effect as the JSON document has it."""
         value, low, high, _ = self.ratio
         return {
             "change": self.change.name, "figure": self.figure, "ratio": plain(value), "ci_low": plain(low),
-            "ci_high": plain(high), "difference": plain(self.difference.value), "better": self.better,
+            "ci_high": plain(high), "difference": plain(self.difference.value), "verdict": self.verdict,
         }  # fmt: skip
 
 
@@ -141,7 +142,12 @@ def _compared(
                 found.append(_effect(change, objective, old, new))
         if progress is not None:
             progress(change)
-    return WhatIf(tuple(effect for found in effects for effect in sorted(found, key=_rank)), tuple(left_out))
+    ranked = [
+        effect
+        for found, objective in zip(effects, objectives, strict=True)
+        for effect in sorted(found, key=lambda effect: _rank(effect, objective.upper))
+    ]
+    return WhatIf(tuple(ranked), tuple(left_out))
 
 
 def _measured(scenario: Scenario, change: Change, bench: Bench, count: int) -> list[Figure] | str:
@@ -168,15 +174,20 @@ def _effect(change: Change, objective: Objective, old: Figure, new: Figure) -> E
     if min(*new.values, *old.values) > 0.0:
         value, low, high, level = paired_log_ratio(new.values, old.values).interval()
         ratio = Interval(math.exp(value), math.exp(low), math.exp(high), level)
-    better = difference.value < 0.0 if objective.upper else difference.value > 0.0
     name = f"{objective.metric} {objective.statistic}"
-    return Effect(change, name, ratio, difference, better)
+    return Effect(change, name, ratio, difference, _verdict(difference, objective.upper))
 
 
-def _rank(effect: Effect) -> tuple[float, str]:
+def _verdict(difference: Interval, smaller_is_better: bool) -> Literal["better", "worse", "same"]:
+    if not (difference.low > 0.0 or difference.high < 0.0):
+        return "same"
+    return "better" if (difference.value < 0.0) == smaller_is_better else "worse"
+
+
+def _rank(effect: Effect, smaller_is_better: bool) -> tuple[float, str]:
     """Order by how much better a change makes the figure; equal ones by name."""
-    gain = abs(math.log(effect.ratio.value)) if effect.ratio.value > 0.0 else abs(effect.difference.value)
-    return (-gain if effect.better else gain), effect.change.name
+    change = math.log(effect.ratio.value) if effect.ratio.value > 0.0 else effect.difference.value
+    return (change if smaller_is_better else -change), effect.change.name
 
 
 # ------------------------------------------------------------------------------------------------ what to try

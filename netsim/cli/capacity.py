@@ -182,7 +182,7 @@ def _print_what_if(ranked: WhatIf) -> None:
     for effect in ranked.effects:
         value, low, high, _ = effect.ratio
         ratio = ["–", ""] if value != value else [f"× {value:.3g}", f"{low:.3g} to {high:.3g}"]  # noqa: PLR0124 - NaN
-        rows.append([effect.change.name, effect.figure, *ratio, "better" if effect.better else "worse or equal"])
+        rows.append([effect.change.name, effect.figure, *ratio, effect.verdict])
     print_table("what if, best first (figure with the change over figure now)",
                 ["change", "figure", "ratio", "95 % interval", ""], rows)  # fmt: skip
     for item in ranked.left_out:
