@@ -1,0 +1,90 @@
+"""Run every experiment again and print a table of verdicts: ``python -m experiments.verdicts [--full] [NAME…]``.
+
+Quick settings (those of CI) by default; ``--full`` runs the scenarios as they are and writes each figure.svg. Exit 1
+when a claim does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import netsim
+from experiments.claims import Evidence, Expected, Found, read
+from netsim.report import charts
+from netsim.report.frame import Frame
+from netsim.study import StudyResult
+
+HOME = Path(__file__).parent
+
+
+class Verdict(NamedTuple):
+    """One experiment: its claims with what was found."""
+
+    name: str
+    answer: str
+    found: tuple[tuple[str, Found], ...]
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether every claim holds."""
+        return all(found.holds for _, found in self.found)
+
+
+def experiments() -> list[str]:
+    """Return the names of all experiments with expectations."""
+    return sorted(path.parent.name for path in HOME.glob("*/expected.yaml"))
+
+
+def verdict(name: str, *, full: bool = False, workers: int = 1) -> Verdict:
+    """Run one experiment and check its claims."""
+    begun = time.monotonic()
+    expected = read(HOME / name)
+    scenario = netsim.load(HOME / name / "scenario.yaml", {} if full else expected.quick)
+    study = netsim.sweep(scenario, workers=workers)
+    found = tuple((claim.says, claim.check(Evidence(scenario, study))) for claim in expected.claims)
+    if full:
+        draw(name, expected, study)
+    return Verdict(name, expected.answer, found, time.monotonic() - begun)
+
+
+def draw(name: str, expected: Expected, study: StudyResult) -> None:
+    """Write the experiment's figure."""
+    if expected.figure is None:
+        return
+    metric, stat = expected.figure.of.rsplit(".", 1)
+    frame = Frame.of(study.figures)
+    values = frame.select(metric, stat)["value"]
+    seconds = set(frame.select(metric, stat)["unit"]) == {"s"}
+    scale, unit = charts.chart_time_unit(values) if seconds else (1e-9, "Gbit/s") if metric == "goodput" else (1.0, "1")
+    title = expected.figure.title
+    if frame.size is None:
+        canvas = charts.bar_chart(frame, metric, (stat,), title=title, scale=scale, unit=unit)
+    else:
+        canvas = charts.size_chart(frame, metric, stat, title=title, scale=scale, unit=unit)
+    (HOME / name / "figure.svg").write_text(charts.to_svg(canvas), encoding="utf-8")
+
+
+def main() -> int:
+    """Run the experiments named, all by default."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="experiments; default: all")
+    parser.add_argument("--full", action="store_true", help="the scenarios' own budget; writes the figures")
+    parser.add_argument("--workers", type=int, default=1)
+    asked = parser.parse_args()
+    broken = 0
+    for name in asked.names or experiments():
+        result = verdict(name, full=asked.full, workers=asked.workers)
+        broken += not result.holds
+        print(f"{'holds ' if result.holds else 'BROKEN'}  {name} ({result.seconds:.0f} s): {result.answer}")
+        for says, found in result.found:
+            print(f"        {'ok  ' if found.holds else 'FAIL'} {says}: {found.text}")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
