@@ -1,8 +1,8 @@
 """Uncertain costs: Latin hypercube draws over their ranges, prediction intervals, and the costs an answer depends on.
 
 Each figure of a cost profile has a value with a low and a high end. A draw takes every figure from its own range; the
-range is read as the middle 90 % of what the figure may be on another machine of the profile's kind, and the logarithm is
-interpolated linearly on both sides of the value, so that half of the draws lie below it.
+range is read as the middle 90 % of what the figure may be on another machine of the profile's kind, and the logarithm
+is interpolated linearly on both sides of the value, so that half of the draws lie below it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TAIL = 0.05
 
 @dataclass(frozen=True)
 class Draws:
-    """A table of draws, one row each: ``unit`` uniform in (0, 1) with a column for each figure, ``values`` the costs."""
+    """A table of draws, one row each: ``unit`` uniform in (0, 1), a column for each figure; ``values`` the costs."""
 
     keys: tuple[str, ...]
     unit: Array

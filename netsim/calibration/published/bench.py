@@ -6,8 +6,9 @@ does not. Where a baseline row was measured in the same way,
 
     time = measured baseline + k c (work - work of the baseline) + (waiting - waiting of the baseline)
 
-and where none was, ``waiting + k c work``. (Bulk between bare hosts with other offloads scales the baseline instead.) Each baseline row thus gives one parameter: k, or the rest of its own time
-that the model does not explain. There are never more parameters than baseline rows.
+and where none was, ``waiting + k c work``. (Bulk between bare hosts with other offloads scales the baseline instead.)
+Each baseline row thus gives one parameter: k, or the rest of its own time that the model does not explain. There are
+never more parameters than baseline rows.
 """
 
 from __future__ import annotations
@@ -172,7 +173,9 @@ class Bench:
         return self._factor
 
     def _fitted(self) -> float | None:
-        candidates = [(q.calibrates, row, q) for row, q in self.baselines() if q.calibrates and row.setting.streams == 1]
+        candidates = [
+            (q.calibrates, row, q) for row, q in self.baselines() if q.calibrates and row.setting.streams == 1
+        ]
         if not candidates:
             return None
         best = min(candidate[0] for candidate in candidates)
@@ -195,8 +198,12 @@ class Bench:
 
     def anchor(self, question: Question, setting: Setting) -> Anchor | None:
         """Return the baseline row measured most like ``setting``, ``None`` where there is none."""
+        found = self._likest(question.kind, setting)
+        return found or self._likest(getattr(question, "stands_in", question.kind), setting)
+
+    def _likest(self, kind: str, setting: Setting) -> Anchor | None:
         best: tuple[int, Row, Question] | None = None
-        for row, other in self.baselines(question.kind):
+        for row, other in self.baselines(kind):
             likeness = setting.likeness(row.setting)
             if likeness >= 0 and (best is None or likeness > best[0]) and other.informs(self, row):
                 best = (likeness, row, other)
@@ -261,8 +268,8 @@ class Bench:
     def _same_hops(self, question: Question, setting: Setting, other: Setting) -> bool:
         """Tell whether two bulk rows cross the same hops of bare hosts and differ in offloads or MTU alone.
 
-        Then k scales the model, or where there is none the baseline does; a rest that is added would stand for work that
-        offloads change too.
+        Then k scales the model, or where there is none the baseline does; a rest that is added would stand for work
+        that offloads change too.
         """
         return question.kind in BULK and self.subject(setting).bare and self.subject(other).bare
 

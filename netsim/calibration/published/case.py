@@ -225,9 +225,8 @@ def _row(path: Path, line: int, record: Mapping[str, Any], defaults: Mapping[str
     try:
         number = float(record["value"])
     except (TypeError, ValueError):
-        raise InputError(
-            "not a number", place=Place(str(path), line, "value"), got=record["value"], allowed="a number, its unit apart"
-        ) from None
+        where = Place(str(path), line, "value")
+        raise InputError("not a number", place=where, got=record["value"], allowed="a number, its unit apart") from None
     try:
         setting = Setting.read(_cell(record, "configuration"), defaults)
         measured = quantity(number, record["unit"] or "")

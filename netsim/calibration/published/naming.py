@@ -73,7 +73,7 @@ class QueryRate:
 
 @dataclass(frozen=True, slots=True)
 class QueryTime:
-    """Time of a query or lookup at saturation: what is on the way stays constant, so by Little's law time is N / rate."""
+    """Time of a query or lookup at saturation: as many are on the way whatever the rate (Little's law: N / rate)."""
 
     per_lookup: bool = False
     kind: str = "query-time"
@@ -149,4 +149,3 @@ class Memory:
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return bytes."""
         return Answer(seconds)
-

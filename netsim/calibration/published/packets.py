@@ -20,6 +20,7 @@ from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.transport import RoundTrip
 from netsim.errors import InputError, Place
 
+
 class _Function(BaseModel):
     """A line of ``functions.yaml``."""
 
@@ -132,8 +133,10 @@ class FloodedRoundTrip(RoundTrip):
     work goes first, so past saturation nothing is left for the program.
     """
 
-    kind: str = "round-trip"
-    calibrates: int = 0
+    @property
+    def calibrates(self) -> int:
+        """Only rows without a flood measure the machine, and those are plain round trips."""
+        return 0
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return the usual cost and the waiting in the server's receive queue."""

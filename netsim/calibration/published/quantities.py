@@ -18,7 +18,11 @@ Dimension = Literal["rate", "bit_rate", "time", "cpu", "share", "bytes", "count"
 _PREFIX = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _TIME = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "usec": 1e-6, "ms": 1e-3, "msec": 1e-3, "s": 1.0, "sec": 1.0,
          "min": 60.0, "h": 3600.0}  # fmt: skip
-_SIZE = {"B": 1.0, "KB": 1e3, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
+_SIZE = {"B": 1.0, "KB": 1e3, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 2.0**10, "MiB": 2.0**20,
+         "GiB": 2.0**30}  # fmt: skip
+_PLAIN: tuple[tuple[Dimension, dict[str, float]], ...] = (
+    ("time", _TIME), ("bytes", _SIZE), ("share", {"ratio": 1.0, "fraction": 1.0}),
+)  # fmt: skip
 _BITS = re.compile(r"([kKMGT]?)(?:bits?/s(?:ec)?|bps|b/s)(?:/core)?")
 _BYTES_PER_S = re.compile(r"([kKMGT]?)(?:B/s|Bytes/s)")
 _EVENTS = re.compile(
@@ -71,10 +75,9 @@ def _read(text: str) -> tuple[Dimension, float]:
         return "cpu", _TIME[match[1]]
     if text.startswith("%"):
         return "share", 0.01
-    if text in _TIME:
-        return "time", _TIME[text]
-    if text in _SIZE:
-        return "bytes", _SIZE[text]
+    for dimension, known in _PLAIN:
+        if text in known:
+            return dimension, known[text]
     if match := _BITS.fullmatch(text):
         return "bit_rate", _PREFIX[match[1]]
     if match := _BYTES_PER_S.fullmatch(text):
@@ -83,10 +86,6 @@ def _read(text: str) -> tuple[Dimension, float]:
         return ("rate" if match[2] or text.endswith(("ps", "ops")) else "count"), _PREFIX[match[1]] / (
             60.0 if match[2] == "min" else 1.0
         )
-    if text in ("ratio", "fraction"):
-        return "share", 1.0
-    if text in ("core", "cores", "CPU", "% core"):
-        return "count", 1.0
     if re.fullmatch(r"[A-Za-z_]*(?: [a-z]+)*", text):
         return "count", 1.0
     raise InputError(

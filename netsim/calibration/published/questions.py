@@ -10,7 +10,7 @@ from netsim.calibration.published.case import Row
 from netsim.calibration.published.naming import Memory, QueryCount, QueryRate, QueryTime
 from netsim.calibration.published.packets import FloodedRoundTrip, ForwardLatency, IdleShare, PacketRate, function_of
 from netsim.calibration.published.services import FirstPacket, KeptChange, Requests, RuleCount, percentile_of
-from netsim.calibration.published.transport import Bulk, Connection, Flows, HostCpu, RoundTrip
+from netsim.calibration.published.transport import Bulk, Connection, Datagrams, Flows, HostCpu, RoundTrip
 from netsim.errors import InputError, Place
 
 Maker = Callable[[Row], Question]
@@ -63,6 +63,8 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"cpu_idle", lambda row: IdleShare(function_of(row.setting).family)),
     (r"throughput_per_core", lambda row: Bulk(kind="per-core", calibrates=3, per_core=True)),
     (r"tcp_throughput|tcp_stream|^throughput$|bandwidth|tcp_bandwidth", _bulk),
+    (r"udp_throughput|udp_stream|udp_bandwidth", lambda row: Datagrams()),
+    (r"http_latency|request_latency", lambda row: RoundTrip(percentile_of(row), family="http")),
     (r"tcp_crr|connect_rate|connections_per_second", lambda row: Connection(percentile=percentile_of(row))),
     (r"(tcp|udp)_rr|rr_rate|round_trip|ping_latency|(tcp|udp)_latency|^latency(_mean|_avg|_p50)?$", _round_trip),
     (r"forward_latency", lambda row: ForwardLatency(function_of(row.setting).family)),

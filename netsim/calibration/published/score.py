@@ -31,7 +31,7 @@ class Point:
 
     @classmethod
     def of(
-        cls, row: Row, value: float, note: str, samples: Sequence[float] | None, noise: float, level: float
+        cls, row: Row, value: float, note: str, *, samples: Sequence[float] | None, noise: float, level: float
     ) -> Point:
         """Return the point of a row; measurement noise widens the interval of the model."""
         show = row.quantity.shown
@@ -70,8 +70,8 @@ _HOW = ("streams", "processes", "side", "test", "percentile", "machine", "stream
 class Score:
     """Errors as fractions; ``None`` where there is nothing to say.
 
-    ``bias`` is the median signed error, ``median`` and ``p90`` are of its size, ``rank`` the share of pairs in the right
-    order among those that differ by more than noise, ``coverage`` the share of points within their interval,
+    ``bias`` is the median signed error, ``median`` and ``p90`` are of its size, ``rank`` the share of pairs in the
+    right order among those that differ by more than noise, ``coverage`` the share of points within their interval,
     ``half_width`` the median half width of those.
     """
 

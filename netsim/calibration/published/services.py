@@ -1,4 +1,4 @@
-"""Questions about Services: the first packet of a connection, and requests a second with and without new connections."""
+"""Questions about Services: the first packet of a connection, requests a second on kept and on new connections."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from netsim.calibration.published.bench import Answer, Bench, Cost
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
-from netsim.calibration.published.testbed import SENDER
 from netsim.calibration.published.transport import host_cpu
+from netsim.cluster.service_rules import service_tables
+from netsim.cluster.service_rules.counts import by_name, total
 
 GRID = 201
 """Points of each distribution when two are added."""
@@ -32,9 +33,9 @@ def percentile_of(row: Row) -> float:
 class FirstPacket:
     """A percentile of the round trip of a connection's first packet through a Service.
 
-    The Service's place in the list is uniform, so a linear list adds ``scan x U(0, 1)`` to a part that does not depend on
-    Services and has a spread of its own. That part's percentiles come from baseline rows (a mode without a list), or from
-    the model's time and the usual spread of such times.
+    The Service's place in the list is uniform, so a linear list adds ``scan x U(0, 1)`` to a part that does not depend
+    on Services and has a spread of its own. That part's percentiles come from baseline rows (a mode without a list),
+    or from the model's time and the usual spread of such times.
     """
 
     percentile: float
@@ -77,10 +78,14 @@ class FirstPacket:
                 known[question.percentile] = row.quantity.si + shift
         if known:
             shares = sorted(known)
-            return np.maximum(np.interp(PROBABILITIES, shares, [known[share] for share in shares]), 1e-9)
+            values: npt.NDArray[np.float64] = np.interp(PROBABILITIES, shares, [known[share] for share in shares])
+            return np.maximum(values, 1e-9)
         middle = cost.waiting + bench.factor * cost.work
         tail = bench.figure("tail.first_packet")
-        return middle * np.interp(PROBABILITIES, [0.0, 0.01, 0.5, 0.9, 0.99, 1.0], [0.5, 0.6, 1.0, tail**0.4, tail, tail])
+        spread: npt.NDArray[np.float64] = np.interp(
+            PROBABILITIES, [0.0, 0.01, 0.5, 0.9, 0.99, 1.0], [0.5, 0.6, 1.0, tail**0.4, tail, tail]
+        )
+        return middle * spread
 
 
 PROBABILITIES = np.array([0.0, 0.01, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0])
@@ -90,8 +95,8 @@ PROBABILITIES = np.array([0.0, 0.01, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0])
 class Requests:
     """Requests a second of a saturated pair of nodes, one client and one server, on connections kept or made for each.
 
-    The busier node decides: the client's walks half of the Service list for each new connection, the server's all of it,
-    because a packet to a pod's own address matches no Service.
+    The busier node decides: the client's walks half of the Service list for each new connection, the server's all of
+    it, because a packet to a pod's own address matches no Service.
     """
 
     keepalive: bool
@@ -170,12 +175,10 @@ class RuleCount:
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return what the model's own rule sets count."""
-        from netsim.cluster.service_rules import inspect_rules
-
         subject = bench.subject(setting)
         cluster = bench.testbed.datapath(replace(subject, service=True), bench.testbed.machine.mtu).cluster
-        node = inspect_rules(cluster, subject.proxy).to_dict()["nodes"][SENDER]
+        table = service_tables(cluster, subject.proxy)[0]
+        counts = table.counts(cluster.nodes[0])
         if self.chain:
-            return Answer(float(node["nat_by_chain"].get(self.chain, 0)))
-        return Answer(float(node["nat_rules"] + node["filter_rules"]))
-
+            return Answer(float(by_name(counts, "nat").get(self.chain, 0)))
+        return Answer(float(total(counts, "nat") + total(counts, "filter")))

@@ -17,7 +17,7 @@ SUBJECT_KEYS = frozenset({"cni", "encapsulation", "path", "proxy", "policy", "de
 
 @dataclass(frozen=True)
 class Setting:
-    """The keys of one row, lower case, with the case's defaults filled in. Keys nobody asks for are named at the end."""
+    """The keys of one row with the case's defaults filled in; what nobody asks for is named at the end."""
 
     values: Mapping[str, str]
     used: set[str] = field(default_factory=set, compare=False)

@@ -23,7 +23,8 @@ from netsim.datapath.plugin import Plugin, combination, load_plugin
 from netsim.errors import InputError, Place
 
 End = Literal["pod", "host", "external"]
-TUNNELS = ("vxlan", "geneve", "ipip")
+TUNNELS: tuple[Literal["vxlan", "geneve", "ipip"], ...] = ("vxlan", "geneve", "ipip")
+ENCRYPTED = ("wireguard", "ipsec", "esp")
 CHECKSUM_FIXED = (5, 7)
 """Kernel in which checksum offload of VXLAN devices is reliable; older ones make Calico turn it off (its feature
 detection, ``ChecksumOffloadBroken``)."""
@@ -120,12 +121,16 @@ def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping
     """
     own = (names or {}).get(setting.text("cni"), {})
     setting = setting.but(**{key: value for key, value in own.items() if key != "plugin"})
+    if setting.text("encapsulation").lower() in ENCRYPTED:
+        raise InputError(
+            "the model prices no encryption", place=Place(field="configuration.encapsulation"),
+            got=setting.text("encapsulation"),
+        )  # fmt: skip
     rule = _rule(setting, own.get("plugin", ""))
     plugin = _encapsulated(_plugin(rule.plugin), setting.text("encapsulation").lower())
     tokens = _path(setting, plugin)
     segmentation, merging = _ladder(setting)
-    ends = [token for token in tokens if token in ("pod", "host", "external")]
-    source, target = _ends(ends, rule, tokens)
+    source, target = _ends([token for token in tokens if token in ENDS], rule, tokens)
     if plugin.name == "bare" and "pod" in (source, target):
         plugin = load_plugin("kubenet")
     if plugin.name == "bare" and (hardware.conntrack or setting.text("conntrack") == "on"):
@@ -169,12 +174,15 @@ def _plugin(name: str) -> Plugin:
 
 def _encapsulated(plugin: Plugin, kind: str) -> Plugin:
     """Exchange the plugin's tunnel for the one the row names; other ways of encrypting or none leave it alone."""
-    if plugin.encapsulation is None or kind not in TUNNELS or plugin.encapsulation.kind == kind:
+    known, wanted = plugin.encapsulation, next((tunnel for tunnel in TUNNELS if tunnel == kind), None)
+    if known is None or wanted is None or known.kind == wanted:
         return plugin
-    tuple_of = "per-node-pair" if kind == "ipip" else "per-flow"
-    known = plugin.encapsulation
-    tunnel = Encapsulation(kind=kind, outer_tuple=tuple_of, underlay_conntrack=known.underlay_conntrack)  # type: ignore[arg-type]
-    return plugin.model_copy(update={"encapsulation": tunnel, "name": f"{plugin.name}+{kind}"})
+    tunnel = Encapsulation(
+        kind=wanted,
+        outer_tuple="per-node-pair" if wanted == "ipip" else "per-flow",
+        underlay_conntrack=known.underlay_conntrack,
+    )
+    return plugin.model_copy(update={"encapsulation": tunnel, "name": f"{plugin.name}+{wanted}"})
 
 
 def _path(setting: Setting, plugin: Plugin) -> list[str]:
@@ -183,24 +191,25 @@ def _path(setting: Setting, plugin: Plugin) -> list[str]:
     return re.split(r"[-_ ]+", text)
 
 
+ENDS: tuple[End, ...] = ("pod", "host", "external")
+
+
 def _ends(ends: list[str], rule: _Rule, tokens: list[str]) -> tuple[End, End]:
     if rule.ends == "pod":
         return "pod", "pod"
-    first: End = next((end for end in ("pod", "host", "external") if ends[:1] == [end]), "pod")  # type: ignore[misc]
-    last: End = next((end for end in ("pod", "host", "external") if ends[1:] and ends[-1] == end), first)  # type: ignore[misc]
-    if "service" in tokens:
-        last = "pod"
-    return first, last
+    first: End = next((end for end in ENDS if ends[:1] == [end]), "pod")
+    last: End = next((end for end in ENDS if ends[1:] and ends[-1] == end), first)
+    return first, "pod" if "service" in tokens else last
 
 
 def _proxy(setting: Setting, rule: _Rule, plugin: Plugin, hardware: Hardware) -> ProxyMode:
     stated = setting.text("proxy").lower()
     version = hardware.kernel_version
     too_old = rule.kernel is not None and version is not None and version < rule.kernel
-    wanted = _names().proxies.get((rule.older if too_old else rule.takes) or stated)
+    known = _names().proxies
+    wanted = known.get((rule.older if too_old else rule.takes) or stated)
     if wanted is None:
-        found = (mode for name, mode in _names().proxies.items() if name and name in stated)
-        wanted = next(found, plugin.usual_proxy)
+        wanted = next((mode for name, mode in known.items() if name in stated), plugin.usual_proxy)
     return plugin.usual_proxy if combination(plugin, wanted) else wanted
 
 

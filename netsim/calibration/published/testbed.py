@@ -142,9 +142,8 @@ class Testbed:
 
     def cluster(self, subject: Subject, mtu: int) -> Cluster:
         """Return the nodes, three pods, and as many Services as the row has, all with the same backends."""
-        machine = replace(
-            self.machine, mtu=mtu, tso=self.machine.tso and subject.segmentation, gro=self.machine.gro and subject.merging
-        )
+        tso, gro = self.machine.tso and subject.segmentation, self.machine.gro and subject.merging
+        machine = replace(self.machine, mtu=mtu, tso=tso, gro=gro)
         nodes = tuple(
             Node(name, (f"192.0.2.{index + 1}",), (f"10.0.{index}.0/24",), machine)
             for index, name in enumerate((SENDER, RECEIVER))

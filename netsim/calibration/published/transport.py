@@ -193,9 +193,23 @@ PACKETS_OF_CONNECTION = 10
 class RoundTrip:
     """Request and response on an open connection: four passes and what waits between them."""
 
-    kind: str = "round-trip"
-    calibrates: int = 2
     percentile: float = 0.5
+    family: str = "round-trip"
+
+    @property
+    def kind(self) -> str:
+        """Tails are compared with tails."""
+        return f"{self.family}-tail" if self.percentile >= TAIL else self.family
+
+    @property
+    def stands_in(self) -> str:
+        """Where no baseline row has a tail, the mean stands in."""
+        return self.family
+
+    @property
+    def calibrates(self) -> int:
+        """The mean of a bare round trip is the second best measure of a machine."""
+        return 2 if self.kind == "round-trip" else 0
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return all work of both directions, and the waiting of both."""
@@ -218,8 +232,8 @@ class RoundTrip:
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return a rate of all flows, or a time."""
         if dimension == "time":
-            tail = bench.figure("tail.round_trip") if self.percentile >= TAIL else 1.0
-            return Answer(seconds * tail / (2 if one_way(setting) else 1))
+            wide = self.kind != self.family and not any(bench.baselines(self.kind))
+            return Answer(seconds * (bench.figure("tail.round_trip") if wide else 1.0) / (2 if one_way(setting) else 1))
         return Answer(setting.streams / seconds)
 
 
@@ -242,8 +256,7 @@ class Connection(RoundTrip):
     beside it.
     """
 
-    kind: str = "connection"
-    calibrates: int = 0
+    family: str = "connection"
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return the work on the way of what the client waits for."""
@@ -293,3 +306,37 @@ class HostCpu:
         """Return CPU seconds per bit, round trip or connection."""
         return Answer(seconds / self._unit(bench, setting))
 
+
+@dataclass(frozen=True, slots=True)
+class Datagrams:
+    """Throughput of UDP: one pass a datagram on the busiest core; a datagram above the MTU travels as fragments."""
+
+    kind: str = "datagrams"
+    calibrates: int = 0
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return the busiest core's time for one datagram."""
+        way = bench.ways(setting, "hot_loop", "UDP").forward
+        roles = (Role.SENDER_CORE, Role.VIA_CORE, Role.SOFTIRQ_CORE, Role.RECEIVER_CORE)
+        size = self._size(bench, setting)
+        if bench.testbed.machine.cores == 1:
+            return Cost(max(way.work(size, node=node) for node in (SENDER, RECEIVER)))
+        return Cost(max(way.on(role, size) for role in roles))
+
+    @staticmethod
+    def _size(bench: Bench, setting: Setting) -> int:
+        return setting.count("msg_bytes", bench.ways(setting, "hot_loop", "UDP").forward.route.mss_bytes)
+
+    def seconds(self, bench: Bench, row: Row) -> float:
+        """Return one flow's time for a datagram."""
+        return self._size(bench, row.setting) * 8 * row.setting.streams / row.quantity.si
+
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """A flow that fills the line says nothing of the hosts."""
+        return row.quantity.si < NEAR_LINE * goodput(bench, bench.ways(row.setting, "hot_loop"))
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return bits a second, up to the line."""
+        limit = goodput(bench, bench.ways(setting, "hot_loop"))
+        rate = self._size(bench, setting) * 8 * setting.streams / seconds
+        return Answer(min(rate, limit), rate >= limit, "line rate" if rate >= limit else "")

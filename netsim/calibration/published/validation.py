@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netsim.analysis.uncertainty import Influence, influences, latin_hypercube
+from netsim.analysis.uncertainty import Draws, Influence, influences, latin_hypercube
 from netsim.calibration.published.bench import Answer, Bench, Parameter, Question
 from netsim.calibration.published.case import Case, Row, load_case, shipped_cases
+from netsim.calibration.published.hardware import Hardware
 from netsim.calibration.published.questions import question_of
 from netsim.calibration.published.score import Point, Score, overall, score
 from netsim.calibration.published.testbed import Testbed
-from netsim.datapath.costs import CostProfile, load_profile
+from netsim.datapath.costs import CostProfile, Figure, load_profile
 from netsim.errors import InputError
 
 DRAWS = 200
@@ -91,7 +92,8 @@ def validate(names: Sequence[str] = (), *, draws: int = DRAWS, seed: int = 1) ->
     InputError
         When a case is wrong, or a row asks what no question answers.
     """
-    return Validation(tuple(validate_case(load_case(name), draws=draws, seed=seed) for name in names or shipped_cases()))
+    cases = [load_case(name) for name in names or shipped_cases()]
+    return Validation(tuple(validate_case(case, draws=draws, seed=seed) for case in cases))
 
 
 def validate_case(case: Case, *, draws: int = DRAWS, seed: int = 1) -> CaseResult:
@@ -107,10 +109,17 @@ def validate_case(case: Case, *, draws: int = DRAWS, seed: int = 1) -> CaseResul
                 yield Bench(case, hardware, testbeds[name], profiles[name], rows[name], drawn.get(name, {}))
 
     central, parameters = _run(benches({}))
-    samples, influence = _intervals(case, benches, profiles, central, draws, seed)
-    points, trivial, ranges = [], [], []
+    table = latin_hypercube(_figures(profiles), draws, seed=seed, excluded=case.sources) if draws and central else None
+    samples: dict[str, list[float]] = {key: [] for key in central}
+    for draw in table.draws() if table is not None else ():
+        for key, (_, answer) in _run(benches(_by_machine(draw, profiles)))[0].items():
+            samples[key].append(answer.value)
+    influence = _influence(table, central, samples) if table is not None else ()
+    points: list[Point] = []
+    trivial: list[Point] = []
+    ranges: list[Point] = []
     for row, answer in central.values():
-        point = Point.of(row, answer.value, answer.note, samples.get(row.id), case.noise, LEVEL)
+        point = Point.of(row, answer.value, answer.note, samples=samples.get(row.id), noise=case.noise, level=LEVEL)
         (ranges if row.role == "range" else trivial if answer.trivial else points).append(point)
     stated = [Excluded(r.id, r.metric, r.reason) for r in case.rows if r.role in ("range", "excluded")]
     excluded = (*stated, *(item for item in refused if item.id not in {one.id for one in stated}))
@@ -129,7 +138,7 @@ def validate_case(case: Case, *, draws: int = DRAWS, seed: int = 1) -> CaseResul
     )
 
 
-def _machines(case: Case) -> list[tuple[str, object]]:
+def _machines(case: Case) -> list[tuple[str, Hardware]]:
     return [("", case.hardware), *case.machines.items()]
 
 
@@ -170,26 +179,22 @@ def _run(benches: Iterable[Bench]) -> tuple[dict[str, tuple[Row, Answer]], tuple
     return answers, tuple(parameters)
 
 
-def _intervals(
-    case: Case,
-    benches: object,
-    profiles: dict[str, CostProfile],
-    central: dict[str, tuple[Row, Answer]],
-    draws: int,
-    seed: int,
-) -> tuple[dict[str, list[float]], tuple[Influence, ...]]:
-    """Draw the costs and predict again; return the samples by row and the costs that matter most."""
-    if not draws or not central:
-        return {}, ()
-    union = {key: figure for profile in profiles.values() for key, figure in profile.figures.items()}
-    table = latin_hypercube(union, draws, seed=seed, excluded=case.sources)
-    samples: dict[str, list[float]] = {key: [] for key in central}
-    for draw in table.draws():
-        own = {name: {k: v for k, v in draw.items() if k in profile.figures} for name, profile in profiles.items()}
-        for key, (_, answer) in _run(benches(own))[0].items():  # type: ignore[operator]
-            samples[key].append(answer.value)
-    relative = np.array([[value / central[key][1].value for value in samples[key]] for key in central])
-    return samples, influences(table, np.log(np.maximum(relative, 1e-9)))
+def _figures(profiles: Mapping[str, CostProfile]) -> dict[str, Figure]:
+    return {key: figure for profile in profiles.values() for key, figure in profile.figures.items()}
+
+
+def _by_machine(draw: Mapping[str, float], profiles: Mapping[str, CostProfile]) -> dict[str, dict[str, float]]:
+    """Return a draw for each machine: the figures its profile has."""
+    return {name: {k: v for k, v in draw.items() if k in profile.figures} for name, profile in profiles.items()}
+
+
+def _influence(
+    table: Draws, central: Mapping[str, tuple[Row, Answer]], samples: Mapping[str, Sequence[float]]
+) -> tuple[Influence, ...]:
+    """Return the costs that the answers depend on most; answers of zero have no logarithm and stay out."""
+    moving = [key for key, (_, answer) in central.items() if answer.value > 0 and not answer.trivial]
+    relative = [[value / central[key][1].value for value in samples[key]] for key in moving]
+    return influences(table, np.log(np.maximum(np.array(relative), 1e-9))) if relative else ()
 
 
 def _unknown(case: Case) -> tuple[str, ...]:
