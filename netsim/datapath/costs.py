@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -203,12 +203,20 @@ def profile_names() -> tuple[str, ...]:
 def load_profile(name_or_path: str) -> CostProfile:
     """Read a shipped profile by name, or one from a file. Raises `InputError`."""
     if name_or_path in profile_names():
-        text = (resources.files("netsim") / "data" / "costs" / f"{name_or_path}.yaml").read_text(encoding="utf-8")
-        return _read(text, f"{name_or_path}.yaml")
+        return _shipped(name_or_path)
     path = Path(name_or_path)
     if not path.is_file():
-        raise InputError("no such cost profile", got=name_or_path, allowed=", ".join(profile_names()) + " or a file")
+        raise InputError(
+            "no such cost profile", place=Place(field="network.costs"), got=name_or_path,
+            allowed=", ".join(profile_names()) + " or a file",
+        )  # fmt: skip
     return _read(path.read_text(encoding="utf-8"), str(path))
+
+
+@lru_cache(maxsize=16)
+def _shipped(name: str) -> CostProfile:
+    text = (resources.files("netsim") / "data" / "costs" / f"{name}.yaml").read_text(encoding="utf-8")
+    return _read(text, f"{name}.yaml")
 
 
 def _read(text: str, file: str) -> CostProfile:

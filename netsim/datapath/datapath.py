@@ -132,7 +132,8 @@ class Datapath:
         target: the server; where a Service is used, the backend that was drawn.
         protocol: ``TCP``, ``UDP`` or ``SCTP``.
         port: the port the server listens at.
-        service: key and port of the Service the client addresses; ``None`` for a connection to the server itself.
+        service: key and port of the Service the client addresses; ``None`` for a connection to the server itself, which
+            a headless Service amounts to.
         entry_node: index of the node at whose node port, or behind whose load balancer, the connection enters; for
             clients outside the target's own node when left out.
 
@@ -141,6 +142,8 @@ class Datapath:
         InputError
             When there is no such Service or port, or a pod runs on no node.
         """
+        if service is not None and service[0] in self.services.direct:
+            service = None
         ends = self._ends
         one = ends.get(source) or self._end(source)
         other = ends.get(target) or self._end(target)
@@ -252,7 +255,7 @@ class Datapath:
         entry_node: int | None = None,
     ) -> Connection:
         """Return what the composer is asked for two parties; parameters as for `routes`."""
-        if service is None:
+        if service is None or service[0] in self.services.direct:
             return Connection(*pair(self.cluster, source, target), protocol, port)
         family, served = self.services.find(*service, protocol, families(self.cluster, target))
         one, other = pair(self.cluster, source, target, family)

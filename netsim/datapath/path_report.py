@@ -167,6 +167,8 @@ class _Inspection:
         if source.party is None:
             message = "a connection starts at a pod, a node or outside, not at a Service"
             raise InputError(message, place=Place(field="from"), got=source.text)
+        if target.service in self.datapath.services.direct:
+            target = self._behind(target)
         served = self._served(target)
         if served is not None:
             return self._through_service(source, source.party, target, served)
@@ -175,6 +177,23 @@ class _Inspection:
             raise InputError("both ends are outside the cluster", place=Place(field="to"), got=target.text)
         one, other = pair(self.datapath.cluster, source.party, target.party)
         return self._report(source, target, Connection(one, other, self.protocol, target.port or self._port(other)))
+
+    def _behind(self, target: Named) -> Named:
+        """Return the first pod of a Service without a proxy, to which its DNS name leads.
+
+        Raises
+        ------
+        InputError
+            When the Service has no ready pod.
+        """
+        cluster = self.datapath.cluster
+        ready = [end for end in cluster.endpoints(target.service) if end.ready and end.pod]
+        if not ready:
+            message = f"{target.service} has no address of its own and no ready pod, so its name leads nowhere"
+            raise InputError(message, place=Place(field="to"), got=target.text)
+        pod = next(index for index, item in enumerate(cluster.pods) if item.key == ready[0].pod)
+        ports = ready[0].ports
+        return Named(target.text, pod, port=target.port or (ports[0].port if ports else 0))
 
     def _served(self, target: Named) -> ServedPort | None:
         """Return the Service port that is addressed, by its name or as a node port."""
@@ -209,7 +228,7 @@ class _Inspection:
         assert table is not None
         found = translate(table, translator, one.address, datapath.services.frontend(served, entry), served.protocol)
         if found.outcome != "DNAT":
-            return self._refused(source, target, found)
+            return self._refused(source, target, found, outside=one.node is None)
         backend = next((end for end in found.backends if end.node != translator.name), found.backends[0])
         other = self._backend(backend.address, served)
         asked = datapath.through_service(one, other, served, backend.port, entry)
@@ -243,11 +262,14 @@ class _Inspection:
         node_of = next((node for node in cluster.nodes if address in node.addresses), None)
         return Terminal(f"node/{node_of.name}" if node_of else EXTERNAL, address, node_of)
 
-    def _refused(self, source: Named, target: Named, found: Translation) -> PathReport:
+    def _refused(self, source: Named, target: Named, found: Translation, *, outside: bool) -> PathReport:
         verdict: Verdict = "REJECT" if found.outcome == "REJECT" else "DROP"
+        dropped = "the proxy drops it: source not admitted, or policy Local without an endpoint on the node"
+        if outside and found.kind == "cluster":
+            dropped = "a cluster IP is answered to the inside only"
         reasons = {
             "REJECT": "the Service has no usable endpoint: refused at once",
-            "DROP": "the proxy drops it: source not admitted, or policy Local without an endpoint on the node",
+            "DROP": dropped,
             "ACCEPT": "a health-check port of the proxy answers itself",
             "NONE": "no rule for this address on the node",
         }

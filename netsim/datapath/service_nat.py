@@ -82,8 +82,8 @@ class RuleNat(_Translating, Plain):
 class IpvsNat(_Translating, Plain):
     """kube-proxy in ipvs mode: a hash of virtual servers and a connection table beside conntrack's.
 
-    The virtual address is the node's own (device ``kube-ipvs0``): packets go up to its LOCAL_IN hook and are sent anew from
-    LOCAL_OUT, with a second route look-up.
+    The virtual address is the node's own (device ``kube-ipvs0``): packets go up to its LOCAL_IN hook and are sent anew
+    from LOCAL_OUT, with a second route look-up.
     """
 
     name: str = "service_nat"

@@ -16,6 +16,7 @@ from netsim.cluster.service_rules import (
     WalkModel,
     service_tables,
 )
+from netsim.cluster.service_rules.ports import proxied
 from netsim.cluster.service_rules.walks import Where
 from netsim.datapath.step import ServiceWalks
 from netsim.errors import InputError
@@ -39,6 +40,11 @@ class ServiceRules:
     @cached_property
     def _tables(self) -> dict[Family, ServiceTable]:
         return {table.family: table for table in service_tables(self.cluster, self.mode, self.config)}
+
+    @cached_property
+    def direct(self) -> frozenset[str]:
+        """Services that no proxy serves: headless ones, external names, those of others. DNS leads to their pods."""
+        return frozenset(service.key for service in self.cluster.services if not proxied(service))
 
     @cached_property
     def _counts(self) -> dict[tuple[Family, str], Counts]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from small_cluster import small_cluster
 
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.manifests import load_cluster
-from netsim.cluster.objects import NetworkPolicy, Selector
+from netsim.cluster.objects import NetworkPolicy, Selector, Service, ServicePort
+from netsim.datapath.datapath import Datapath
 from netsim.datapath.path_report import PathReport, inspect_path
 from netsim.datapath.plugin import load_plugin
 from netsim.errors import InputError
@@ -135,3 +137,17 @@ def test_real_applications(file: str, from_: str, to: str, plugin: str) -> None:
     assert report.verdict == "ALLOW"
     assert report.established.one_way_s > 0
     assert any("cluster IP" in warning for warning in report.warnings) is outside_to_cluster_ip
+
+
+def test_headless_services_lead_to_their_pods() -> None:
+    cluster = small_cluster()
+    headless = Service("shop", "bare", cluster_ips=("None",), ports=(ServicePort(8080),), selector={"app": "web"})
+    lonely = Service("shop", "lonely", cluster_ips=("None",), ports=(ServicePort(8080),), selector={"app": "none"})
+    cluster = replace(cluster, services=(*cluster.services, headless, lonely))
+    report = ask("shop/web-2-0", "shop/bare:8080", cluster=cluster)
+    assert report.backend == "shop/web-0-0"
+    assert {line.dst for line in report.first.hops} == {"10.244.0.2"}
+    with pytest.raises(InputError, match="leads nowhere"):
+        ask("shop/web-2-0", "shop/lonely:8080", cluster=cluster)
+    datapath = Datapath(cluster, "kubenet")
+    assert datapath.routes(4, 0, port=8080, service=("shop/bare", 8080)) is datapath.routes(4, 0, port=8080)
