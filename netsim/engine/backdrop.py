@@ -31,7 +31,7 @@ class Backdrop:
         flows = [
             flow
             for edge, followed in zip(model.edges, chosen.followed, strict=True)
-            if len(followed) < len(edge.clients)
+            if len(followed) < len(edge.clients)  # closed loops, streams and clients outside are followed whole
             for flow in load.flows(edge, _others(edge.clients, followed))
         ]
         self.presence = presence(network, flows)

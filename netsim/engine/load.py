@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from netsim.cluster.objects import Service
     from netsim.cluster.traffic import Call, Edge
     from netsim.engine.dns_client import Lookups
-    from netsim.engine.network import Kind, Network
+    from netsim.engine.network import Kind, Network, Party
     from netsim.engine.scripts import LookupScript
 
 PAIRS = 16
@@ -50,29 +51,6 @@ class Job(NamedTuple):
 
 
 Jobs = Mapping[tuple[End, What], tuple[Job, ...]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Flow:
-    """Traffic from some pods to others, all alike.
-
-    ``rate_per_s`` is transactions a second and source; ``jobs`` what one brings to the stations at either end.
-    """
-
-    name: str
-    sources: Sequence[int]
-    targets: Sequence[int]
-    rate_per_s: float
-    jobs: Jobs
-
-    def rate_at(self, end: End) -> float:
-        """Transactions a second of one pod at an end."""
-        return self.rate_per_s if end == "source" else self.total_per_s / len(self.targets)
-
-    @property
-    def total_per_s(self) -> float:
-        """Transactions a second of all sources."""
-        return self.rate_per_s * len(self.sources)
 
 
 class Packet(NamedTuple):
@@ -125,6 +103,70 @@ def query_packets(script: LookupScript) -> list[Packet]:
     return packets
 
 
+@dataclass(frozen=True, eq=False)
+class Exchange:
+    """What one transaction of a flow puts on the network.
+
+    ``packets`` are its bursts, ``work`` the server's work as (duration, share), ``kinds`` the kinds of connection of
+    random pairs with the Service's position in the rules; ``pooled`` is 1 where a DNS server's workers answer.
+    """
+
+    packets: tuple[Packet, ...]
+    work: tuple[tuple[float, float], ...]
+    kinds: tuple[tuple[Kind, float], ...]
+    pooled: int = 0
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """What a transaction brings to the stations at both ends, averaged over the kinds."""
+        counts: Counts = defaultdict(lambda: defaultdict(float))
+        for kind, position in self.kinds:
+            _add(counts, kind, self.packets, self.work, position)
+        if self.pooled:
+            queries = sum(not packet.back for packet in self.packets)
+            counts["target", "pool"][QUERY_WORK_S, 0.0] += queries * float(len(self.kinds))
+        return {
+            place: tuple(
+                Job(service_s, setup_s, number / len(self.kinds)) for (service_s, setup_s), number in classes.items()
+            )
+            for place, classes in counts.items()
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flow:
+    """Traffic from some parties to others, all alike.
+
+    ``label`` is that of its record; ``rate_per_s`` is transactions a second and source.
+    """
+
+    name: str
+    label: str
+    sources: Sequence[Party]
+    targets: Sequence[int]
+    rate_per_s: float
+    exchange: Exchange
+
+    @property
+    def jobs(self) -> Jobs:
+        """What a transaction brings to the stations at both ends."""
+        return self.exchange.jobs
+
+    @property
+    def outside(self) -> bool:
+        """The sources are not in the cluster."""
+        return not isinstance(self.sources[0], int)
+
+    def rate_at(self, end: End) -> float:
+        """Transactions a second of one pod at an end."""
+        return self.rate_per_s if end == "source" else self.total_per_s / len(self.targets)
+
+    @property
+    def total_per_s(self) -> float:
+        """Transactions a second of all sources."""
+        return self.rate_per_s * len(self.sources)
+
+
 _FORTH: Mapping[Role, tuple[End, What]] = {
     Role.SENDER_CORE: ("source", "thread"),
     Role.SENDER_LINK: ("source", "up"),
@@ -142,63 +184,75 @@ class LoadModel:
 
     def __init__(self, network: Network, lookups: Lookups) -> None:
         self.network, self._lookups = network, lookups
-        self._known: dict[int, Jobs] = {}
+        self._known: dict[int, Exchange] = {}
 
-    # ------------------------------------------------------------------------------------------ flows
+    def flows(self, edge: Edge, sources: Sequence[Party]) -> Iterator[Flow]:
+        """Yield the flows that some of an edge's clients cause, nested calls included.
 
-    def flows(self, edge: Edge, sources: Sequence[int]) -> Iterator[Flow]:
-        """Yield the flows that some of an edge's clients cause, nested calls included."""
-        if edge.call is None or edge.external or edge.closed is not None or edge.kind == "stream" or not sources:
-            return
-        yield from self._call_flows(edge.call, edge.kind, edge.label, sources, edge.rate_per_s)
+        For closed loops and streams, whose rate is not known beforehand, the rate of the flows means nothing.
+        """
+        if edge.call is not None and sources:
+            yield from self._call_flows(edge.call, edge.kind, edge.label, sources, edge.rate_per_s)
 
     def _call_flows(
-        self, call: Call, kind: str, name: str, sources: Sequence[int], rate_per_s: float
+        self, call: Call, kind: str, label: str, sources: Sequence[Party], rate_per_s: float
     ) -> Iterator[Flow]:
         for service, group in self._by_service(call, sources):
             targets = self.network.backends.of(service, call.port.name, None)
             if not targets:
                 continue
-            jobs = self._known.get(id(call))
-            if jobs is None:
+            exchange = self._known.get(id(call))
+            if exchange is None:
                 # the instances of a repeated application are alike
-                jobs = self._known[id(call)] = self._jobs(call, kind, service, group, targets)
-            flow = Flow(f"{name}@{service.key}", group, targets, rate_per_s, jobs)
+                exchange = self._known[id(call)] = self._exchange(call, kind, service, group, targets)
+            name = f"{label}@{service.key}"
+            flow = Flow(name, label, group, targets, rate_per_s, exchange)
             yield flow
             yield from self._lookup_flows(call, flow)
             each = flow.total_per_s / len(targets)
             for index, child in enumerate(call.then):
                 wanted = each * child.count * child.probability
-                yield from self._call_flows(child, "rpc", f"{flow.name}/{index}", targets, wanted)
+                below = f"{label}/{index}:{child.service.name}"
+                yield from self._call_flows(child, "rpc", below, targets, wanted)
 
     def _lookup_flows(self, call: Call, flow: Flow) -> Iterator[Flow]:
         """Yield the flow of queries that new connections cause (a node-local cache keeps them off the network)."""
         resolver = None if call.keep_alive else self._lookups.of_call(call)
-        if resolver is None or resolver.dns.local or resolver.dns.service is None:
+        if resolver is None or resolver.dns.local or resolver.dns.service is None or flow.outside:
             return
         targets = resolver.dns.backends(None)
         if not targets:
             return
         packets = query_packets(resolver.dns.scripts.script(flow.sources[0], resolver.name))
         name = f"{flow.name}/dns"
-        jobs = self._query_jobs(name, resolver.dns.service, packets, flow.sources, targets)
-        yield Flow(name, flow.sources, targets, flow.rate_per_s, jobs)
+        service = (resolver.dns.service.key, 53)
+        kinds = self._kinds(name, flow.sources, targets, protocol="UDP", port=53, service=service)
+        yield Flow(
+            name, flow.label, flow.sources, targets, flow.rate_per_s, Exchange(tuple(packets), (), tuple(kinds), 1)
+        )
 
-    def _query_jobs(
-        self, name: str, service: Service, packets: Sequence[Packet], sources: Sequence[int], targets: Sequence[int]
-    ) -> Jobs:
+    def _exchange(
+        self, call: Call, kind: str, service: Service, sources: Sequence[Party], targets: Sequence[int]
+    ) -> Exchange:
+        kinds = self._kinds(
+            service.key, sources, targets, protocol="UDP" if kind == "udp" else "TCP", port=call.port.port,
+            service=None if service.headless else (service.key, call.port.port),
+        )  # fmt: skip
+        return Exchange(tuple(packets_of(call, kind)), tuple(_work(call)), tuple(kinds))
+
+    def _kinds(
+        self, name: str, sources: Sequence[Party], targets: Sequence[int], *, protocol: Literal["TCP", "UDP"],
+        port: int, service: tuple[str, int] | None,
+    ) -> Iterator[tuple[Kind, float]]:  # fmt: skip
+        """Yield the kind of connection between `PAIRS` random pairs, each with a position in the service list."""
         draw = self.network.streams.uniform(f"load/{name}")
-        counts: Counts = defaultdict(lambda: defaultdict(float))
         for _ in range(PAIRS):
             source, target = sources[int(draw() * len(sources))], targets[int(draw() * len(targets))]
-            found = self.network.kind(source, target, "UDP", 53, service=(service.key, 53))
-            self._add(counts, found, packets, (), draw())
-        counts["target", "pool"][QUERY_WORK_S, 0.0] += sum(not packet.back for packet in packets) * float(PAIRS)
-        return _per_transaction(counts)
+            yield self.network.kind(source, target, protocol, port, service=service), draw()
 
-    def _by_service(self, call: Call, sources: Sequence[int]) -> list[tuple[Service, Sequence[int]]]:
+    def _by_service(self, call: Call, sources: Sequence[Party]) -> list[tuple[Service, Sequence[Party]]]:
         """Group clients by the Service they mean."""
-        if not call.instances:
+        if not call.instances or not isinstance(sources[0], int):
             return [(call.service, sources)]
         groups: dict[str, tuple[Service, list[int]]] = {}
         for pod in sources:
@@ -206,53 +260,30 @@ class LoadModel:
             groups.setdefault(service.key, (service, []))[1].append(pod)
         return list(groups.values())
 
-    def _jobs(
-        self, call: Call, kind: str, service: Service, sources: Sequence[int], targets: Sequence[int]
-    ) -> Jobs:
-        """Return what a transaction brings to the stations at both ends, over random pairs of client and backend."""
-        draw = self.network.streams.uniform(f"load/{service.key}")
-        counts: Counts = defaultdict(lambda: defaultdict(float))
-        packets = packets_of(call, kind)
-        for _ in range(PAIRS):
-            source, target = sources[int(draw() * len(sources))], targets[int(draw() * len(targets))]
-            found = self.network.kind(
-                source, target, "UDP" if kind == "udp" else "TCP", call.port.port,
-                service=None if service.headless else (service.key, call.port.port),
-            )  # fmt: skip
-            self._add(counts, found, packets, _work(call), draw())
-        return _per_transaction(counts)
 
-    @staticmethod
-    def _add(
-        counts: Counts, kind: Kind, packets: Sequence[Packet],
-        work: Sequence[tuple[float, float]], position: float,
-    ) -> None:  # fmt: skip
-        """Add one transaction: what a thread does in one go is one job, what it sends in one go arrives as one."""
-        turns: dict[tuple[End, int | None], tuple[float, float]] = {}
-        trains: dict[tuple[End, What, int | None], tuple[float, float]] = {}
-        for index, packet in enumerate(packets):
-            for role, service_s, setup_s, number in _charges(kind, packet, position):
-                end, what = _FORTH[role]
-                if packet.back:
-                    end = _OPPOSITE[end]
-                if what == "thread":
-                    cause = index if role is Role.RECEIVER_CORE else packet.after
-                    _join(turns, (end, cause), service_s * number, setup_s)
-                else:
-                    _join(trains, (end, what, packet.after), service_s * number, setup_s)
-        for (end, what, _), job in trains.items():
-            counts[end, what][job] += 1.0
-        for (end, cause), (service_s, setup_s) in turns.items():
-            worked = cause is not None and packets[cause].works and work
-            for extra_s, share in work if worked else ((0.0, 1.0),):
-                counts[end, "thread"][service_s + extra_s, setup_s] += share
-
-
-def _per_transaction(counts: Counts) -> Jobs:
-    return {
-        place: tuple(Job(service_s, setup_s, number / PAIRS) for (service_s, setup_s), number in classes.items())
-        for place, classes in counts.items()
-    }
+def _add(
+    counts: Counts, kind: Kind, packets: Sequence[Packet],
+    work: Sequence[tuple[float, float]], position: float,
+) -> None:  # fmt: skip
+    """Add one transaction: what a thread does in one go is one job, what it sends in one go arrives as one."""
+    turns: dict[tuple[End, int | None], tuple[float, float]] = {}
+    trains: dict[tuple[End, What, int | None], tuple[float, float]] = {}
+    for index, packet in enumerate(packets):
+        for role, service_s, setup_s, number in _charges(kind, packet, position):
+            end, what = _FORTH[role]
+            if packet.back:
+                end = _OPPOSITE[end]
+            if what == "thread":
+                cause = index if role is Role.RECEIVER_CORE else packet.after
+                _join(turns, (end, cause), service_s * number, setup_s)
+            else:
+                _join(trains, (end, what, packet.after), service_s * number, setup_s)
+    for (end, what, _), job in trains.items():
+        counts[end, what][job] += 1.0
+    for (end, cause), (service_s, setup_s) in turns.items():
+        worked = cause is not None and packets[cause].works and work
+        for extra_s, share in work if worked else ((0.0, 1.0),):
+            counts[end, "thread"][service_s + extra_s, setup_s] += share
 
 
 def _join(jobs: dict[Key, tuple[float, float]], key: Key, service_s: float, setup_s: float) -> None:
@@ -269,19 +300,27 @@ def _work(call: Call) -> Sequence[tuple[float, float]]:
     return [(on_grid(float(value)), 1.0 / WORK_CLASSES) for value in quantiles(call.work, middles)]
 
 
-def _charges(kind: Kind, packet: Packet, position: float) -> Iterator[tuple[Role, float, float, float]]:
-    """Yield (role, service, set-up, number) of what a burst pays; large messages are cut into bursts."""
+def tariff_of(kind: Kind, packet: Packet) -> Tariff:
+    """Return what a burst of a transaction pays by."""
     if packet.opens:
-        tariff = kind.first_reply if packet.back else kind.first
-    else:
-        tariff = kind.reply if packet.back else kind.forward
+        return kind.first_reply if packet.back else kind.first
+    return kind.reply if packet.back else kind.forward
+
+
+def cuts(tariff: Tariff, size: int) -> list[tuple[int, int]]:
+    """Cut a message into bursts: (bytes, how many)."""
     largest = tariff.route.burst_bytes
-    whole, rest = divmod(packet.size, largest)
-    for size, number in ((largest, whole), (rest, 1 if rest or not whole else 0)):
-        if number:
-            for role, service_s, setup_s in priced(tariff, size, position):
-                if role in _FORTH:
-                    yield role, service_s, setup_s, float(number)
+    whole, rest = divmod(size, largest)
+    return [(each, number) for each, number in ((largest, whole), (rest, int(rest > 0 or not whole))) if number]
+
+
+def _charges(kind: Kind, packet: Packet, position: float) -> Iterator[tuple[Role, float, float, float]]:
+    """Yield (role, service, set-up, number) of what a message pays."""
+    tariff = tariff_of(kind, packet)
+    for size, number in cuts(tariff, packet.size):
+        for role, service_s, setup_s in priced(tariff, size, position):
+            if role in _FORTH:
+                yield role, service_s, setup_s, float(number)
 
 
 def priced(tariff: Tariff, size: int, position: float = 0.5) -> Iterator[tuple[Role, float, float]]:

@@ -11,6 +11,7 @@ from netsim.engine.audit import audit
 from netsim.engine.backdrop import Backdrop
 from netsim.engine.dns_client import Lookups
 from netsim.engine.grid import HORIZON_S, on_grid
+from netsim.engine.hops import HopTime, hop_times
 from netsim.engine.lifting import with_free_cores
 from netsim.engine.measures import Scalar, measure
 from netsim.engine.network import Network
@@ -48,6 +49,7 @@ class Replication:
     start_s: when each began.
     times: ``latency``, ``dns``, ``connect`` and ``request`` of each in seconds, `nan` for a phase it did not have.
     scalars: figures that are one number a replication.
+    hops: work per hop and transaction.
     duration_s: for how long clients sent.
     events: bursts served by stations.
     notes: what a reader must know.
@@ -61,6 +63,7 @@ class Replication:
     duration_s: float
     events: int
     notes: tuple[str, ...] = ()
+    hops: tuple[HopTime, ...] = ()
 
 
 def run_replication(model: Model, *, seed: int = 1, replication: int = 0) -> Replication:
@@ -109,7 +112,7 @@ def _collect(model: Model, network: Network, traffic: Traffic, chosen: Plan) -> 
     notes = [chosen.describe(model.edges), *_complaints([record for record, _, _ in records])]
     return Replication(
         infos, edge[order], starts[order], times, measure(network, traffic, chosen), chosen.duration_s,
-        sum(station.arrived for station in stations), tuple(notes),
+        sum(station.arrived for station in stations), tuple(notes), hop_times(network, model, traffic.lookups),
     )  # fmt: skip
 
 

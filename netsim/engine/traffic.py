@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """The clients of a run: one performer an edge, and when they stop."""
+    """The clients of a run: one performer an edge, how they resolve names, and when they stop."""
 
     performers: tuple[Client, ...]
+    lookups: Lookups
     until: Until
 
     def stop(self, now: float) -> None:
@@ -50,7 +51,7 @@ def start_traffic(network: Network, model: Model, chosen: Plan, lookups: Lookups
         _START[edge.kind](network, edge, followed, lookups, until)
         for edge, followed in zip(model.edges, chosen.followed, strict=True)
     )
-    return Traffic(performers, until)
+    return Traffic(performers, lookups, until)
 
 
 def _parties(edge: Edge, followed: Sequence[int]) -> Sequence[Party]:

@@ -18,7 +18,7 @@ from netsim.engine.run import Replication, run_replication
 from netsim.scenario import build
 from netsim.scenario.spec import Scenario
 from netsim.study.bands import by_phase, part_times
-from netsim.study.outcome import Edge, Impossible, Measured, Scalar
+from netsim.study.outcome import Edge, HopTime, Impossible, Measured, Scalar
 from netsim.study.selection import STANDARD_QUANTILES, quantiles_of
 from netsim.study.settle import Settled, settled
 
@@ -53,7 +53,8 @@ def run_point(
 def model_of(scenario: Scenario) -> tuple[Model, tuple[Note, ...]]:
     """Return the engine's model of a scenario that can exist, and what was assumed. Raises `InputError`."""
     document = json.dumps(scenario.document, sort_keys=True, default=str)
-    return _model(document, scenario.directory, scenario.file, input_stamp(scenario))
+    with scenario.origin.placing():
+        return _model(document, scenario.directory, scenario.file, input_stamp(scenario))
 
 
 @lru_cache(maxsize=1)
@@ -104,5 +105,6 @@ def measured(
             by_phase(times), edges=edges, edge=found.edge[kept], latency_s=times["latency"], quantiles=quantiles
         ),
         scalars=(*(Scalar(*scalar) for scalar in found.scalars), events),
+        hops=tuple(HopTime(*hop) for hop in found.hops),
         notes=(*notes, *found.notes, *start.notes),
     )
