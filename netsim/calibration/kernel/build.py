@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -75,6 +76,12 @@ class Built:
     server: str
     programs: list[int] = field(default_factory=list)
 
+    def release(self, host: Sandbox) -> None:
+        """Let programs and namespaces go."""
+        for program in self.programs:
+            os.close(program)
+        host.release(self.handles)
+
     @property
     def tables(self) -> bool:
         """Whether there are tables to load."""
@@ -101,7 +108,7 @@ def build(host: Sandbox, topology: Topology) -> Built:
                     built.programs += redirect.attach(RIGHT, LEFT, helper)
         load(host, built)
     except CommandError:
-        host.release(handles)
+        built.release(host)
         raise
     return built
 

@@ -27,7 +27,9 @@ MODEL_ERROR = 0.01
 WEAK, COMMON = 1.0, 0.15
 """Relative standard deviation of the prior: a published price for another machine; the common price for one probe."""
 ROUNDS = 4
-"""Turns of solving prices for given factors of the probes and factors for given prices; they settle in two or three."""
+"""Turns of solving for prices with factors or weights given, and these with prices given; two or three would do."""
+OUTLYING = 2.5
+"""Residuals above so many usual ones count less (Huber, Annals of Mathematical Statistics 35, 1964)."""
 FLOOR_NS = 20.0
 """Standard deviation that a prior keeps however small its price is, for prices of a whole hop."""
 NORMAL_90 = 1.645
@@ -191,10 +193,14 @@ def solve(rows: Sequence[Observation], prior: Mapping[str, float], width: float)
     values = np.array([row.value for row in rows]) / errors
     mean = np.array([prior.get(key, 0.0) for key in keys])
     precision = np.array([_precision(key, prior, width) for key in keys])
-    normal = design.T @ design + np.diag(precision)
-    solved = np.linalg.solve(normal, design.T @ values + precision * mean)
-    residual, distance = values - design @ solved, solved - mean
-    left = float(residual @ residual)
+    weights = np.ones(len(rows))
+    for _ in range(ROUNDS):
+        normal = (design.T * weights) @ design + np.diag(precision)
+        solved = np.linalg.solve(normal, design.T @ (weights * values) + precision * mean)
+        residual = values - design @ solved
+        usual = max(1.0, 1.4826 * float(np.median(np.abs(residual))))
+        weights = np.minimum(1.0, OUTLYING * usual / np.maximum(np.abs(residual), 1e-9))
+    distance, left = solved - mean, float(residual @ (weights * residual))
     scale = max(1.0, left / max(1, len(rows) - len(keys)))
     deviations = np.sqrt(np.diag(np.linalg.inv(normal)) * scale)
     prices = {
@@ -242,7 +248,7 @@ def published(key: str) -> str:
         return "bridge.netfilter"
     if key == "tunnel.packet":
         return "encap.packet"
-    if key.startswith("nat.none."):
+    if key == "nat.none":
         return "nat.new"
     for figure in ("rule.port_match", "nat.new", "netfilter.hook"):
         if key.startswith(f"{figure}."):

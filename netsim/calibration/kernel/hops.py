@@ -219,7 +219,6 @@ def _service_prices(services: Services, protocol: Protocol) -> Mapping[str, str]
     return {
         "rule.first": f"rule.service.{services.backend}.{protocol}",
         "nat.new": f"nat.new.{services.backend}",
-        "nat.none": f"nat.none.{services.backend}",
     }
 
 

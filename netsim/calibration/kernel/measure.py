@@ -1,54 +1,35 @@
-"""Timing many topologies so that a machine that changes its mind does not matter.
+"""Measuring many topologies at once: all of them stand side by side and are visited in rounds.
 
-Beside every chunk of a probe, a millisecond or two, the same thread times a *reference*, a plain pair of pods. Ratios
-to it cancel a clock that drifts. Work on a sibling hardware thread is worse, it slows different code differently by
-up to a half, so chunks whose references are slow are left out and others taken in their place. Rounds visit every
-topology in a new random order, and tables are loaded anew between rounds because a table's place in memory matters.
+Every round goes over everything in a new random order, and loads the tables anew because a table's place in memory
+matters. What got too few quiet moments is visited again at the end.
 """
 
 from __future__ import annotations
 
 import gc
 import math
-import os
 import random
 import statistics
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from time import perf_counter_ns
+from time import monotonic
 
 from netsim.calibration.kernel.build import build, load
 from netsim.calibration.kernel.namespaces import CommandError, Sandbox
 from netsim.calibration.kernel.probes import PROBES, Probe, ProbeName
+from netsim.calibration.kernel.timing import Effort, Slice, Timer, undisturbed
 from netsim.calibration.kernel.topologies import Topology
+from netsim.errors import InputError
 
-REFERENCE_EXCHANGES = 50
-WINDOW = 600
-"""Latest timings of the reference that say what undisturbed means: some twenty seconds."""
-DISTURBED = 1.03
-"""A chunk counts as disturbed when a reference beside it is this much above the tenth percentile of the window."""
-PATIENCE, FEWEST = 3, 3
-"""A slice takes at most so many times its chunks to find quiet ones, and falls back on all of them below so few."""
-SHORTEST = 12
-"""Exchanges of the shortest chunk."""
-PRIORITY = -15
-"""Nice value while measuring: other work on the machine makes gaps between exchanges, not longer exchanges."""
+ENOUGH = 8
+"""Quiet chunks that spare a probe another visit, and that make disturbed ones dispensable."""
+SECOND_LOOK = 0.25
+"""Share of the time that may be spent on visits for want of quiet chunks, beyond the rounds."""
+LONELY_ERROR = 0.03
+"""Relative error of a value from a single visit."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done and how much there is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """How long to measure: seconds of rounds over everything, but so many at least and at most; chunks of a slice."""
-
-    seconds: float
-    fewest: int = 3
-    most: int = 12
-    chunks: int = 8
-    chunk_ns: int = 1_500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +42,37 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """What a probe took over one topology: one value a round, in multiples of the reference exchange."""
+    """What a probe took over one topology, in multiples of the reference exchange: chunks by visit."""
 
     topology: Topology
     probe: ProbeName
-    ratios: tuple[float, ...]
+    visits: tuple[Slice, ...]
 
     @property
     def ratio(self) -> float:
-        """The median over rounds."""
-        return statistics.median(self.ratios)
+        """The lower quartile of the quiet chunks: what disturbs one between two fast references only lengthens it."""
+        return _quartile([ratio for visit in self._trusted for ratio in visit])
 
     @property
     def error(self) -> float:
-        """Standard error of the median: 1.25 times that of a mean, the spread taken from the median deviation."""
-        deviation = statistics.median(abs(ratio - self.ratio) for ratio in self.ratios)
-        return 1.2533 * 1.4826 * deviation / math.sqrt(len(self.ratios))
+        """Standard error by the scatter of the visits: of a median, the spread taken from the median deviation."""
+        values = [_quartile(visit) for visit in self._trusted]
+        if len(values) == 1:
+            return LONELY_ERROR * self.ratio
+        deviation = statistics.median(abs(value - self.ratio) for value in values)
+        return 1.2533 * 1.4826 * deviation / math.sqrt(len(values))
+
+    @property
+    def _trusted(self) -> list[tuple[float, ...]]:
+        """Quiet chunks by visit; all chunks where hardly any was quiet."""
+        quiet = [visit.quiet for visit in self.visits if visit.quiet]
+        if sum(map(len, quiet)) >= ENOUGH // 2:
+            return quiet
+        return [visit.quiet + visit.disturbed for visit in self.visits]
+
+
+def _quartile(values: Sequence[float]) -> float:
+    return sorted(values)[len(values) // 4]
 
 
 @dataclass
@@ -109,141 +105,107 @@ def measure(
     effort: how long; a round that would end after the time is not begun.
     seed: of the order of visits.
     progress: called before every topology.
+
+    Raises
+    ------
+    InputError
+        Not even a plain pair of pods can be built.
     """
     tell = progress or (lambda *_: None)
-    result, start = Measurement(), perf_counter_ns()
-    with _quiet():
-        standing: list[Probe] = []
-        reference = Probe(host, build(host, Topology()))
+    start = monotonic()
+    with undisturbed():
+        standing = _Standing(host, tell)
         try:
-            result.packets = {name: reference.packets(name) for name in PROBES}
-            for done, topology in enumerate(topologies):
-                tell("building", done, len(topologies))
-                _stand(host, topology, standing, result)
-            timer = _Timer(reference, effort)
-            _collect(standing, _rounds(host, timer, standing, random.Random(seed), tell), result)
-            result.reference_ns = timer.quiet_reference()
+            reference = standing.reference()
+            standing.build(topologies)
+            timer = Timer(reference, effort)
+            standing.rounds(timer, effort, random.Random(seed))
+            result = Measurement(*standing.results(), {name: reference.packets(name) for name in PROBES})
+            result.reference_ns = timer.reference_ns
         finally:
-            for probe in [*standing, reference]:
-                probe.close()
-    result.seconds = (perf_counter_ns() - start) / 1e9
+            standing.close()
+    result.seconds = monotonic() - start
     return result
 
 
-def _stand(host: Sandbox, topology: Topology, standing: list[Probe], result: Measurement) -> None:
-    """Build one topology and connect its pods, or note why that is impossible here."""
-    try:
-        built = build(host, topology)
-    except CommandError as error:
-        result.skipped.append(Skipped(str(topology), str(error)))
-        return
-    try:
-        standing.append(Probe(host, built))
-    except OSError as error:
-        host.release(built.handles)
-        result.skipped.append(Skipped(str(topology), f"it carries no packets: {error}"))
+class _Standing:
+    """The topologies that stand, and what their probes took so far."""
 
+    def __init__(self, host: Sandbox, tell: Progress) -> None:
+        self._host, self._tell = host, tell
+        self._reference: Probe | None = None
+        self._probes: list[Probe] = []
+        self._skipped: list[Skipped] = []
+        self._visits: dict[tuple[int, ProbeName], list[Slice]] = {}
 
-def _rounds(
-    host: Sandbox, timer: _Timer, standing: Sequence[Probe], order: random.Random, tell: Progress
-) -> Mapping[tuple[int, ProbeName], list[float]]:
-    """Visit everything in random order until the time is used up; return ratios by number and probe."""
-    effort, start = timer.effort, perf_counter_ns()
-    ratios: dict[tuple[int, ProbeName], list[float]] = {}
-    for number in range(effort.most):
-        spent = (perf_counter_ns() - start) / 1e9
-        if number >= effort.fewest and spent * (number + 1) / number > effort.seconds:
-            break
-        visits = list(range(len(standing)))
-        order.shuffle(visits)
-        for done, index in enumerate(visits):
-            probe = standing[index]
-            tell(f"round {number + 1}", done, len(standing))
-            if number and probe.built.tables:
-                load(host, probe.built)
-            probe.refresh()
-            for name in PROBES:
-                try:
-                    ratios.setdefault((index, name), []).append(timer.slice(probe, name))
-                except OSError:
-                    continue  # a lost packet ends a slice; a probe that always loses is named below
-            gc.collect()
-    return ratios
+    def reference(self) -> Probe:
+        """Build the plain pair of pods that everything is compared with."""
+        try:
+            self._reference = Probe(self._host, build(self._host, Topology()))
+        except (CommandError, OSError) as error:
+            raise InputError("two namespaces cannot be joined by a veth pair here", got=str(error)) from error
+        return self._reference
 
+    def build(self, topologies: Sequence[Topology]) -> None:
+        """Build topologies and connect their pods, or note why that is impossible here."""
+        for done, topology in enumerate(topologies):
+            self._tell("building", done, len(topologies))
+            try:
+                self._probes.append(Probe(self._host, build(self._host, topology)))
+            except (CommandError, OSError) as error:
+                self._skipped.append(Skipped(str(topology), str(error)))
 
-def _collect(
-    standing: Sequence[Probe], ratios: Mapping[tuple[int, ProbeName], list[float]], result: Measurement
-) -> None:
-    for index, probe in enumerate(standing):
-        for name in PROBES:
-            if values := ratios.get((index, name)):
-                result.samples.append(Samples(probe.built.topology, name, tuple(values)))
-            else:
-                result.skipped.append(Skipped(str(probe.built.topology), f"{name} lost packets every time"))
-
-
-class _Timer:
-    """Times slices against the reference."""
-
-    def __init__(self, reference: Probe, effort: Effort) -> None:
-        self._reference, self.effort = reference, effort
-        self._recent: deque[float] = deque(maxlen=WINDOW)
-        self.references: list[float] = []
-        self._counts: dict[tuple[int, ProbeName], int] = {}
-        for _ in range(WINDOW // 2):
-            self._time()
-
-    def slice(self, probe: Probe, name: ProbeName) -> float:
-        """Return the lower quartile of undisturbed chunks, in multiples of the reference beside them.
-
-        The lower quartile, because a disturbance between two quiet references can only lengthen a chunk.
-        """
-        run, count = probe.run[name], self._count(probe, name)
-        run(max(count // 4, 8))
-        quiet: list[float] = []
-        noisy: list[float] = []
-        limit = sorted(self._recent)[len(self._recent) // 10] * DISTURBED
-        before = self._time()
-        for _ in range(PATIENCE * self.effort.chunks):
-            value = run(count)
-            after = self._time()
-            (quiet if max(before, after) < limit else noisy).append(2 * value / (before + after))
-            before = after
-            if len(quiet) == self.effort.chunks:
+    def rounds(self, timer: Timer, effort: Effort, order: random.Random) -> None:
+        """Visit everything in random order until the time is used up, then again what had no quiet moments."""
+        start = monotonic()
+        for number in range(effort.most):
+            if number >= effort.fewest and (monotonic() - start) * (number + 1) / number > effort.seconds:
                 break
-        ratios = sorted(quiet if len(quiet) >= FEWEST else quiet + noisy)
-        return ratios[len(ratios) // 4]
+            visits = list(range(len(self._probes)))
+            order.shuffle(visits)
+            for done, index in enumerate(visits):
+                self._tell(f"round {number + 1}", done, len(visits))
+                self._visit(timer, index, PROBES, anew=number > 0)
+        end = monotonic() + SECOND_LOOK * effort.seconds
+        while lacking := self._lacking():
+            for done, (index, names) in enumerate(lacking):
+                if monotonic() > end:
+                    return
+                self._tell("second look", done, len(lacking))
+                self._visit(timer, index, names, anew=True)
 
-    def quiet_reference(self) -> float:
-        """Return the lower quartile of the session's reference exchanges, in nanoseconds."""
-        return sorted(self.references)[len(self.references) // 4]
+    def _lacking(self) -> list[tuple[int, tuple[ProbeName, ...]]]:
+        """Return the probes that answered but got too few quiet chunks, by topology."""
+        found: dict[int, tuple[ProbeName, ...]] = {}
+        for (index, name), visits in self._visits.items():
+            if sum(len(visit.quiet) for visit in visits) < ENOUGH:
+                found[index] = (*found.get(index, ()), name)
+        return list(found.items())
 
-    def _time(self) -> float:
-        value = self._reference.run["udp_rr"](REFERENCE_EXCHANGES)
-        self._recent.append(value)
-        self.references.append(value)
-        return value
+    def _visit(self, timer: Timer, index: int, names: Sequence[ProbeName], *, anew: bool) -> None:
+        probe = self._probes[index]
+        if anew and probe.built.tables:
+            load(self._host, probe.built)
+        probe.refresh()
+        for name in names:
+            try:
+                self._visits.setdefault((index, name), []).append(timer.slice(probe, name))
+            except OSError:
+                continue  # a lost packet ends the visit; a probe that always loses is named among the skipped
+        gc.collect()
 
-    def _count(self, probe: Probe, name: ProbeName) -> int:
-        """Return how many exchanges fill a chunk."""
-        key = (id(probe), name)
-        if key not in self._counts:
-            self._counts[key] = max(SHORTEST, int(self.effort.chunk_ns / probe.run[name](SHORTEST)))
-        return self._counts[key]
+    def results(self) -> tuple[list[Samples], list[Skipped]]:
+        """Return what was timed, and what could not be."""
+        samples, skipped = [], list(self._skipped)
+        for index, probe in enumerate(self._probes):
+            for name in PROBES:
+                if visits := self._visits.get((index, name)):
+                    samples.append(Samples(probe.built.topology, name, tuple(visits)))
+                else:
+                    skipped.append(Skipped(str(probe.built.topology), f"{name} loses packets"))
+        return samples, skipped
 
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Pin this thread, raise its priority and stop the garbage collector for a while."""
-    affinity, priority = os.sched_getaffinity(0), os.getpriority(os.PRIO_PROCESS, 0)
-    collecting = gc.isenabled()
-    os.sched_setaffinity(0, {max(affinity)})
-    os.setpriority(os.PRIO_PROCESS, 0, min(PRIORITY, priority))
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
-        os.setpriority(os.PRIO_PROCESS, 0, priority)
-        os.sched_setaffinity(0, affinity)
+    def close(self) -> None:
+        """Take everything down."""
+        for probe in [*self._probes, *([self._reference] if self._reference else [])]:
+            probe.close()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from netsim.calibration.kernel.measure import Effort
+from netsim.calibration.kernel.timing import Effort
 from netsim.calibration.kernel.topologies import (
     NODE,
     NODE_RIGHT,
@@ -35,9 +35,9 @@ class Plan:
 
 
 PLANS: dict[Mode, Plan] = {
-    "quick": Plan((1, 3000), (0, 2000), 1000, Effort(seconds=75)),
+    "quick": Plan((1, 3000), (0, 2000), 1000, Effort(seconds=65)),
     "full": Plan(
-        (1, 100, 1000, 3000, 10000), (0, 100, 1000, 2000, 5000), 20000, Effort(seconds=450, fewest=6, most=40)
+        (1, 100, 1000, 3000, 10000), (0, 100, 1000, 2000, 5000), 20000, Effort(seconds=420, fewest=6, most=40)
     ),
 }
 """Quick stays under two minutes, full takes about ten."""

@@ -7,7 +7,6 @@ whole path with no wake-up, no interrupt and no scheduler in between: the time o
 from __future__ import annotations
 
 import ctypes
-import os
 import socket
 import struct
 from collections.abc import Callable, Mapping
@@ -46,7 +45,11 @@ class Probe:
             (SERVICE_IP, port.number) if translated else (built.server, port.target)
         )
         self._sockets: list[socket.socket] = []
-        self._connect()
+        try:
+            self._connect()
+        except OSError:
+            self.close()
+            raise
         self._out, self._in = _Batch(len(MESSAGE)), _Batch(2048)
         self.run: Mapping[ProbeName, Callable[[int], float]] = {
             "udp_rr": lambda count: _exchange(self._client, self._server, count, MESSAGE),
@@ -167,9 +170,7 @@ class Probe:
         """Close every socket, eBPF program and namespace of the topology."""
         for one in self._sockets:
             one.close()
-        for program in self.built.programs:
-            os.close(program)
-        self._host.release(self.built.handles)
+        self.built.release(self._host)
 
 
 def _exchange(client: socket.socket, server: socket.socket, count: int, message: bytes) -> float:

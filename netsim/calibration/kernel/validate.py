@@ -9,10 +9,11 @@ from typing import Any
 
 from netsim.calibration.kernel.composites import draw
 from netsim.calibration.kernel.derive import Calibration, derive
-from netsim.calibration.kernel.measure import Effort, Progress, Skipped, measure
+from netsim.calibration.kernel.measure import Progress, Skipped, measure
 from netsim.calibration.kernel.namespaces import Sandbox
 from netsim.calibration.kernel.plan import PLANS, Mode, calibration
 from netsim.calibration.kernel.probes import PROBES, ProbeName
+from netsim.calibration.kernel.timing import Effort
 from netsim.calibration.kernel.topologies import Topology
 from netsim.errors import InputError
 

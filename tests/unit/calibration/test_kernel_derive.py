@@ -12,7 +12,8 @@ from netsim.calibration.kernel.measure import Measurement, Samples, Skipped
 from netsim.calibration.kernel.plan import PLANS, calibration
 from netsim.calibration.kernel.probes import PROBES
 from netsim.calibration.kernel.profile import machine_factor, measured_figures, write_profile
-from netsim.calibration.kernel.topologies import Topology
+from netsim.calibration.kernel.timing import Slice
+from netsim.calibration.kernel.topologies import ROUTER, Topology
 from netsim.datapath.costs import load_profile
 
 PACKETS = {"udp_rr": (1, 1), "tcp_rr": (1, 1), "udp_one_way": (1, 0), "udp_new_flow": (1, 1), "tcp_crr": (6, 4)}
@@ -47,8 +48,8 @@ def synthetic(noise, seed=7, topologies=TOPOLOGIES):
     for topology in topologies:
         for probe in PROBES:
             ratio = exchange(topology, probe, prices) / REFERENCE_NS
-            ratios = tuple(ratio * numbers.gauss(1, noise) for _ in range(7))
-            samples.append(Samples(topology, probe, ratios))
+            visits = tuple(Slice((ratio * numbers.gauss(1, noise),), ()) for _ in range(7))
+            samples.append(Samples(topology, probe, visits))
     return Measurement(samples, [], dict(PACKETS), REFERENCE_NS, 60.0)
 
 
@@ -154,7 +155,24 @@ def test_the_profile_carries_measured_figures_and_scales_the_others(learnt, tmp_
     assert profile.figures["socket.send.byte"].chosen() == server.figures["socket.send.byte"].chosen()
 
 
-def test_the_median_over_rounds_and_its_error():
-    samples = Samples(Topology(), "udp_rr", (1.0, 1.02, 0.98, 1.01, 5.0))
-    assert samples.ratio == 1.01
-    assert 0.005 < samples.error < 0.02
+def test_quiet_chunks_are_trusted_and_disturbed_ones_left_out():
+    visits = (Slice((1.0, 1.02, 1.01), (1.6,)), Slice((0.99, 1.0), ()), Slice((), (1.5, 1.4)))
+    samples = Samples(Topology(), "udp_rr", visits)
+    assert samples.ratio == 1.0
+    assert 0.0 < samples.error < 0.02
+
+
+def test_without_quiet_chunks_the_disturbed_ones_must_do():
+    samples = Samples(Topology(), "udp_rr", (Slice((), (1.5, 1.4)), Slice((1.0,), (1.6,))))
+    assert samples.ratio == 1.4
+    assert samples.error > 0.05
+
+
+def test_one_outlying_measurement_does_not_move_the_prices(learnt):
+    measurement = synthetic(noise=0.01)
+    for index, one in enumerate(measurement.samples):
+        if one.topology == Topology((ROUTER, ROUTER)) and one.probe == "udp_rr":
+            visits = tuple(Slice(tuple(1.4 * ratio for ratio in visit.quiet), ()) for visit in one.visits)
+            measurement.samples[index] = Samples(one.topology, one.probe, visits)
+    disturbed = derive(measurement)
+    assert disturbed.prices["route.packet"].value == pytest.approx(learnt.prices["route.packet"].value, rel=0.05)

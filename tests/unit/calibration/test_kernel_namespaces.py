@@ -13,11 +13,12 @@ import pytest
 from netsim.calibration.kernel import namespaces
 from netsim.calibration.kernel.build import _stations, build, lay
 from netsim.calibration.kernel.derive import derive
-from netsim.calibration.kernel.measure import Effort, measure
+from netsim.calibration.kernel.measure import measure
 from netsim.calibration.kernel.namespaces import CommandError, Sandbox
 from netsim.calibration.kernel.plan import PLANS, calibration
 from netsim.calibration.kernel.probes import PROBES, Probe
 from netsim.calibration.kernel.tables import load_policy, load_services, restore_tool
+from netsim.calibration.kernel.timing import Effort
 from netsim.calibration.kernel.topologies import NODE, NODE_RIGHT, ROUTER, SWITCH, Box, Kind, Policy, Services, Topology
 from netsim.errors import InputError
 
@@ -180,6 +181,7 @@ import time
 from netsim.calibration.kernel.build import build
 from netsim.calibration.kernel.namespaces import Sandbox
 from netsim.calibration.kernel.probes import Probe
+from netsim.calibration.kernel.timing import Effort
 from netsim.calibration.kernel.topologies import NODE, NODE_RIGHT, Topology
 with Sandbox() as host:
     probe = Probe(host, build(host, Topology((NODE, NODE_RIGHT))))
