@@ -14,6 +14,7 @@ from typing import Any, cast, get_args
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.dns.report import DnsReport, inspect_dns
 from netsim.cluster.policy import PolicyTable, policy_table
+from netsim.cluster.resolver import RESOLVERS
 from netsim.cluster.service_rules import ProxyConfig, ProxyMode, RulesReport, inspect_rules
 from netsim.cluster.traffic import Call, Edge, traffic_of
 from netsim.datapath import build
@@ -22,7 +23,7 @@ from netsim.datapath.limits import LimitUse
 from netsim.datapath.limits import limits as limits_of
 from netsim.datapath.limits import to_dict as limits_to_dict
 from netsim.datapath.path_report import PathReport, inspect_path
-from netsim.errors import InputError
+from netsim.errors import InputError, Place
 from netsim.scenario import with_values
 from netsim.scenario.spec import Scenario
 
@@ -88,6 +89,8 @@ def dns(
     ------
     InputError: unknown pod, type or resolver; a Corefile that CoreDNS would not start with.
     """
+    if resolver not in RESOLVERS:
+        raise InputError("no such resolver", place=Place(field="resolver"), got=resolver, allowed=", ".join(RESOLVERS))
     return inspect_dns(_cluster(asked), name, type, from_pod, resolver)
 
 

@@ -7,6 +7,7 @@ the spellings users may write.
 
 from __future__ import annotations
 
+import math
 import re
 
 from netsim.errors import InputError
@@ -45,7 +46,10 @@ def _quantity(value: object, kind: str, units: dict[str, float] | dict[str, int]
         raise InputError(f"a {kind} needs a unit", got=value, allowed=allowed)
     if unit not in units:
         raise InputError(f"unknown unit {unit!r} for a {kind}", got=value, allowed=allowed)
-    return float(number) * units[unit]
+    read = float(number) * units[unit]
+    if not math.isfinite(read):
+        raise InputError(f"a {kind} too large for a number", got=value, allowed=allowed)
+    return read
 
 
 def seconds(value: object) -> float:

@@ -12,7 +12,7 @@ from netsim.datapath.build import cluster_of
 from netsim.errors import InputError, Place
 from netsim.scenario import with_values
 from netsim.scenario.distributions import Constant, Exponential
-from netsim.scenario.loading import dotted
+from netsim.scenario.origin import dotted
 from netsim.scenario.quantities import Unit, unit_of
 from netsim.scenario.spec import Rate, Scenario
 

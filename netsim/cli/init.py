@@ -23,7 +23,10 @@ def command(
     for name in wanted:
         if (directory / name).exists():
             raise InputError("already there; nothing was written", place=Place(str(directory / name)))
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"not a folder that can be made: {error.strerror}", place=Place(str(directory))) from error
     for name in wanted:
         text = (templates / name).read_text(encoding="utf-8")
         if manifests is not None:

@@ -25,7 +25,9 @@ def perform(scenario: Scenario, *, out: Path | None, workers: int | None, resume
     from rich.progress import Progress as Bar
 
     from netsim.study import run_study
+    from netsim.study.preflight import check
 
+    check(scenario)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
     with Bar(*columns, console=Console(file=sys.stderr), transient=True) as bar:
         task = bar.add_task("starting", total=None, left="")

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from netsim.cluster.address_range import Range
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.defaults import Defaults
 from netsim.cluster.manifests import load_cluster
 from netsim.cluster.objects import Fabric, Family, Machine
 from netsim.cluster.scaling import ScaleRule, scale
 from netsim.cluster.synthetic import Synthetic, build_synthetic
+from netsim.errors import InputError, Place
 from netsim.scenario.spec import ClusterSpec, FabricSpec, MachineSpec, SyntheticSpec
 
 
@@ -42,6 +44,24 @@ def build_cluster(spec: ClusterSpec, *, dns_replicas: int | None = None, directo
         fabric=fabric_of(spec.fabric),
         zones=spec.fabric.zones,
     )
+    cluster = _built(spec, defaults, dns_replicas, directory)
+    if spec.cluster_cidr or spec.service_cidr:
+        _check_apart(cluster)
+    return cluster
+
+
+def _check_apart(cluster: Cluster) -> None:
+    """Refuse stated ranges in which an address could be a pod's and a Service's."""
+    for pods in cluster.cluster_cidrs:
+        for services in cluster.service_cidrs:
+            if Range(pods).overlaps(Range(services)):
+                raise InputError(
+                    "the pods' range and the services' range overlap", place=Place(field="cluster.cluster_cidr"),
+                    got=pods, allowed=f"a range outside {services}",
+                )  # fmt: skip
+
+
+def _built(spec: ClusterSpec, defaults: Defaults, dns_replicas: int | None, directory: Path | None) -> Cluster:
     if spec.synthetic is not None:
         return build_synthetic(_synthetic(spec, spec.synthetic, defaults))
     cluster = load_cluster(*((directory or Path()) / path for path in spec.manifests), defaults=defaults)

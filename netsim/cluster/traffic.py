@@ -88,6 +88,11 @@ def traffic_of(cluster: Cluster, scenario: Scenario) -> tuple[tuple[Edge, ...], 
 
     Raises `InputError` for a name that the cluster does not have, or when there is nobody who could call anything.
     """
+    with scenario.origin.placing():
+        return _traffic_of(cluster, scenario)
+
+
+def _traffic_of(cluster: Cluster, scenario: Scenario) -> tuple[tuple[Edge, ...], tuple[Note, ...]]:
     if scenario.traffic:
         return resolve_traffic(cluster, scenario.traffic, file=scenario.file), ()
     inferred = infer_traffic(cluster)
@@ -148,7 +153,7 @@ def _inferred_spec(call: InferredCall, rate_per_s: float) -> TrafficSpec:
 
 def _edge(cluster: Cluster, spec: TrafficSpec, label: str, place: Place) -> Edge:
     external = spec.source == EXTERNAL
-    clients = () if external else find_clients(cluster, spec.source, place)
+    clients = () if external else find_clients(cluster, spec.source, _within(place, "from"))
     if not external and not clients:
         raise InputError("the clients have no pods", place=_within(place, "from"), got=spec.source)
     namespace = "default" if external else cluster.pods[clients[0]].namespace

@@ -12,6 +12,7 @@ from netsim.datapath.datapath import Datapath
 from netsim.datapath.limitfacts import plugin_facts
 from netsim.datapath.limits import Reason, cannot_exist
 from netsim.datapath.plugin import Plugin, combination, load_plugin
+from netsim.errors import InputError, Place
 from netsim.scenario.spec import ClusterSpec, Scenario
 
 Stamp = tuple[tuple[str, int, int], ...]
@@ -33,8 +34,9 @@ def cluster_of(scenario: Scenario) -> Cluster:
     ------
     InputError: as `build_cluster`.
     """
-    corefile = _corefile(scenario)
-    return _cluster(scenario.cluster, scenario.dns.replicas, scenario.directory, corefile, input_stamp(scenario))
+    with scenario.origin.placing():
+        corefile = _corefile(scenario)
+        return _cluster(scenario.cluster, scenario.dns.replicas, scenario.directory, corefile, input_stamp(scenario))
 
 
 @functools.lru_cache(maxsize=2)
@@ -50,19 +52,26 @@ def _corefile(scenario: Scenario) -> str:
     stated = scenario.dns.corefile
     if not stated:
         return ""
-    if "\n" not in stated and (path := scenario.directory / stated).is_file():
-        return path.read_text(encoding="utf-8")
-    return stated
+    if "\n" in stated or "{" in stated:
+        return stated
+    try:
+        return (scenario.directory / stated).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "no such Corefile", place=Place(field="dns.corefile"), got=stated, allowed="a file, or a Corefile's text"
+        ) from error
 
 
 def plugin_of(scenario: Scenario) -> Plugin:
     """Return the scenario's plugin, shipped or from a file beside the scenario. Raises `InputError`."""
-    return load_plugin(_beside(scenario, scenario.network.plugin))
+    with scenario.origin.placing():
+        return load_plugin(_beside(scenario, scenario.network.plugin))
 
 
 def profile_of(scenario: Scenario) -> CostProfile:
     """Return the scenario's cost profile, shipped or from a file beside the scenario. Raises `InputError`."""
-    return load_profile(_beside(scenario, scenario.network.costs))
+    with scenario.origin.placing():
+        return load_profile(_beside(scenario, scenario.network.costs))
 
 
 def _beside(scenario: Scenario, name: str) -> str:
@@ -80,12 +89,14 @@ def impossible(scenario: Scenario) -> tuple[Reason, ...]:
     mismatch = combination(plugin, proxy)
     if mismatch is not None:
         return (Reason(mismatch),)
-    return cannot_exist(plugin_facts(plugin, proxy), proxy, cluster_of(scenario))
+    with scenario.origin.placing():
+        return cannot_exist(plugin_facts(plugin, proxy), proxy, cluster_of(scenario))
 
 
 def datapath_of(scenario: Scenario) -> Datapath:
     """Return the datapath of a scenario that can exist. Raises `InputError`."""
-    return Datapath(
-        cluster_of(scenario), plugin_of(scenario), scenario.network.proxy, profile_of(scenario).prices(),
-        mtu=scenario.network.mtu,
-    )  # fmt: skip
+    with scenario.origin.placing():
+        return Datapath(
+            cluster_of(scenario), plugin_of(scenario), scenario.network.proxy, profile_of(scenario).prices(),
+            mtu=scenario.network.mtu,
+        )  # fmt: skip

@@ -14,10 +14,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from netsim.errors import InputError, Place
+from netsim.scenario.loading import read_model, read_text
+from netsim.scenario.origin import Origin
+from netsim.scenario.refusal import first_error
 
 Scaling = Literal["cpu", "memory", "none"]
 Regime = Literal["hot_loop", "closed_loop", "flood", "remote_cache"]
@@ -202,6 +204,10 @@ def profile_names() -> tuple[str, ...]:
 
 def load_profile(name_or_path: str) -> CostProfile:
     """Read a shipped profile by name, or one from a file. Raises `InputError`."""
+    return _load(name_or_path, ())
+
+
+def _load(name_or_path: str, extending: tuple[str, ...]) -> CostProfile:
     if name_or_path in profile_names():
         return _shipped(name_or_path)
     path = Path(name_or_path)
@@ -210,38 +216,29 @@ def load_profile(name_or_path: str) -> CostProfile:
             "no such cost profile", place=Place(field="network.costs"), got=name_or_path,
             allowed=", ".join(profile_names()) + " or a file",
         )  # fmt: skip
-    return _read(path.read_text(encoding="utf-8"), str(path))
+    return _read(read_text(path), str(path), extending)
 
 
 @lru_cache(maxsize=16)
 def _shipped(name: str) -> CostProfile:
     text = (resources.files("netsim") / "data" / "costs" / f"{name}.yaml").read_text(encoding="utf-8")
-    return _read(text, f"{name}.yaml")
+    return _read(text, f"{name}.yaml", ())
 
 
-def _read(text: str, file: str) -> CostProfile:
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise InputError("not valid YAML", place=Place(file, mark.line + 1 if mark else None)) from error
-    profile = _validated(document, file)
+def _read(text: str, file: str, extending: tuple[str, ...]) -> CostProfile:
+    if file in extending:
+        raise InputError("a profile that extends itself", place=Place(file, field="extends"), got=file)
+    profile = read_model(text, file, CostProfile)
     if profile.extends is None:
         return profile
-    base = load_profile(profile.extends)
+    base = _load(profile.extends, (*extending, file))
     merged = {
         **profile.model_dump(),
         "sources": {**base.sources, **profile.sources},
         "figures": {**base.figures, **profile.figures},
         "extends": None,
     }
-    return _validated(merged, file)
-
-
-def _validated(document: object, file: str) -> CostProfile:
     try:
-        return CostProfile.model_validate(document)
+        return CostProfile.model_validate(merged)
     except ValidationError as error:
-        first = error.errors()[0]
-        field_name = ".".join(str(part) for part in first["loc"])
-        raise InputError(first["msg"], place=Place(file, field=field_name), got=first.get("input")) from error
+        raise first_error(error, merged, Origin(file), CostProfile) from error

@@ -13,8 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from netsim.cluster.service_rules import ProxyMode
 from netsim.datapath.bridge import Bridge, BridgeNetfilter, Switch
@@ -30,6 +29,7 @@ from netsim.datapath.service_nat import ServiceNat
 from netsim.datapath.step import Leg
 from netsim.datapath.veth import Veth
 from netsim.errors import InputError, Place
+from netsim.scenario.loading import read_model, read_text
 
 PROXY_MODES: tuple[ProxyMode, ...] = ("iptables", "ipvs", "nftables", "ebpf")
 PolicyEngine = Literal["none", "calico-iptables", "calico-ebpf", "cilium", "antrea", "kube-router"]
@@ -213,24 +213,10 @@ def load_plugin(name_or_path: str) -> Plugin:
             "no such plugin", place=Place(field="network.plugin"), got=name_or_path,
             allowed=", ".join(plugin_names()) + " or a YAML file",
         )  # fmt: skip
-    return _read(path.read_text(encoding="utf-8"), str(path))
+    return read_model(read_text(path), str(path), Plugin)
 
 
 @lru_cache(maxsize=64)
 def _shipped(name: str) -> Plugin:
     text = (resources.files("netsim") / "data" / "plugins" / f"{name}.yaml").read_text(encoding="utf-8")
-    return _read(text, f"{name}.yaml")
-
-
-def _read(text: str, file: str) -> Plugin:
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise InputError("not valid YAML", place=Place(file, mark.line + 1 if mark else None)) from error
-    try:
-        return Plugin.model_validate(document)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise InputError(first["msg"], place=Place(file, field=field), got=first.get("input")) from error
+    return read_model(text, f"{name}.yaml", Plugin)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from netsim.errors import InputError, Place
+from netsim.scenario.origin import Origin, dotted, split_key
+from netsim.scenario.refusal import first_error, short
 from netsim.scenario.spec import Scenario
 
+M = TypeVar("M", bound=BaseModel)
 Lines = Mapping[tuple[str | int, ...], int]
+_MOST_VALUES = 100_000
+"""Aliases of aliases grow without bound; no scenario people write comes near."""
 
 
 # ------------------------------------------------------------------------------------------------ YAML with lines
@@ -27,29 +31,59 @@ def read_yaml(text: str, file: str) -> tuple[Any, Lines]:
     ------
     InputError: broken YAML, or a key given twice.
     """
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             return None, {}
         lines: dict[tuple[str | int, ...], int] = {}
         _mark(node, (), lines, file)
         return loader.construct_document(node), lines
-    except yaml.YAMLError as error:
-        raise yaml_error(error, file) from error
-    finally:
-        loader.dispose()
+    except (yaml.YAMLError, ValueError) as error:
+        raise yaml_error(error, file, text) from error
+    except RecursionError as error:
+        raise InputError("nested too deeply, or an alias that contains itself", place=Place(file)) from error
 
 
-def yaml_error(error: yaml.YAMLError, file: str) -> InputError:
-    """Turn the parser's error into ours, with its line and reason."""
-    mark = getattr(error, "problem_mark", None)
-    reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return InputError(f"not valid YAML: {reason}", place=Place(file, mark.line + 1 if mark is not None else None))
+def read_text(path: Path) -> str:
+    """Return a user's file as text. Raises `InputError`."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputError("no such file or directory", place=Place(str(path))) from error
+    except UnicodeDecodeError as error:
+        raise InputError("not a text file in UTF-8", place=Place(str(path))) from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read: {error}", place=Place(str(path))) from error
+
+
+def read_model(text: str, file: str, model: type[M]) -> M:
+    """Read one YAML document as a model: a plugin, a cost profile. Raises `InputError` with line, field and allowed."""
+    document, lines = read_yaml(text, file)
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise first_error(error, document, Origin(file, lines), model) from error
+
+
+def yaml_error(error: yaml.YAMLError | ValueError, file: str, text: str = "") -> InputError:
+    """Turn the parser's error into ours, with its line and reason. A value no date or number can have is one too."""
+    mark, position = getattr(error, "problem_mark", None), getattr(error, "position", None)
+    reason = getattr(error, "problem", None) or next(iter(str(error).splitlines()), "no document")
+    line = mark.line + 1 if mark is not None else None
+    if line is None and isinstance(position, int):
+        line = text.count("\n", 0, position) + 1
+    if "{{" in text:
+        return InputError("a template, not YAML", place=Place(file, line), allowed="what the template renders to")
+    return InputError(f"not valid YAML: {reason}", place=Place(file, line))
 
 
 def _mark(node: yaml.Node, path: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int], file: str) -> None:
     lines[path] = node.start_mark.line + 1
+    if len(lines) > _MOST_VALUES:
+        raise InputError(
+            "too many values for a scenario", place=Place(file), allowed=f"{_MOST_VALUES:,}, aliases included"
+        )
     if isinstance(node, yaml.MappingNode):
         for key_node, value_node in node.value:
             inner = (*path, str(key_node.value))
@@ -60,14 +94,6 @@ def _mark(node: yaml.Node, path: tuple[str | int, ...], lines: dict[tuple[str | 
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             _mark(item, (*path, index), lines, file)
-
-
-def dotted(path: Sequence[str | int]) -> str:
-    """Write a path the way users write it: ``traffic[0].rate``."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
 
 
 # ------------------------------------------------------------------------------------------------ overrides
@@ -81,22 +107,8 @@ def override(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str
     """
     changed = copy.deepcopy(dict(document))
     for key, value in values.items():
-        _set(changed, _split(key), value, key)
+        _set(changed, split_key(key), value, key)
     return changed
-
-
-def _split(key: str) -> list[str | int]:
-    parts: list[str | int] = []
-    for piece in key.split("."):
-        name, *indices = piece.replace("]", "").split("[")
-        parts.append(name)
-        for index in indices:
-            if not index.isdigit():
-                raise InputError("not a key", got=key, allowed="dotted names such as cluster.nodes or traffic[0].rate")
-            parts.append(int(index))
-    if "" in parts:
-        raise InputError("not a key", got=key, allowed="dotted names such as cluster.nodes or traffic[0].rate")
-    return parts
 
 
 def _set(target: Any, parts: Sequence[str | int], value: Any, key: str) -> None:
@@ -127,8 +139,8 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
             raise InputError("--set takes key=value", got=text)
         try:
             values[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise yaml_error(error, f"--set {key}") from error
+        except (yaml.YAMLError, ValueError) as error:
+            raise yaml_error(error, f"--set {key}", value) from error
     return values
 
 
@@ -136,16 +148,36 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
 
 
 def build(
-    document: Mapping[str, Any], *, directory: str | Path = ".", file: str = "", lines: Lines | None = None
+    document: Mapping[str, Any],
+    *,
+    directory: str | Path = ".",
+    file: str = "",
+    lines: Lines | None = None,
+    changed: Sequence[str] = (),
 ) -> Scenario:
-    """Validate a document into a `Scenario`. Raises `InputError` naming file, line, field, got and allowed."""
+    """Validate a document into a `Scenario`.
+
+    Parameters
+    ----------
+    document: the scenario's keys and values.
+    directory: where relative paths in it start.
+    file, lines: where it was read from, and the line of every value.
+    changed: dotted keys that were set afterwards, so that the file is not blamed for them.
+
+    Raises
+    ------
+    InputError: naming file, line, field, got and allowed.
+    """
+    if not isinstance(document, Mapping):
+        raise InputError("a scenario is a mapping of keys", place=Place(file), got=short(document))
+    origin = Origin(file, lines or {}, tuple(changed))
     try:
         scenario = Scenario.model_validate(document)
     except ValidationError as error:
-        raise _first_error(error, document, file, lines or {}) from error
+        raise first_error(error, document, origin, Scenario) from error
     scenario._document = copy.deepcopy(dict(document))
     scenario._directory = str(directory)
-    scenario._file = file
+    scenario._origin = origin
     return scenario
 
 
@@ -153,12 +185,11 @@ def with_values(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
     """Return the scenario with dotted keys changed (``--set``, one point of a sweep)."""
     if not values:
         return scenario
-    document = override(scenario.document, values)
-    try:
-        return build(document, directory=scenario.directory, file=scenario.file)
-    except InputError as error:
-        keys = ", ".join(values)
-        raise error.at(Place(scenario.file, field=keys)) from error
+    origin = scenario.origin
+    return build(
+        override(scenario.document, values), directory=scenario.directory, file=origin.file, lines=origin.lines,
+        changed=(*origin.changed, *values),
+    )  # fmt: skip
 
 
 def load(path: str | Path, assignments: Mapping[str, Any] | None = None) -> Scenario:
@@ -170,31 +201,32 @@ def load(path: str | Path, assignments: Mapping[str, Any] | None = None) -> Scen
     ------
     InputError: the file is missing, broken or says something impossible.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError("no such file or directory", place=Place(str(path)))
+    path, changes = Path(path), assignments or {}
     if path.is_dir():
-        document: Mapping[str, Any] = {"name": path.resolve().name, "cluster": {"manifests": str(path.resolve())}}
-        return build(override(document, assignments or {}), directory=path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {error}", place=Place(str(path))) from error
+        return _around_manifests(path, path.resolve().name, path, changes)
+    text = read_text(path)
     if not _is_scenario(text, path):
-        document = {"name": path.stem, "cluster": {"manifests": str(path.resolve())}}
-        return build(override(document, assignments or {}), directory=path.parent)
+        return _around_manifests(path, path.stem, path.parent, changes)
     document, lines = read_yaml(text, str(path))
-    if isinstance(document, dict) and "netsim_manifest" in document:
-        return _from_manifest(document, path, assignments or {})
-    return build(override(document, assignments or {}), directory=path.parent, file=str(path), lines=lines)
+    if not isinstance(document, dict):
+        raise InputError("a scenario is a mapping of keys", place=Place(str(path)), got=short(document))
+    directory = path.parent
+    if "netsim_manifest" in document:
+        # inputs were copied beside the manifest, so a moved result folder still re-runs
+        document, lines, directory = _stored(document, path), {}, directory / "inputs"
+    return build(override(document, changes), directory=directory, file=str(path), lines=lines, changed=tuple(changes))
 
 
-def _from_manifest(document: Mapping[str, Any], path: Path, assignments: Mapping[str, Any]) -> Scenario:
-    stored = document.get("scenario")
+def _around_manifests(path: Path, name: str, directory: Path, changes: Mapping[str, Any]) -> Scenario:
+    document = {"name": name, "cluster": {"manifests": str(path.resolve())}}
+    return build(override(document, changes), directory=directory, changed=tuple(changes))
+
+
+def _stored(manifest: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    stored = manifest.get("scenario")
     if not isinstance(stored, dict):
         raise InputError("the manifest holds no scenario", place=Place(str(path), field="scenario"))
-    # inputs were copied beside the manifest, so a moved result folder still re-runs
-    return build(override(stored, assignments), directory=path.parent / "inputs", file=str(path))
+    return stored
 
 
 def _is_scenario(text: str, path: Path) -> bool:
@@ -214,61 +246,6 @@ def _is_scenario(text: str, path: Path) -> bool:
         and "---" not in text
         and any(text.startswith(f"{name}:") or f"\n{name}:" in text for name in Scenario.model_fields)
     )
-
-
-def _first_error(error: ValidationError, document: Mapping[str, Any], file: str, lines: Lines) -> InputError:
-    """Choose the most telling error and place it. A wrong branch of a union repeats itself; the first is enough."""
-    first = error.errors()[0]
-    path = _document_path(first["loc"], document)
-    message, allowed = first["msg"], None
-    if first["type"] == "extra_forbidden":
-        message, allowed = "unknown key", _known_keys(first["loc"])
-    elif first["type"] == "missing":
-        message = f"{first['loc'][-1]} is missing"
-    elif first["type"] == "value_error":
-        message = message.removeprefix("Value error, ")
-        message, _, allowed = message.partition("|")
-    line = next((lines[path[:length]] for length in range(len(path), -1, -1) if path[:length] in lines), None)
-    got = None if first["type"] == "missing" else _short(first.get("input"))
-    return InputError(message, place=Place(file, line, dotted(path)), got=got, allowed=allowed or None)
-
-
-def _document_path(location: Sequence[str | int], document: Any) -> tuple[str | int, ...]:
-    """Drop the union tags pydantic puts between the keys of the document."""
-    path: list[str | int] = []
-    here = document
-    for position, part in enumerate(location):
-        inside = (isinstance(here, dict) and part in here) or (isinstance(here, list) and isinstance(part, int))
-        if inside:
-            path.append(part)
-            here = here[part]
-        elif position == len(location) - 1 and isinstance(here, dict):
-            path.append(part)
-    return tuple(path)
-
-
-def _known_keys(location: Sequence[str | int]) -> str:
-    """List the keys the model at this place knows."""
-    schema: Any = Scenario.model_json_schema()
-    here: Any = schema
-    for part in location[:-1]:
-        here = _resolve(here, schema)
-        here = here.get("items", here) if isinstance(part, int) else here.get("properties", {}).get(part, here)
-    return ", ".join(sorted(_resolve(here, schema).get("properties", {})))
-
-
-def _resolve(here: Any, schema: Any) -> Any:
-    if "$ref" in here:
-        return schema["$defs"][here["$ref"].rsplit("/", 1)[1]]
-    for option in here.get("anyOf", ()):
-        if "$ref" in option:
-            return schema["$defs"][option["$ref"].rsplit("/", 1)[1]]
-    return here
-
-
-def _short(value: object) -> object:
-    text = json.dumps(value, default=str) if isinstance(value, dict | list | tuple) else None
-    return value if text is None else text if len(text) <= 120 else text[:117] + "..."
 
 
 def schema() -> dict[str, Any]:

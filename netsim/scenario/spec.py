@@ -5,6 +5,8 @@ The JSON Schema, the parameter reference and the error messages all come from he
 
 from __future__ import annotations
 
+import ipaddress
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,14 +14,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
+from netsim import units
+from netsim.errors import InputError
 from netsim.scenario.distributions import NO_WORK, Constant, Duration, Size
+from netsim.scenario.origin import Origin
 from netsim.scenario.quantities import BitsPerSecond, Bytes, Fraction, PerSecond, Seconds
 
 
 class Spec(BaseModel):
     """Base of all specs: frozen, and a misspelt key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
 
 
 class MachineSpec(Spec):
@@ -98,6 +103,35 @@ class ClusterSpec(Spec):
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
+    @field_validator("cluster_cidr", "service_cidr")
+    @classmethod
+    def _are_ranges(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            try:
+                ipaddress.ip_network(text, strict=False)
+            except ValueError as error:
+                raise ValueError(f"not a range of addresses: {text!r}|a CIDR such as 10.244.0.0/16") from error
+        return value
+
+    @field_validator("families")
+    @classmethod
+    def _families_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len({*value}) < len(value):
+            raise ValueError("a family is given twice|IPv4, IPv6 or both")
+        return value
+
+    @model_validator(mode="after")
+    def _ranges_of_families(self) -> ClusterSpec:
+        for name in ("cluster_cidr", "service_cidr"):
+            ranges = getattr(self, name)
+            found = ["IPv6" if ":" in text else "IPv4" for text in ranges]
+            if ranges and sorted(found) != sorted(self.families):
+                raise ValueError(
+                    f"{name} has ranges of {' and '.join(found)} in a cluster of {' and '.join(self.families)}"
+                    "|one range a family, and cluster.families naming them"
+                )
+        return self
+
     @model_validator(mode="after")
     def _one_origin(self) -> ClusterSpec:
         if bool(self.manifests) == (self.synthetic is not None):
@@ -113,7 +147,9 @@ class NetworkSpec(Spec):
         None, description="service implementation; default: the plugin's usual one"
     )
     costs: str = Field("server", description="a shipped cost profile or the path of one")
-    mtu: int | Literal["auto"] = Field("auto", description="pod MTU in bytes; auto: what the plugin would set")
+    mtu: Annotated[int, Field(ge=576, le=65535)] | Literal["auto"] = Field(
+        "auto", description="pod MTU in bytes; auto: what the plugin would set"
+    )
     conntrack_max: int | None = Field(None, ge=1024, description="entries per node; default as kube-proxy sets it")
 
 
@@ -205,10 +241,14 @@ class RunSpec(Spec):
     seed: int = Field(1, ge=0)
     precision: Fraction | None = Field(None, description="add replications until intervals are this narrow")
     max_replications: int = Field(200, ge=1, description="budget for precision")
-    duration: Seconds | Literal["auto"] = Field("auto", description="simulated time measured; auto: enough samples")
+    duration: Annotated[Seconds, Field(gt=0)] | Literal["auto"] = Field(
+        "auto", description="simulated time measured; auto: enough samples"
+    )
     warmup: Seconds | Literal["auto"] = Field("auto", description="simulated time dropped; auto: MSER-5")
     transactions: int = Field(2000, ge=20, description="recorded transactions a replication aims at with duration auto")
-    clients: int | Literal["auto", "all"] = Field("auto", description="client pods followed; the rest is background")
+    clients: Annotated[int, Field(ge=1)] | Literal["auto", "all"] = Field(
+        "auto", description="client pods followed; the rest is background"
+    )
 
 
 class ToleranceSpec(Spec):
@@ -236,7 +276,7 @@ class Scenario(Spec):
 
     _document: Mapping[str, Any] = PrivateAttr(default_factory=dict)
     _directory: str = PrivateAttr(default=".")
-    _file: str = PrivateAttr(default="")
+    _origin: Origin = PrivateAttr(default_factory=Origin)
 
     @field_validator("sweep", "what_if", mode="before")
     @classmethod
@@ -247,6 +287,11 @@ class Scenario(Spec):
             if not isinstance(levels, list | tuple) or not levels:
                 raise ValueError(f"{key}: levels are a list with at least one value|[10, 100, 1000]")
         return {str(key): tuple(levels) for key, levels in value.items()}
+
+    @field_validator("slo", mode="before")
+    @classmethod
+    def _one_objective(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
 
     @field_validator("slo")
     @classmethod
@@ -268,7 +313,12 @@ class Scenario(Spec):
     @property
     def file(self) -> str:
         """File the scenario was read from, empty when built in memory."""
-        return self._file
+        return self._origin.file
+
+    @property
+    def origin(self) -> Origin:
+        """Where the scenario's values were written."""
+        return self._origin
 
 
 class Objective(Spec):
@@ -282,34 +332,49 @@ class Objective(Spec):
 
 
 _OBJECTIVE = re.compile(r"^\s*(?:([a-z_]+)\.)?([a-z_]+|p\d+(?:\.\d+)?)\s*(<=|>=|<|>)\s*(\S.*?)\s*$")
-_METRICS_WITHOUT_STATISTIC = {"loss", "failed", "throughput", "goodput", "utilization"}
+_TIMES = ("latency", "connect", "dns", "request")
+_SHARES = ("loss", "failed", "utilization")
+_RATES = ("throughput", "goodput")
+_EXAMPLES = "p99<5ms, dns.p99<20ms, loss<0.1%, goodput>1Gbit/s"
 
 
 def parse_objective(text: str) -> Objective:
     """Read ``p99<5ms``, ``dns.p99<20ms``, ``loss<0.1%``, ``throughput>1Gbit/s``. Raises ``ValueError``."""
-    from netsim import units
-    from netsim.errors import InputError
-
     match = _OBJECTIVE.match(text)
     if match is None:
-        raise ValueError(f"not an objective: {text!r}|p99<5ms, dns.p99<20ms, loss<0.1%, goodput>1Gbit/s")
-    metric, statistic, relation, limit_text = match.groups()
-    if statistic in _METRICS_WITHOUT_STATISTIC:
+        raise ValueError(f"not an objective: {text!r}|{_EXAMPLES}")
+    metric, statistic, relation, limit = match.groups()
+    if metric is None and statistic in (*_SHARES, *_RATES):
         metric, statistic = statistic, "mean"
     metric = metric or "latency"
+    if metric not in (*_TIMES, *_SHARES, *_RATES):
+        raise ValueError(f"no objective can be about {metric!r}|{', '.join((*_TIMES, *_SHARES, *_RATES))}")
+    if not _is_statistic(metric, statistic):
+        raise ValueError(f"{metric} has no statistic {statistic!r}|mean, max or a quantile such as p99")
     try:
-        if limit_text.endswith("%"):
-            limit = float(limit_text[:-1]) / 100.0
-        elif metric in ("loss", "failed", "utilization"):
-            limit = float(limit_text)
-        elif metric in ("throughput", "goodput"):
-            limit = (
-                units.per_second(limit_text)
-                if limit_text.endswith("/s") and "bit" not in limit_text
-                else (units.bits_per_second(limit_text))
-            )
-        else:
-            limit = units.seconds(limit_text)
-    except (InputError, ValueError) as error:
-        raise ValueError(f"not an objective: {text!r}: {error}|p99<5ms, loss<0.1%, goodput>1Gbit/s") from error
-    return Objective(metric=metric, statistic=statistic, upper=relation.startswith("<"), limit=limit, text=text)
+        value = _limit(metric, limit)
+    except InputError as error:
+        raise ValueError(f"not an objective: {text!r}: {error.message}|{_EXAMPLES}") from error
+    return Objective(metric=metric, statistic=statistic, upper=relation.startswith("<"), limit=value, text=text)
+
+
+def _is_statistic(metric: str, name: str) -> bool:
+    if name == "mean":
+        return True
+    quantile = name.startswith("p") and 0.0 < float(name[1:] if name[1:2].isdigit() else 0) < 100.0
+    return metric in _TIMES and (name == "max" or quantile)
+
+
+def _limit(metric: str, text: str) -> float:
+    """Read what a metric is compared with. Raises `InputError`."""
+    if metric in _TIMES:
+        return units.seconds(text)
+    if metric in _RATES:
+        return units.bits_per_second(text) if "b" in text else units.per_second(text)
+    try:
+        share = float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
+    except ValueError:
+        share = math.nan
+    if not 0.0 <= share <= 1.0:
+        raise InputError("not a share", got=text, allowed="0.1% or 0.001")
+    return share

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netsim.errors import InputError, Place
+from netsim.errors import InputError
 from netsim.scenario.loading import override, with_values
+from netsim.scenario.origin import covers
 from netsim.scenario.spec import Scenario
 
 Level = str | int | float | bool | None
@@ -46,17 +47,24 @@ def expand(scenario: Scenario) -> tuple[Point, ...]:
     for key, levels in scenario.sweep.items():
         shown = [as_level(level) for level in levels]
         if len({json.dumps(level) for level in shown}) < len(shown):
-            raise InputError("a level is given twice", place=Place(scenario.file, field=f"sweep.{key}"), got=str(shown))
+            raise InputError("a level is given twice", place=scenario.origin.place(("sweep", key)), got=str(shown))
     keys = tuple(scenario.sweep)
-    grid = itertools.product(*(scenario.sweep[key] for key in keys))
+    grid = (dict(zip(keys, levels, strict=True)) for levels in itertools.product(*scenario.sweep.values()))
     return tuple(
-        Point(
-            index,
-            {key: as_level(level) for key, level in zip(keys, combination, strict=True)},
-            with_values(scenario, dict(zip(keys, combination, strict=True))),
-        )
-        for index, combination in enumerate(grid)
+        Point(index, {key: as_level(level) for key, level in levels.items()}, _at(scenario, levels))
+        for index, levels in enumerate(grid)
     )
+
+
+def _at(scenario: Scenario, levels: Mapping[str, Any]) -> Scenario:
+    """Return the scenario at some levels; a level the models refuse is shown where the sweep states it."""
+    try:
+        return with_values(scenario, levels)
+    except InputError as error:
+        blamed = [key for key in levels if error.place.field.startswith(key.partition(".")[0])]
+        exact = [key for key in blamed if covers(key, error.place.field)] or blamed or list(levels)
+        place = scenario.origin.place(("sweep", exact[0]))
+        raise InputError(error.message, place=place, got=error.got, allowed=error.allowed) from error
 
 
 def as_level(value: Any) -> Level:

@@ -28,6 +28,11 @@ def open_study(directory: str | Path) -> StudyResult:
         raise InputError("not a result folder: it has no manifest.json", place=Place(str(path)))
     entries = read_manifest(manifest)["points"]
     study = _Study(load(manifest), _refuse, None)
+    if len(entries) != len(study.states) or not all(isinstance(entry, dict) for entry in entries):
+        raise InputError(
+            "the manifest's points are not those of its scenario", place=Place(str(manifest), field="points"),
+            got=f"{len(entries)} points", allowed=f"{len(study.states)}",
+        )  # fmt: skip
     folder = ResultFolder(path)
     for state, entry in zip(study.states, entries, strict=True):
         count = entry.get("replications", 1)

@@ -60,12 +60,14 @@ class ResultFolder:
         known = self._known_manifest()
         if resume and known is not None:
             self._check_continues(known, manifest)
-        else:
-            self._clear(known)
-        copies = self.path / "inputs"
-        for name, content in contents:
-            write_atomically(copies / name, content)
-        self.write_manifest(manifest)
+        try:
+            if not resume or known is None:
+                self._clear(known)
+            for name, content in contents:
+                write_atomically(self.path / "inputs" / name, content)
+            self.write_manifest(manifest)
+        except OSError as error:
+            raise InputError(f"cannot be written: {error.strerror}", place=Place(str(self.path))) from error
 
     def _known_manifest(self) -> dict[str, Any] | None:
         path = self.path / "manifest.json"

@@ -94,7 +94,7 @@ def test_machine_factor_from_the_bare_round_trip() -> None:
             "low <= value <= high",
         ),
         ("name: x\ntitle: x\nextends: nothing-such", "nothing-such"),
-        ("- 1", "valid dictionary"),
+        ("- 1", "not a mapping"),
     ],
 )
 def test_a_wrong_profile_is_one_message(tmp_path: Path, text: str, says: str) -> None:
