@@ -118,7 +118,7 @@ class Bench:
     _prices: dict[str, Prices] = field(default_factory=dict)
     _ways: dict[tuple[object, ...], Ways] = field(default_factory=dict)
     _factor: float | None = None
-    _subjects: dict[int, Subject] = field(default_factory=dict)
+    _subjects: dict[tuple[tuple[str, str], ...], Subject] = field(default_factory=dict)
 
     # ---------------------------------------------------------------- prices
 
@@ -155,9 +155,9 @@ class Bench:
 
     def subject(self, setting: Setting) -> Subject:
         """Return what a setting measures."""
-        known = self._subjects.get(id(setting))
+        known = self._subjects.get(setting.key)
         if known is None:
-            known = self._subjects[id(setting)] = subject_of(setting, self.hardware, self.case.names)
+            known = self._subjects[setting.key] = subject_of(setting, self.hardware, self.case.names)
         return known
 
     # ---------------------------------------------------------------- machine factor

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib import resources
+from typing import Any
+
+import yaml
 
 from netsim.calibration.published.score import Point, Score
 from netsim.calibration.published.validation import CaseResult, Validation
@@ -60,6 +64,14 @@ def _page(validation: Validation) -> Iterator[str]:
     yield "Medians over cases; coverage and half widths over all points."
     for result in validation.cases:
         yield from _section(result)
+    yield from ("", "## Rows that no case predicts", "")
+    yield from _table(("rows", "count", "reason"), [(i["rows"], str(i["count"]), i["reason"]) for i in _outside()])
+
+
+def _outside() -> list[dict[str, Any]]:
+    text = (resources.files("netsim") / "data" / "published" / "outside.yaml").read_text(encoding="utf-8")
+    found: list[dict[str, Any]] = yaml.safe_load(text)
+    return found
 
 
 _INTRODUCTION = (

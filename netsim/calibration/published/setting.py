@@ -73,6 +73,11 @@ class Setting:
         return round(self.number(key, default))
 
     @property
+    def key(self) -> tuple[tuple[str, str], ...]:
+        """The pairs in order, as a key of mappings."""
+        return tuple(sorted(self.values.items()))
+
+    @property
     def streams(self) -> int:
         """Flows at once: ``streams``, ``processes``, ``connections`` or ``parallel``."""
         return next((self.count(key) for key in ("streams", "processes", "connections", "parallel") if key in self), 1)

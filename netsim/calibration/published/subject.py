@@ -87,7 +87,7 @@ class Subject:
     @property
     def bare(self) -> bool:
         """Both ends are processes of hosts and no plugin is in between."""
-        return self.plugin.name.startswith("bare")
+        return self.plugin.name in ("bare", "bare-tracked")
 
     @property
     def key(self) -> tuple[object, ...]:

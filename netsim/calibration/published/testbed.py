@@ -160,10 +160,12 @@ class Testbed:
             ),
         )
         count = max(1, subject.services) if subject.service or subject.services else 0
+        web = (ServicePort(80, target_port=PORT),)
+        datagrams = (ServicePort(80, "datagrams", "UDP", PORT),) if count == 1 else ()
         selector = {"app": "client" if subject.hairpin else "server"}
         services = tuple(
             Service("default", f"service-{index}", cluster_ips=(f"10.96.{index // 250}.{index % 250 + 1}",),
-                    ports=(ServicePort(80, target_port=PORT),), selector=selector)
+                    ports=(*web, *datagrams), selector=selector)
             for index in range(count)
         )  # fmt: skip
         return Cluster(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -33,6 +34,13 @@ def goodput(bench: Bench, ways: Ways) -> float:
     return bench.testbed.machine.nic_bps * mss / (mss + TIMESTAMPS + headers + FRAMING_BYTES)
 
 
+def capacity(bench: Bench, setting: Setting) -> float:
+    """Return the goodput of the line between two hosts; within one there is none to fill."""
+    if bench.subject(setting).same_node:
+        return math.inf
+    return goodput(bench, bench.ways(setting, "hot_loop"))
+
+
 @dataclass(frozen=True, slots=True)
 class Bulk:
     """Throughput of long flows: one burst of 64 KiB on the busiest core, and its acknowledgements.
@@ -62,6 +70,8 @@ class Bulk:
         gateway = there.on(Role.VIA_CORE, size, pieces=pieces)
         if bench.subject(setting).same_node:
             # the sender's core carries the packet up to the receiver's queue
+            if bench.testbed.machine.cores == 1:
+                return {"both": app_send + app_receive + acks * ack_out}
             return {"sender": app_send, "receiver": app_receive + acks * ack_out}
         if bench.testbed.machine.cores == 1:
             return {"sender": app_send + acks * ack_in, "receiver": softirq + app_receive, "gateway": gateway}
@@ -86,7 +96,7 @@ class Bulk:
 
     def informs(self, bench: Bench, row: Row) -> bool:
         """A flow that fills the line says nothing of the hosts."""
-        return self.per_core or row.quantity.si < NEAR_LINE * goodput(bench, bench.ways(row.setting, "hot_loop"))
+        return self.per_core or row.quantity.si < NEAR_LINE * capacity(bench, row.setting)
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return bits a second: flows side by side until the line is full."""
@@ -111,7 +121,7 @@ class Flows(Bulk):
 
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return seconds of one flow for one burst, or what one flow takes where the row only shows the line."""
-        if row.quantity.si >= NEAR_LINE * goodput(bench, bench.ways(row.setting, "hot_loop")):
+        if row.quantity.si >= NEAR_LINE * capacity(bench, row.setting):
             single = row.setting.but(**{key: "1" for key in ("streams", "processes") if key in row.setting})
             anchor = bench.anchor(Bulk(), single)
             return anchor.seconds if anchor is not None else Bulk().cost(bench, single).work * bench.factor
@@ -120,12 +130,11 @@ class Flows(Bulk):
 
 def line(bench: Bench, setting: Setting) -> float:
     """Return the line's goodput, corrected by a baseline row that filled it."""
-    ways = bench.ways(setting, "hot_loop")
-    ideal = goodput(bench, ways)
-    if bench.testbed.machine.nic_bps >= VIRTUAL_BPS:
+    ideal = capacity(bench, setting)
+    if ideal == math.inf or bench.testbed.machine.nic_bps >= VIRTUAL_BPS:
         return ideal
     for row, _ in bench.baselines("bulk"):
-        of_row = goodput(bench, bench.ways(row.setting, "hot_loop"))
+        of_row = capacity(bench, row.setting)
         if row.setting.streams == setting.streams and NEAR_LINE * of_row <= row.quantity.si <= of_row:
             return ideal * row.quantity.si / of_row
     return ideal
@@ -141,6 +150,8 @@ def merged_buffers(bench: Bench, setting: Setting) -> float:
 
     A poll finds what has come while the card held interrupts back: rate of the flow x moderation time.
     """
+    if bench.subject(setting).same_node:
+        return 1.0
     if not bench.ways(setting, "hot_loop").forward.whole or bench.testbed.machine.nic_bps >= VIRTUAL_BPS:
         return 1.0
     ways = bench.ways(setting, "hot_loop")
@@ -333,10 +344,10 @@ class Datagrams:
 
     def informs(self, bench: Bench, row: Row) -> bool:
         """A flow that fills the line says nothing of the hosts."""
-        return row.quantity.si < NEAR_LINE * goodput(bench, bench.ways(row.setting, "hot_loop"))
+        return row.quantity.si < NEAR_LINE * capacity(bench, row.setting)
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return bits a second, up to the line."""
-        limit = goodput(bench, bench.ways(setting, "hot_loop"))
+        limit = capacity(bench, setting)
         rate = self._size(bench, setting) * 8 * setting.streams / seconds
         return Answer(min(rate, limit), rate >= limit, "line rate" if rate >= limit else "")

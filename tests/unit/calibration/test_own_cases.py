@@ -1,0 +1,186 @@
+"""Cases of users: folders of the shipped form, read, refused, understood as far as possible."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from netsim.calibration.published import CaseResult, load_case, validate_case
+from netsim.calibration.published.hardware import described
+from netsim.calibration.published.quantities import quantity
+from netsim.calibration.published.score import Point, rank_agreement, score
+from netsim.calibration.published.setting import Setting
+from netsim.calibration.published.subject import subject_of
+from netsim.errors import InputError
+
+HEADER = "id,metric,configuration,value,unit,role\n"
+BARE = "b1,tcp_rr_rate,cni=none;path=host-host,40000,transactions/s,baseline\n"
+POD = "t1,tcp_rr_rate,cni=calico-3.27;path=pod-pod-cross-node,31000,transactions/s,target\n"
+
+
+def folder(tmp_path: Path, rows: str, case: str = "") -> str:
+    (tmp_path / "published.csv").write_text(rows, encoding="utf-8")
+    if case:
+        (tmp_path / "case.yaml").write_text(case, encoding="utf-8")
+    return str(tmp_path)
+
+
+def run(tmp_path: Path, rows: str, case: str = "", draws: int = 0) -> CaseResult:
+    return validate_case(load_case(folder(tmp_path, rows, case)), draws=draws)
+
+
+def test_a_table_without_a_description(tmp_path: Path) -> None:
+    result = run(tmp_path, HEADER + BARE + POD)
+    (point,) = result.points
+    assert 28_000 < point.predicted < 37_000
+    assert [parameter.row for parameter in result.parameters] == ["b1"]
+
+
+def test_intervals_contain_the_prediction(tmp_path: Path) -> None:
+    result = run(tmp_path, HEADER + BARE + POD, draws=20)
+    (point,) = result.points
+    assert point.low < point.predicted < point.high
+    assert len(result.influence) == 3
+
+
+def test_names_of_a_case(tmp_path: Path) -> None:
+    rows = HEADER + BARE + POD.replace("calico-3.27", "fancy")
+    assert [item.id for item in run(tmp_path, rows).excluded] == ["t1"]
+    assert not run(tmp_path, rows, "names: {fancy: {plugin: calico-bgp}}").excluded
+
+
+def test_what_is_not_understood_is_excluded_with_its_reason(tmp_path: Path) -> None:
+    rows = (
+        HEADER + BARE + "t2,smell,cni=none,1,us,target\n" + "t3,tcp_rr_rate,cni=cilium;encapsulation=wireguard,1,us,\n"
+    )
+    reasons = {item.id: item.reason for item in run(tmp_path, rows).excluded}
+    assert "smell" in reasons["t2"]
+    assert "encryption" in reasons["t3"]
+
+
+def test_baseline_of_the_collection_form(tmp_path: Path) -> None:
+    rows = "id,metric,config,value,unit,environment,notes\n"
+    rows += 'x,tcp_rr_latency,cni=none;path=host-host,25,us,"8 cores, 3.2 GHz, 40 Gbit/s, kernel 5.4",BASELINE row\n'
+    rows += "y,tcp_rr_latency,cni=flannel;encapsulation=vxlan,40,us,,\n"
+    case = load_case(folder(tmp_path, rows))
+    assert [row.role for row in case.rows] == ["baseline", "target"]
+    assert (case.hardware.cores, case.hardware.clock_ghz, case.hardware.nic_bps) == (8, 3.2, 40e9)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("id,metric,value,unit\n", "configuration"),
+        (HEADER, "no rows"),
+        (HEADER + BARE + BARE, "twice"),
+        (HEADER + "a,tcp_rr_rate,cni,1,us,target\n", "key=value"),
+        (HEADER + "a,tcp_rr_rate,cni=none,many,us,target\n", "not a number"),
+        (HEADER + "a,tcp_rr_rate,cni=none,1,furlong/fortnight^2,target\n", "unit"),
+        (HEADER + "a,tcp_rr_rate,cni=none,1,us,perhaps\n", "role"),
+        (HEADER + "a,tcp_rr_rate,cni=none,1,us,range\n", "reason"),
+        (HEADER + "a,tcp_rr_rate,cni=none;machine=z,1,us,target\n", "machine"),
+    ],
+)
+def test_wrong_tables_are_told(tmp_path: Path, rows: str, said: str) -> None:
+    with pytest.raises(InputError, match=said) as error:
+        load_case(folder(tmp_path, rows))
+    assert "published.csv" in str(error.value)
+
+
+def test_wrong_descriptions_are_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="hardware"):
+        load_case(folder(tmp_path, HEADER + BARE, "hardware: {cores: -3}"))
+    with pytest.raises(InputError, match="YAML"):
+        load_case(folder(tmp_path, HEADER + BARE, "a: [b"))
+
+
+def test_no_such_case() -> None:
+    with pytest.raises(InputError, match="no such case"):
+        load_case("nowhere/at/all")
+
+
+@pytest.mark.parametrize(
+    ("unit", "dimension", "si"),
+    [
+        ("Gbit/s", "bit_rate", 1e9), ("Mbit/s", "bit_rate", 1e6), ("k transactions/s", "rate", 1e3),
+        ("Mpps", "rate", 1e6),
+        ("us", "time", 1e-6), ("%", "share", 0.01), ("MB", "bytes", 1e6), ("req/s", "rate", 1.0),
+        ("rules", "count", 1.0),
+        ("% of 32 threads per 100 Gbit/s", "cpu", 0.32 / 1e11), ("% of 32 threads per 50k req/s", "cpu", 0.32 / 5e4),
+        ("core-%/(Gbit/s) receiver", "cpu", 0.01 / 1e9), ("Gbit/s/core", "bit_rate", 1e9),
+    ],
+)  # fmt: skip
+def test_units(unit: str, dimension: str, si: float) -> None:
+    read = quantity(1.0, unit)
+    assert read.dimension == dimension
+    assert read.si == pytest.approx(si)
+    assert read.shown(read.si) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "plugin", "proxy"),
+    [
+        ("cni=cilium-1.9.6-ebpf-host-routing;proxy=ebpf", "cilium-native", "ebpf"),
+        ("cni=cilium-1.9.6-legacy-host-routing;proxy=iptables", "cilium-native", "iptables"),
+        ("cni=cilium;encapsulation=geneve", "cilium-vxlan+geneve", "ebpf"),
+        ("cni=calico-3.17.3-ebpf", "calico-ebpf", "ebpf"),
+        ("cni=calico;encapsulation=ipip;proxy=ipvs", "calico-ipip", "ipvs"),
+        ("cni=flannel-1.1.0-host-gw;encapsulation=none", "flannel-host-gw", "iptables"),
+        ("cni=flannel", "flannel-vxlan", "iptables"),
+        ("cni=antrea;encapsulation=geneve", "antrea-geneve", "iptables"),
+        ("cni=VPC-CNI", "aws-vpc", "iptables"),
+        ("cni=none;path=host-host", "bare", "iptables"),
+        ("cni=none;path=host-host;encapsulation=vxlan", "bare-tunnel", "iptables"),
+        ("cni=none;path=pod-service-cross-node;proxy=nftables", "kubenet", "nftables"),
+    ],
+)
+def test_names_of_plugins(configuration: str, plugin: str, proxy: str) -> None:
+    subject = subject_of(Setting.read(configuration), described("kernel 5.10"))
+    assert (subject.plugin.name, subject.proxy) == (plugin, proxy)
+
+
+def test_old_kernels_have_no_ebpf_host_routing() -> None:
+    setting = Setting.read("cni=cilium-1.12;encapsulation=vxlan;proxy=ebpf")
+    assert subject_of(setting, described("kernel 5.4")).proxy == "iptables"
+    assert subject_of(setting, described("kernel 6.1")).proxy == "ebpf"
+
+
+def test_old_kernels_compute_checksums_of_calicos_tunnel() -> None:
+    setting = Setting.read("cni=calico;encapsulation=vxlan")
+    assert not subject_of(setting, described("kernel 5.4")).checksum
+    assert subject_of(setting, described("kernel 5.15")).checksum
+
+
+def point(published: float, predicted: float, low: float = 0.0, high: float = 1e9, group: str = "g") -> Point:
+    return Point("i", "m", "", "us", published, predicted, low, high, "", "", (group,))
+
+
+def test_scores_by_hand() -> None:
+    found = score([point(100, 110), point(100, 80, 90, 100), point(200, 200)], noise=0.02)
+    assert found.bias == 0.0
+    assert found.median == pytest.approx(0.1)
+    assert found.coverage == pytest.approx(1.0)
+    assert score([point(100, 80, 70, 90)], noise=0.02).coverage == 0.0
+
+
+def test_rank_counts_pairs_that_differ() -> None:
+    assert rank_agreement([point(100, 1), point(101, 0)], noise=0.02) is None
+    assert rank_agreement([point(100, 1), point(200, 2), point(300, 1.5)], noise=0.02) == pytest.approx(2 / 3)
+    assert rank_agreement([point(100, 1), point(200, 1)], noise=0.02) == 0.5
+    assert rank_agreement([point(100, 1), point(200, 1, group="other")], noise=0.02) is None
+
+
+def test_command_prints_one_document(tmp_path: Path) -> None:
+    import json
+
+    from netsim.cli.app import app
+
+    path = folder(tmp_path, HEADER + BARE + POD)
+    done = CliRunner().invoke(app, ["validate", path, "--draws", "0", "--format", "json"])
+    assert done.exit_code == 0
+    document = json.loads(done.stdout)
+    assert set(document) == {"cases", "overall"}
+    assert set(document["cases"][0]) == {"case", "points", "bias", "median", "p90", "rank", "coverage", "half_width"}
+    assert set(document["overall"]) == {"median", "p90", "rank", "coverage", "half_width"}

@@ -1,0 +1,80 @@
+"""Published tables stay predicted as well as they are, and by fair means."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from netsim.calibration.published import CaseResult, load_case, shipped_cases, validate
+from netsim.datapath.costs import load_profile
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "published"
+QUICK = ("cni-100g", "vm-overlays", "tunnel-device", "hooks", "offload-ladder", "coredns", "dns-amplification",
+         "connection-rates", "same-node-devices")  # fmt: skip
+MEDIANS = {"cni-100g": 0.08, "vm-overlays": 0.08, "coredns": 0.08, "connection-rates": 0.08, "dns-amplification": 0.01,
+           "same-node-devices": 0.12, "hooks": 0.20, "offload-ladder": 0.20}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, CaseResult]:
+    return {result.case.name: result for result in validate(QUICK, draws=0).cases}
+
+
+@pytest.mark.parametrize("name", MEDIANS)
+def test_median_error(results: dict[str, CaseResult], name: str) -> None:
+    median = results[name].score.median
+    assert median is not None
+    assert median <= MEDIANS[name]
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_never_more_parameters_than_baseline_rows(results: dict[str, CaseResult], name: str) -> None:
+    assert len(results[name].parameters) <= results[name].baselines
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_rows_left_out_are_few(results: dict[str, CaseResult], name: str) -> None:
+    result = results[name]
+    assert result.left_out <= 0.13  # one row of a small table is more than a tenth
+    assert len(result.excluded) + len(result.ranges) <= max(1, 0.1 * (len(result.points) + len(result.excluded)))
+    assert all(item.reason for item in result.excluded)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_every_row_is_accounted_for(results: dict[str, CaseResult], name: str) -> None:
+    result = results[name]
+    told = len(result.points) + len(result.trivial) + len(result.ranges) + len(result.excluded) + result.baselines
+    assert told == len(result.case.rows)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_own_sources_are_left_out(results: dict[str, CaseResult], name: str) -> None:
+    result = results[name]
+    for profile in result.profile.split(", "):
+        for figure in load_profile(profile).figures.values():
+            assert figure.chosen(result.case.sources).source not in result.case.sources
+
+
+@pytest.mark.slow
+def test_intervals_cover_what_was_published() -> None:
+    validation = validate(("cni-100g", "vm-overlays"), draws=40)
+    coverage, half_width = validation.overall.coverage, validation.overall.half_width
+    assert coverage is not None
+    assert half_width is not None
+    assert coverage >= 0.8
+    assert half_width <= 0.35
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the collection of published rows is not here")
+def test_values_are_those_of_the_collection() -> None:
+    known = {}
+    for name in ("dataplane.csv", "control.csv"):
+        with (SHARED / name).open(encoding="utf-8", newline="") as stream:
+            known.update({row["id"]: row for row in csv.DictReader(stream)})
+    for case in map(load_case, shipped_cases()):
+        for row in case.rows:
+            if row.id in known:
+                assert row.quantity.value == float(known[row.id]["value"]), row.id
+                assert row.metric == known[row.id]["metric"], row.id
