@@ -13,7 +13,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line; a user's mistake is one message and exit code 2, never a traceback."""
     try:
-        app()
+        app(prog_name="netsim")
     except InputError as error:
         print(f"netsim: {error}", file=sys.stderr)
         sys.exit(2)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import os
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,29 +19,50 @@ from netsim.cli.tables import print_table
 if TYPE_CHECKING:
     from netsim.scenario import Scenario
     from netsim.study import Progress, StudyResult
+    from netsim.study.study import ProgressCallback
+
+SECONDS_BETWEEN_LINES = 10.0
 
 
 def perform(scenario: Scenario, *, out: Path | None, workers: int | None, resume: bool) -> StudyResult:
-    """Run a study with a progress bar on standard error."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-    from rich.progress import Progress as Bar
-
+    """Run a study; mistakes are told before it starts, progress on standard error while it works."""
     from netsim.study import run_study
     from netsim.study.preflight import check
 
     check(scenario)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
-    with Bar(*columns, console=Console(file=sys.stderr), transient=True) as bar:
-        task = bar.add_task("starting", total=None, left="")
-
-        def show(progress: Progress) -> None:
-            left = "" if progress.left_s is None else f"about {_clock(progress.left_s)} left"
-            bar.update(
-                task, completed=progress.done, total=progress.total, left=left, description=progress.point[:60] or "run"
-            )
-
+    with _bar() if sys.stderr.isatty() else nullcontext(_lines()) as show:
         return run_study(scenario, out=out, workers=workers or os.cpu_count() or 1, resume=resume, progress=show)
+
+
+@contextmanager
+def _bar() -> Iterator[ProgressCallback]:
+    """Show a progress bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
+        task = bar.add_task("starting", total=None, left="")
+        yield lambda now: bar.update(
+            task, completed=now.done, total=now.total, left=_left(now), description=now.point[:60] or "run"
+        )
+
+
+def _lines() -> ProgressCallback:
+    """Say now and then how far it is, where nobody watches a bar (logs of a CI)."""
+    last = time.monotonic()
+
+    def show(now: Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            typer.echo(f"{now.done} of {now.total} replications, {_left(now)}", err=True)
+
+    return show
+
+
+def _left(now: Progress) -> str:
+    return "" if now.left_s is None else f"about {_clock(now.left_s)} left"
 
 
 def _clock(seconds: float) -> str:

@@ -7,7 +7,7 @@ import typer
 from typer.testing import CliRunner
 
 from netsim.calibration.kernel import session
-from netsim.calibration.kernel.derive import Calibration, Price
+from netsim.calibration.kernel.derive import Calibration, Price, ProbePrices
 from netsim.calibration.kernel.measure import Measurement, Skipped
 from netsim.cli import calibrate
 from netsim.datapath.costs import load_profile
@@ -31,10 +31,10 @@ def measured(monkeypatch):
     skipped = [Skipped("pod - router = router - pod", "ip: Unknown device type")]
     measurement = Measurement([], skipped, {"udp_rr": (1, 1)}, 7000.0, 65.0)
     by_probe = {
-        probe: {**prices, "base": Price(base, base, base)}
+        probe: ProbePrices({**prices, "base": Price(base, base, base)}, 1.0, 0.8)
         for probe, base in (("udp_rr", 7000.0), ("tcp_rr", 9100.0), ("udp_one_way", 2700.0))
     }
-    made = Calibration(prices, by_probe, {"udp_rr": 1.0}, 0.8, measurement)
+    made = Calibration(prices, by_probe, 0.8, measurement)
     monkeypatch.setattr(session, "calibrate", lambda mode, seed, progress: made)
     return made
 
