@@ -10,6 +10,7 @@ from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 from netsim.cluster.dns.records import Record, Response
 from netsim.cluster.resolver import ADDRESS_TYPES, Query, ResolverConfig, new_lookup, walk
+from netsim.errors import InputError, Place
 
 CLUSTER_SEARCH = ("default.svc.cluster.local", "svc.cluster.local", "cluster.local")
 """Search domains kubelet gives a pod."""
@@ -128,6 +129,8 @@ class Memory:
     calibrates: int = 0
 
     def _model(self, bench: Bench, setting: Setting) -> float:
+        if not {"pods_plus_services", "pods", "services"} & setting.values.keys():
+            raise InputError("memory of what is watched needs its number", place=Place(field="configuration.services"))
         objects = setting.number("pods_plus_services", setting.number("pods") + setting.number("services"))
         each = bench.figure("dns.object_bytes")
         if "on" in setting.text("autopath") or "verified" in setting.text("pods"):

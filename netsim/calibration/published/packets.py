@@ -111,18 +111,14 @@ def _cores(setting: Setting) -> int:
 class IdleShare(PacketRate):
     """Share of a core left idle by packets below saturation: their work, and interrupts until polling takes over.
 
-    Interrupt and poll cost a packet alone 640 ns, but never more than a fifth of a core in all.
+    A packet that comes alone pays for interrupt and poll; the more come, the more share one, so the sum has an end.
     """
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return the idle share."""
         rate = setting.number("offered_mpps") * 1e6 / _cores(setting)
-        interrupts = min(rate * bench.figure("interrupt.poll"), POLL_SHARE)
+        interrupts = min(rate * bench.figure("interrupt.poll"), bench.figure("interrupt.share"))
         return Answer(max(0.0, 1 - rate * seconds - interrupts))
-
-
-POLL_SHARE = 0.2
-"""Most that interrupts take of a core; at saturation the core polls all the time and takes none."""
 
 
 @dataclass(frozen=True, slots=True)

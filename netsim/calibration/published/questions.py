@@ -9,7 +9,14 @@ from netsim.calibration.published.bench import Question
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.naming import Memory, QueryCount, QueryRate, QueryTime
 from netsim.calibration.published.packets import FloodedRoundTrip, ForwardLatency, IdleShare, PacketRate, function_of
-from netsim.calibration.published.services import FirstPacket, KeptChange, Requests, RuleCount, percentile_of
+from netsim.calibration.published.services import (
+    FirstPacket,
+    KeptChange,
+    Requests,
+    RuleCount,
+    TableBound,
+    percentile_of,
+)
 from netsim.calibration.published.transport import Bulk, Connection, Datagrams, Flows, HostCpu, RoundTrip
 from netsim.errors import InputError, Place
 
@@ -65,8 +72,9 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"tcp_throughput|tcp_stream|^throughput$|bandwidth|tcp_bandwidth", _bulk),
     (r"udp_throughput|udp_stream|udp_bandwidth", lambda row: Datagrams()),
     (r"http_latency|request_latency", lambda row: RoundTrip(percentile_of(row), family="http")),
+    (r"conntrack.*(rate|bound|limit)", lambda row: TableBound()),
     (r"tcp_crr|connect_rate|connections_per_second", lambda row: Connection(percentile=percentile_of(row))),
-    (r"(tcp|udp)_rr|rr_rate|round_trip|ping_latency|(tcp|udp)_latency|^latency(_mean|_avg|_p50)?$", _round_trip),
+    (r"(tcp|udp)_rr|rr_rate|round_trip|ping_latency|(tcp|udp)_latency|^latency(_mean|_avg|_p\d+)?$", _round_trip),
     (r"forward_latency", lambda row: ForwardLatency(function_of(row.setting).family)),
     (r"cpu_util|cpu_per_gbps|cpu_per", _cpu),
 )

@@ -44,7 +44,7 @@ class FirstPacket:
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return the round trip without the list."""
-        ways = bench.ways(setting)
+        ways = bench.ways(one_node(setting))
         work = ways.first.work(1, 0.0) + ways.first_reply.work(1, 0.0)
         return Cost(work, ways.first.waiting() + ways.first_reply.waiting())
 
@@ -54,12 +54,12 @@ class FirstPacket:
 
     def informs(self, bench: Bench, row: Row) -> bool:
         """Rows of modes that walk a list are not flat."""
-        return not bench.ways(row.setting).scan
+        return not bench.ways(one_node(row.setting)).scan
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return the percentile of the sum of both parts."""
         # rules of kube-proxy are walked by the few first packets only: out of cache
-        scan = bench.ways(setting).scan * bench.factor
+        scan = bench.ways(one_node(setting)).scan * bench.factor
         flat = self._flat(bench, setting)
         if not scan:
             return Answer(float(np.interp(self.percentile, PROBABILITIES, flat)))
@@ -86,6 +86,11 @@ class FirstPacket:
             PROBABILITIES, [0.0, 0.01, 0.5, 0.9, 0.99, 1.0], [0.5, 0.6, 1.0, tail**0.4, tail, tail]
         )
         return middle * spread
+
+
+def one_node(setting: Setting) -> Setting:
+    """Return the setting with both ends on one node, behind a Service."""
+    return setting.but(path="pod-service-same-node")
 
 
 PROBABILITIES = np.array([0.0, 0.01, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0])
@@ -182,3 +187,38 @@ class RuleCount:
         if self.chain:
             return Answer(float(by_name(counts, "nat").get(self.chain, 0)))
         return Answer(float(total(counts, "nat") + total(counts, "filter")))
+
+
+@dataclass(frozen=True, slots=True)
+class TableBound:
+    """Connections a second at which a connection table is full: entries over their lifetime (Little's law)."""
+
+    kind: str = "table-bound"
+    calibrates: int = 0
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return nothing: a bound, not work."""
+        return Cost(0.0, 1.0 / self._rate(setting))
+
+    @staticmethod
+    def _rate(setting: Setting) -> float:
+        entries = setting.number("entries", setting.number("nf_conntrack_max", DEFAULT_ENTRIES))
+        return entries / setting.number("lifetime", setting.number("time_wait", TIME_WAIT_S))
+
+    def seconds(self, bench: Bench, row: Row) -> float:
+        """Return the time between two connections."""
+        return 1.0 / row.quantity.si
+
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """Never."""
+        return False
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return the rate."""
+        return Answer(self._rate(setting))
+
+
+DEFAULT_ENTRIES = 131072
+"""kube-proxy's smallest ``nf_conntrack_max`` (--conntrack-min)."""
+TIME_WAIT_S = 120.0
+"""``nf_conntrack_tcp_timeout_time_wait``."""

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from netsim.calibration.published.bench import Answer, Bench, Cost
+from netsim.calibration.published.bench import Answer, Bench, Cost, Question
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.hardware import VIRTUAL_BPS
 from netsim.calibration.published.quantities import Dimension
@@ -301,21 +301,34 @@ class HostCpu:
         """Return the host's work for one unit."""
         return Cost(host_cpu(bench, setting, self.test, self.side))
 
-    def _unit(self, bench: Bench, setting: Setting) -> float:
-        """Units of the published denominator in one of the model's: bits of a burst, else one."""
-        return bench.ways(setting, "hot_loop").burst_bytes * 8.0 if self.test == "bulk" else 1.0
+    def _unit(self, bench: Bench, setting: Setting, dimension: Dimension) -> float:
+        """Return what a published figure counts in one unit of the model's.
+
+        CPU time is stated for bits or transactions: a burst has its bits. A plain share of the machine is stated for
+        what it did meanwhile, which the model predicts too.
+        """
+        bits = bench.ways(setting, "hot_loop").burst_bytes * 8.0 if self.test == "bulk" else 1.0
+        if dimension != "share":
+            return bits
+        questions: dict[str, tuple[Question, Dimension]] = {
+            "bulk": (Flows() if setting.streams > 1 else Bulk(), "bit_rate"),
+            "round-trip": (RoundTrip(), "rate"),
+            "connection": (Connection(), "rate"),
+        }
+        asked, of = questions[self.test]
+        return bits * bench.hardware.cores / bench.expect(asked, setting, of).value
 
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return CPU seconds per burst, round trip or connection."""
-        return row.quantity.si * self._unit(bench, row.setting)
+        return row.quantity.si * self._unit(bench, row.setting, row.quantity.dimension)
 
     def informs(self, bench: Bench, row: Row) -> bool:
         """Always."""
         return True
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
-        """Return CPU seconds per bit, round trip or connection."""
-        return Answer(seconds / self._unit(bench, setting))
+        """Return CPU seconds per bit, round trip or connection, or a share of the machine."""
+        return Answer(seconds / self._unit(bench, setting, dimension))
 
 
 @dataclass(frozen=True, slots=True)
