@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from netsim.cli import calibrate, init, inspect, report, run, schema, sweep, validate
+from netsim.cli import baseline, calibrate, capacity, compare, init, inspect, report, run, schema, sweep, validate
 
 app = typer.Typer(
     name="netsim",
@@ -17,7 +17,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(inspect.app, name="inspect", help="questions about a cluster that need no simulation")
-for module in (run, sweep, report, init, schema, calibrate, validate):
+app.add_typer(baseline.app, name="baseline", help="small reviewed files with the figures a change must not worsen")
+for module in (run, sweep, capacity, compare, report, init, schema, calibrate, validate):
     app.command(name=module.__name__.rpartition(".")[2])(module.command)
 
 
