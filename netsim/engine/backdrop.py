@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from netsim.datapath.datapath import ExternalParty
 from netsim.engine.background import Arrivals, BackgroundCore, BackgroundLink, BackgroundPool, Draws, Profile, Source
 from netsim.engine.load import End, Flow, LoadModel, What
 from netsim.engine.places import Site, plain_station
@@ -37,6 +39,10 @@ class Backdrop:
         self.presence = presence(network, flows)
         self._racks: dict[int, list[int]] | None = None
         self._profiles: dict[tuple[object, ...], Profile | None] = {}
+
+    def tracked(self, node: int) -> dict[float, float]:
+        """Return the conntrack entries of the background on a node, by lifetime."""
+        return tracked(self.presence.get(node, ()))
 
     def make(self, site: Site, name: str) -> Station:
         """Make a station, with its background if it has any."""
@@ -108,12 +114,24 @@ _PROFILES: dict[str, Callable[[Backdrop, Site], Profile | None]] = {
 }
 
 
+def followed_flows(network: Network, model: Model, chosen: Plan, lookups: Lookups) -> list[Flow]:
+    """Return the flows of the followed clients whose rate is known beforehand."""
+    load = LoadModel(network, lookups)
+    return [
+        flow
+        for edge, followed in zip(model.edges, chosen.followed, strict=True)
+        if edge.closed is None and edge.kind != "stream"
+        for flow in load.flows(edge, (ExternalParty(),) if edge.external else followed)
+    ]
+
+
 def presence(network: Network, flows: Sequence[Flow]) -> dict[int, list[Presence]]:
     """Return which ends of which flows are on each node."""
     pods, index = network.cluster.pods, network.cluster.node_index
     found: dict[int, list[Presence]] = defaultdict(list)
     for flow in flows:
-        ends: tuple[tuple[End, Sequence[int]], ...] = (("source", flow.sources), ("target", flow.targets))
+        sources: Sequence[int] = () if flow.outside else flow.sources
+        ends: tuple[tuple[End, Sequence[int]], ...] = (("source", sources), ("target", flow.targets))
         for end, members in ends:
             grouped: dict[int, list[int]] = {}
             for pod in members:
@@ -121,6 +139,35 @@ def presence(network: Network, flows: Sequence[Flow]) -> dict[int, list[Presence
             for node, some in grouped.items():
                 found[node].append((flow, end, some))
     return found
+
+
+def tracked(here: Sequence[Presence]) -> dict[float, float]:
+    """Return the conntrack entries that flows keep on a node, by lifetime: rate × lifetime (Little)."""
+    found: dict[float, float] = defaultdict(float)
+    for flow, end, pods in here:
+        exchange = flow.exchange
+        if not any(packet.opens and not packet.back for packet in exchange.packets):
+            continue
+        for kind, _ in exchange.kinds:
+            entries = kind.entries.sender if end == "source" else kind.entries.receiver
+            rate = flow.rate_at(end) * len(pods) / len(exchange.kinds)
+            found[kind.lifetime_s] += rate * kind.lifetime_s * entries
+    return found
+
+
+class Tracked:
+    """How full conntrack tables are with the traffic of some flows; worked out when first asked."""
+
+    def __init__(self, network: Network, flows: Callable[[], Sequence[Flow]]) -> None:
+        self._network, self._flows = network, flows
+
+    @cached_property
+    def _presence(self) -> dict[int, list[Presence]]:
+        return presence(self._network, self._flows())
+
+    def __call__(self, node: int) -> dict[float, float]:
+        """Return the entries on a node, by lifetime."""
+        return tracked(self._presence.get(node, ()))
 
 
 def _others(clients: Sequence[int], followed: Sequence[int]) -> Sequence[int]:

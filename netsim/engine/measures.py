@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 BUSIEST = 20
 """How many stations are listed by name."""
+FULLEST = 3
+"""How many nodes are listed with their conntrack table."""
 
 
 class Scalar(NamedTuple):
@@ -36,6 +38,7 @@ def measure(network: Network, traffic: Traffic, chosen: Plan) -> tuple[Scalar, .
         figures += _edge_figures(record, duration)
     top = [record for record, _, is_top in traffic.records() if is_top]
     figures += _scenario_figures(top, duration)
+    figures += _conntrack_figures(network)
     figures += _station_figures(list(network.stations()), duration)
     return tuple(figures)
 
@@ -60,6 +63,16 @@ def _scenario_figures(records: list[EdgeRecord], duration: float) -> list[Scalar
         Scalar("scenario", "", "failed", "mean", sum(r.failed for r in records) / started, "1", started),
         Scalar("scenario", "", "unfinished", "mean", sum(r.unfinished for r in records) / started, "1", started),
     ]
+
+
+def _conntrack_figures(network: Network) -> list[Scalar]:
+    """Return the fullest conntrack tables, as shares of their limit, and what full ones dropped."""
+    tables = sorted(network.conntrack.tables.values(), key=lambda table: (-table.most / table.limit, table.name))
+    dropped = sum(table.dropped for table in tables)
+    figures = [Scalar("node", t.name, "conntrack", "max", t.most / t.limit, "1") for t in tables[:FULLEST]]
+    if dropped:
+        figures.append(Scalar("scenario", "", "conntrack_drops", "sum", float(dropped), "1"))
+    return figures
 
 
 _KINDS: tuple[tuple[type[Station], str], ...] = ((Core, "core"), (Link, "link"), (Pool, "pool"))

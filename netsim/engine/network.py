@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from netsim.engine.backends import Backends
 from netsim.engine.clock import Clock
+from netsim.engine.conntrack import TCP_CLOSED_S, UDP_SHORT_S, Conntrack, Entries
 from netsim.engine.places import Place, Places
 from netsim.engine.pricing import Limits, Tariff
 from netsim.engine.tcp import Connection, TcpSettings
@@ -47,13 +48,18 @@ class Datapath(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """The tariffs of one kind of connection, both directions, first and later packets."""
+    """The tariffs of one kind of connection, both directions, first and later packets.
+
+    ``entries`` are what it takes in conntrack tables, for ``lifetime_s``.
+    """
 
     routes: Routes
     first: Tariff
     first_reply: Tariff
     forward: Tariff
     reply: Tariff
+    entries: Entries
+    lifetime_s: float
 
 
 class Network:
@@ -64,16 +70,19 @@ class Network:
     cluster, datapath: what exists and what packets meet.
     streams: the replication's random streams.
     tcp: constants of the TCP stacks.
+    conntrack_max: entries a node's conntrack table holds, if stated.
     """
 
     def __init__(
-        self, cluster: Cluster, datapath: Datapath, streams: Streams, *, tcp: TcpSettings | None = None
-    ) -> None:
+        self, cluster: Cluster, datapath: Datapath, streams: Streams, *, tcp: TcpSettings | None = None,
+        conntrack_max: int | None = None,
+    ) -> None:  # fmt: skip
         self.clock = Clock()
         self.cluster, self.datapath, self.streams = cluster, datapath, streams
         self.tcp = tcp or TcpSettings()
         self.places = Places(cluster, streams.hash("places"))
         self.backends = Backends(cluster)
+        self.conntrack = Conntrack(cluster, conntrack_max, streams.uniform("conntrack"))
         self.extra: list[Station] = []
         self._kinds: dict[tuple[Routes, bool], Kind] = {}
         self._tariffs: dict[tuple[Route, bool], Tariff] = {}
@@ -135,6 +144,8 @@ class Network:
                 self._tariff(routes.first_reply, datagrams, source),
                 self._tariff(routes.forward, datagrams, target),
                 self._tariff(routes.reply, datagrams, source),
+                Entries.of(routes),
+                UDP_SHORT_S if datagrams else TCP_CLOSED_S,
             )
         return known
 
@@ -160,9 +171,11 @@ class Network:
         legs = self.places.legs(sender, core, receiver, peer_core, flow=flow, via=via)
         back = self.places.legs(receiver, peer_core, sender, core, flow=flow >> 4, via=via)
         clock = self.clock
+        ends = (None if place is None else place.index for place in (sender, receiver, via))
+        gates = self.conntrack.gates(kind.entries, *ends)
         return (
-            Way(clock, legs, kind.first, kind.forward, position),
-            Way(clock, back, kind.first_reply, kind.reply, position),
+            Way(clock, legs, kind.first, kind.forward, position=position, gates=gates, lifetime_s=kind.lifetime_s),
+            Way(clock, back, kind.first_reply, kind.reply, position=position),
         )
 
     def connection(

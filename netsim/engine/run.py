@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netsim.engine.audit import audit
-from netsim.engine.backdrop import Backdrop
+from netsim.engine.backdrop import Backdrop, Tracked, followed_flows
 from netsim.engine.dns_client import Lookups
 from netsim.engine.grid import HORIZON_S, on_grid
 from netsim.engine.hops import HopTime, hop_times
@@ -91,10 +91,14 @@ def run_replication(model: Model, *, seed: int = 1, replication: int = 0) -> Rep
 
 def prepare(model: Model, streams: Streams, chosen: Plan) -> tuple[Network, Traffic]:
     """Build the network of a replication and start its clients."""
-    network = Network(model.cluster, model.datapath, streams, tcp=model.tcp)
+    network = Network(
+        model.cluster, model.datapath, streams, tcp=model.tcp, conntrack_max=model.conntrack_max
+    )
     lookups = Lookups(network, model.dns)
+    network.conntrack.settled = Tracked(network, lambda: followed_flows(network, model, chosen, lookups))
     if not chosen.whole:
-        network.places.make = Backdrop(network, model, chosen, lookups).make
+        backdrop = Backdrop(network, model, chosen, lookups)
+        network.places.make, network.conntrack.background = backdrop.make, backdrop.tracked
     if model.free_cores:
         network.places.make = with_free_cores(network.places.make)
     return network, start_traffic(network, model, chosen, lookups)
@@ -109,11 +113,22 @@ def _collect(model: Model, network: Network, traffic: Traffic, chosen: Plan) -> 
     order = np.lexsort((edge, starts))
     times = {name: np.concatenate([each[name] for each in columns])[order] for name in COLUMNS if name != "start"}
     stations = list(network.stations())
-    notes = [chosen.describe(model.edges), *_complaints([record for record, _, _ in records])]
+    notes = [chosen.describe(model.edges), *_complaints([record for record, _, _ in records]), *_full_tables(network)]
     return Replication(
         infos, edge[order], starts[order], times, measure(network, traffic, chosen), chosen.duration_s,
         sum(station.arrived for station in stations), tuple(notes), hop_times(network, model, traffic.lookups),
     )  # fmt: skip
+
+
+def _full_tables(network: Network) -> list[str]:
+    full = [table for _, table in sorted(network.conntrack.tables.items()) if table.dropped]
+    if not full:
+        return []
+    worst = max(full, key=lambda table: table.dropped)
+    return [
+        f"warning: conntrack tables full on {len(full)} nodes: new connections are dropped; on {worst.name} "
+        f"{worst.dropped} with a limit of {worst.limit}"
+    ]
 
 
 def _complaints(records: list[EdgeRecord]) -> list[str]:

@@ -192,7 +192,7 @@ class Half:
 
     __slots__ = (
         "_ack_owed", "_ack_timer", "_backoff", "_goal", "_held", "_holes", "_messages", "_next", "_quick", "_received",
-        "_recovery", "_resend", "_rtt_s", "_rtt_spread_s", "_una", "back", "clock", "control", "retransmits",
+        "_recovery", "_resend", "_rtt_s", "_rtt_spread_s", "_sacked", "_una", "back", "clock", "control", "retransmits",
         "settings", "timeouts", "way",
     )  # fmt: skip
 
@@ -206,7 +206,7 @@ class Half:
         self._held: list[tuple[int, int]] = []
         self._holes: list[_Hole] = []
         self._resend: deque[_Hole] = deque()
-        self._recovery = 0
+        self._recovery = self._sacked = 0
         self._rtt_s = self._rtt_spread_s = 0.0
         self._backoff = 1.0
         self._quick = settings.quick_acks
@@ -245,17 +245,22 @@ class Half:
         """Send what the window allows: lost ranges first, then new data in bursts as large as may be."""
         way, mss = self.way, self.way.mss
         missing = sum(hole.size for hole in self._holes if hole.open)
-        room = min(self.control.window, self.settings.receive_window_bytes) - (self._next - self._una - missing)
-        while self._resend and room >= min(mss, self._resend[0].size):
-            hole = self._resend.popleft()
-            if not hole.open:
-                continue
-            hole.open = False
-            room -= hole.size
+        pipe = self._next - self._una - missing - self._sacked
+        room = min(self.control.window, self.settings.receive_window_bytes) - pipe
+        while self._resend:
+            hole = self._resend[0]
+            size = min(hole.size, way.burst_bytes, max(int(room // mss), int(pipe <= 0)) * mss)
+            if size <= 0:
+                return
+            start = hole.start
+            hole.start, hole.size = start + size, hole.size - size
+            if not hole.size:
+                hole.open = False
+                self._resend.popleft()
+            room -= size
+            pipe += size
             self.retransmits += 1
-            self._emit(hole.start, hole.size, now)
-        if self._resend:
-            return
+            self._emit(start, size, now)
         while self._next < self._goal:
             size = min(self._goal - self._next, way.burst_bytes)
             if size > room:
@@ -289,9 +294,10 @@ class Half:
         self._resend = deque(sorted((each for each in self._holes if each.open), key=lambda each: each.start))
         self._pump(now)
 
-    def _acked(self, upto: int, highest: int, sent: float, now: float) -> None:
-        """Take an acknowledgement: ``upto`` in order, ``highest`` the end of the newest range received."""
+    def _acked(self, upto: int, highest: int, sacked: int, sent: float, now: float) -> None:
+        """Take an acknowledgement: ``upto`` in order, ``sacked`` bytes beyond up to ``highest``."""
         self._backoff = 1.0
+        self._sacked = sacked
         sample = now - sent
         if self._rtt_s == 0.0:
             self._rtt_s, self._rtt_spread_s = sample, sample / 2.0
@@ -348,9 +354,12 @@ class Half:
     def _acknowledge(self, highest: int, sent: float) -> None:
         self._ack_owed = 0
         upto = self._received
+        sacked = sum(end - start for start, end in self._held)
+        if self._held:
+            highest = self._held[-1][1]
 
         def back(now: float) -> None:
-            self._acked(upto, highest, sent, now)
+            self._acked(upto, highest, sacked, sent, now)
 
         def lost(now: float) -> None:
             # the sender would time out, repeat the last burst and be told again

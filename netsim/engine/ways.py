@@ -14,6 +14,7 @@ from netsim.engine.clock import Clock
 if TYPE_CHECKING:
     from typing import Any
 
+    from netsim.engine.conntrack import Gates
     from netsim.engine.pricing import Tariff
 
 
@@ -27,22 +28,34 @@ class Way:
     opening: tariff of the packet that opens the flow.
     following: tariff of all later packets.
     position: where the service lies in the list that first packets walk, 0 to 1.
+    gates: conntrack tables that must have room for the flow, with the entries it takes in each.
+    lifetime_s: how long these entries stay.
     """
 
-    __slots__ = ("_opening_legs", "burst_bytes", "clock", "following", "legs", "mss", "opening", "position")
+    __slots__ = (
+        "_gates", "_lifetime_s", "_opening_legs", "burst_bytes", "clock", "following", "legs", "mss", "opening",
+        "position",
+    )  # fmt: skip
 
     def __init__(
-        self, clock: Clock, legs: list[Any], opening: Tariff, following: Tariff, position: float = 0.0
-    ) -> None:
+        self, clock: Clock, legs: list[Any], opening: Tariff, following: Tariff, *, position: float = 0.0,
+        gates: Gates = (), lifetime_s: float = 0.0,
+    ) -> None:  # fmt: skip
         self.clock, self.opening, self.following, self.position = clock, opening, following, position
+        self._gates, self._lifetime_s = gates, lifetime_s
         self.legs = following.pick(legs)
         self._opening_legs = opening.pick(legs)
         route = following.route
         self.mss, self.burst_bytes = route.mss_bytes, route.burst_bytes
 
-    def open(self, size: int, arrived: Reaction, lost: Reaction = nobody) -> Burst:
-        """Send the packet that opens the flow."""
-        return Burst(self.clock, self._opening_legs, self.opening.charges(size, self.position), size, arrived, lost)
+    def open(self, size: int, arrived: Reaction, lost: Reaction = nobody) -> None:
+        """Send the packet that opens the flow; it is lost where a conntrack table is full."""
+        clock = self.clock
+        for table, entries in self._gates:
+            if not table.admit(clock._now, entries, self._lifetime_s):
+                Notice(clock, clock._now, lost)
+                return
+        Burst(clock, self._opening_legs, self.opening.charges(size, self.position), size, arrived, lost)
 
     def send(self, size: int, arrived: Reaction = nobody, lost: Reaction = nobody) -> None:
         """Send a later burst; ``size`` bytes of payload, 0 for a bare acknowledgement."""
