@@ -59,14 +59,30 @@ class Observation:
     error: float
 
 
+@dataclass(frozen=True, slots=True)
+class ProbePrices:
+    """One probe's prices, the base among them.
+
+    ``factor`` is what its hops cost in multiples of the common prices (TCP's more, a batch's less); ``repeat`` what a
+    mechanism costs a packet that met it before, in multiples of the first time.
+    """
+
+    prices: Mapping[str, Price]
+    factor: float
+    repeat: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the probe's part of the document."""
+        prices = {key: price.to_dict() for key, price in self.prices.items()}
+        return {"factor": self.factor, "repeat": self.repeat, "prices": prices}
+
+
 @dataclass(frozen=True)
 class Calibration:
     """What one kernel charges: common prices, prices per probe, and what could not be measured."""
 
     prices: Mapping[str, Price]
-    by_probe: Mapping[ProbeName, Mapping[str, Price]]
-    factors: Mapping[ProbeName, float]
-    """What a probe's hops cost in multiples of the common prices: TCP's more, a batch's less."""
+    by_probe: Mapping[ProbeName, ProbePrices]
     repeat: float
     measurement: Measurement
 
@@ -78,18 +94,14 @@ class Calibration:
         LookupError
             A price that the path pays was not measured on this machine.
         """
-        prices, paid = self.by_probe[probe], counts(topology, probe, self.measurement.packets[probe])
-        return math.fsum(count.times(self.repeat) * prices[key].value for key, count in paid.items())
+        own, paid = self.by_probe[probe], counts(topology, probe, self.measurement.packets[probe])
+        return math.fsum(count.times(own.repeat) * own.prices[key].value for key, count in paid.items())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON document; times in seconds."""
         return {
             "prices": {key: price.to_dict() for key, price in self.prices.items()},
-            "by_probe": {
-                probe: {key: price.to_dict() for key, price in prices.items()}
-                for probe, prices in self.by_probe.items()
-            },
-            "factors": dict(self.factors),
+            "by_probe": {probe: own.to_dict() for probe, own in self.by_probe.items()},
             "repeat": self.repeat,
             "reference_s": self.measurement.reference_ns * 1e-9,
             "measured_for_s": self.measurement.seconds,
@@ -106,30 +118,47 @@ class Calibration:
 
 
 def derive(measurement: Measurement) -> Calibration:
-    """Solve the prices of a measurement, with the cost of repetition that explains it best."""
-    return min((_derive(measurement, repeat) for repeat in REPEATS), key=lambda found: found[0])[1]
+    """Solve the prices of a measurement.
+
+    What a repeated mechanism costs is taken from a short list: for the common prices the candidate that explains all
+    probes best, and for each probe the one that explains it best.
+    """
+    rows = {repeat: _rows(measurement, repeat) for repeat in REPEATS}
+    joint = {repeat: _common(some) for repeat, some in rows.items()}
+    repeat = min(REPEATS, key=lambda candidate: joint[candidate][1])
+    shared, _ = joint[repeat]
+    means = {key: price.value for key, price in shared.items()}
+    probes = {}
+    for probe in rows[repeat]:
+        fits = [_own(rows[candidate][probe], means, candidate) for candidate in REPEATS]
+        probes[probe] = min(fits, key=lambda fit: fit[1])[0]
+    return Calibration(_spread(shared, probes), probes, repeat, measurement)
 
 
-def _derive(measurement: Measurement, repeat: float) -> tuple[float, Calibration]:
-    """Return how badly a given cost of repetition fits, and the prices under it."""
+def _rows(measurement: Measurement, repeat: float) -> dict[ProbeName, list[Observation]]:
     rows = {probe: observations(measurement, probe, repeat) for probe in PROBES}
-    rows = {probe: some for probe, some in rows.items() if some}
+    return {probe: some for probe, some in rows.items() if some}
+
+
+def _common(rows: Mapping[ProbeName, Sequence[Observation]]) -> tuple[dict[str, Price], float]:
+    """Return the prices of all probes together, and how badly they fit."""
     prior = _published({key for some in rows.values() for row in some for key in row.counts} - {BASE})
     factors = dict.fromkeys(rows, 1.0)
     for _ in range(ROUNDS):
-        common, _ = solve(_together(rows, factors), prior, WEAK)
-        shared = {key: price for key, price in common.items() if not key.startswith(f"{BASE}.")}
+        solved, misfit = solve(_together(rows, factors), prior, WEAK)
+        shared = {key: price for key, price in solved.items() if not key.startswith(f"{BASE}.")}
         means = {key: price.value for key, price in shared.items()}
         factors = {probe: _factor(some, means) if probe != PROBES[0] else 1.0 for probe, some in rows.items()}
-    by_probe, misfit = {}, 0.0
-    for probe, some in rows.items():
-        scaled = {key: factors[probe] * mean for key, mean in means.items()}
-        own, squares = solve(some, scaled, COMMON)
-        unseen = {key: _price(mean, COMMON * mean * NORMAL_90) for key, mean in scaled.items() if key not in own}
-        by_probe[probe] = {**own, **unseen}
-        misfit += squares
-    prices = _spread(shared, by_probe)
-    return misfit, Calibration(prices, by_probe, factors, repeat, measurement)
+    return shared, misfit
+
+
+def _own(rows: Sequence[Observation], means: Mapping[str, float], repeat: float) -> tuple[ProbePrices, float]:
+    """Return one probe's prices under a given cost of repetition, and how badly they fit."""
+    factor = _factor(rows, means)
+    scaled = {key: factor * mean for key, mean in means.items()}
+    own, misfit = solve(rows, scaled, COMMON)
+    unseen = {key: _price(mean, NORMAL_90 * COMMON * mean) for key, mean in scaled.items() if key not in own}
+    return ProbePrices({**own, **unseen}, factor, repeat), misfit
 
 
 def _together(rows: Mapping[ProbeName, Sequence[Observation]], factors: Mapping[ProbeName, float]) -> list[Observation]:
@@ -222,13 +251,12 @@ def _precision(key: str, prior: Mapping[str, float], width: float) -> float:
     return 1.0 / (width * prior[key] + floor + 1e-3) ** 2
 
 
-def _spread(shared: Mapping[str, Price], by_probe: Mapping[ProbeName, Mapping[str, Price]]) -> dict[str, Price]:
+def _spread(shared: Mapping[str, Price], probes: Mapping[ProbeName, ProbePrices]) -> dict[str, Price]:
     """Widen the common intervals to what the probes say one by one."""
     result = {}
     for key, price in shared.items():
-        own = [prices[key].value for prices in by_probe.values() if key in prices]
-        low, high = min([price.low, *own]), max([price.high, *own])
-        result[key] = Price(price.value, max(0.0, low), high)
+        own = [one.prices[key].value for one in probes.values()]
+        result[key] = Price(price.value, max(0.0, min([price.low, *own])), max([price.high, *own]))
     return result
 
 

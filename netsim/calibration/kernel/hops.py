@@ -48,7 +48,7 @@ _OVERHEAD_BYTES = Encapsulation(kind="vxlan").overhead_bytes()
 class Renamed:
     """A hop that reads some of its prices under other names."""
 
-    hop: Hop | _Chain | Untranslated
+    hop: Hop | _Chain
     names: Mapping[str, str]
 
     @property
@@ -62,17 +62,15 @@ class Renamed:
 
 
 @dataclass(frozen=True, slots=True)
-class Untranslated:
-    """A new connection that no NAT rule wants: lists are walked, and that it stays untranslated is settled for good."""
+class NullBinding:
+    """What NAT does for a new connection that no rule wants: that it stays untranslated is settled for good."""
 
-    walk: NoService
-    name: str = "service_nat"
+    outer: bool = False
+    name: str = "nat.none"
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
-        """Charge the walk, and the null binding of a connection that has no entry yet."""
-        new = packet.first if self.walk.outer else packet.new
-        walked = self.walk.bill(packet, prices)
-        return walked._replace(packet_ns=walked.packet_ns + (prices["nat.none"] if new else 0.0))
+        """Charge a connection without an entry; outer packets of a tunnel are new in both directions."""
+        return Bill(packet_ns=prices["nat.none"] if (packet.first if self.outer else packet.new) else 0.0)
 
 
 @dataclass(frozen=True)
@@ -96,6 +94,10 @@ class _One(Prices):
     def __getitem__(self, key: str) -> float:
         self.asked.add(key)
         return 1.0 if key == self.key else 0.0
+
+
+Crossed = Hop | Renamed | NullBinding
+"""What `counts` bills; nothing here rewrites headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +139,14 @@ def counts(topology: Topology, probe: ProbeName, packets: tuple[int, int]) -> Ma
     return {key: count for key, count in paid.items() if count != Count()}
 
 
-def _counted(hop: Hop | Renamed, packet: Packet) -> dict[str, float]:
+def _counted(hop: Crossed, packet: Packet) -> dict[str, float]:
     """Return how often one packet pays each price at a hop: the bill where one key costs 1 and the others nothing."""
     asking = _One({})
     hop.bill(packet, asking)
     return {key: hop.bill(packet, _One({}, key=key)).packet_ns for key in sorted(asking.asked)}
 
 
-def _marked(hops: Iterator[Hop | Renamed]) -> Iterator[tuple[Hop | Renamed, bool]]:
+def _marked(hops: Iterator[Crossed]) -> Iterator[tuple[Crossed, bool]]:
     """Yield hops and whether their mechanism was met before."""
     met: set[str] = set()
     for hop in hops:
@@ -152,7 +154,7 @@ def _marked(hops: Iterator[Hop | Renamed]) -> Iterator[tuple[Hop | Renamed, bool
         met |= {hop.name} - LISTS
 
 
-def _path(topology: Topology, protocol: Protocol) -> Iterator[Hop | Renamed]:
+def _path(topology: Topology, protocol: Protocol) -> Iterator[Crossed]:
     """Yield every hop of the way, which is the same set in both directions."""
     boxes, translator = topology.boxes, topology.translator
     for link in range(len(boxes) + 1):
@@ -168,7 +170,7 @@ def _path(topology: Topology, protocol: Protocol) -> Iterator[Hop | Renamed]:
         yield from _inner(box, index == translator, protocol)
 
 
-def _inner(box: Box, translates: bool, protocol: Protocol) -> Iterator[Hop | Renamed]:
+def _inner(box: Box, translates: bool, protocol: Protocol) -> Iterator[Crossed]:
     """Yield what a packet meets in a box."""
     if box.kind in (Kind.REDIRECT, Kind.REDIRECT_PEER):
         yield Renamed(Switch(), {"bridge.packet": "bpf.redirect"})
@@ -183,29 +185,29 @@ def _inner(box: Box, translates: bool, protocol: Protocol) -> Iterator[Hop | Ren
         yield Renamed(BridgeHooks(), {"bridge.netfilter": "bridge.netfilter.gateway"} if box.kind.gateway else {})
     if box.tracks:
         yield Conntrack()
-    if box.services is not None:
-        yield _services(box.services, translates, protocol)
+    if box.services is not None and translates:
+        yield _translation(box.services, protocol)
+    elif box.services is not None:
+        yield Renamed(NoService(_walk(box.services)), _service_prices(box.services, protocol))
+        yield NullBinding()
     if box.policy is not None:
         yield Renamed(Hook("netfilter.forward"), {"netfilter.hook": f"netfilter.hook.{box.policy.backend}"})
         yield _policy(box.policy, protocol)
 
 
-def _outer(box: Box) -> Iterator[Hop | Renamed]:
+def _outer(box: Box) -> Iterator[Crossed]:
     """Yield what a tunnel's outer packets meet in the tables of the box they leave or reach."""
     if box.tracks:
         yield OuterConntrack(per_flow=True, name=Conntrack().name)
     if box.services is not None:
-        walk = NoService(_walk(box.services), outer=True)
-        yield Renamed(Untranslated(walk), _service_prices(box.services, "UDP"))
+        yield Renamed(NoService(_walk(box.services), outer=True), _service_prices(box.services, "UDP"))
+        yield NullBinding(outer=True)
 
 
-def _services(services: Services, translates: bool, protocol: Protocol) -> Renamed:
-    names = _service_prices(services, protocol)
-    if not translates:
-        return Renamed(Untranslated(NoService(_walk(services))), names)
+def _translation(services: Services, protocol: Protocol) -> Renamed:
     walk = _walk(services)
     model = WalkModel(before=int(walk.nat_mean), lookups=walk.lookups)
-    return Renamed(RuleNat(ServiceWalks(service=model), _NAT), names)
+    return Renamed(RuleNat(ServiceWalks(service=model), _NAT), _service_prices(services, protocol))
 
 
 def _walk(services: Services) -> Walk:

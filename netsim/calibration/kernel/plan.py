@@ -55,6 +55,8 @@ def _paths() -> Iterator[Topology]:
         yield from (Topology((repeated,) * number) for number in (1, 2, 3))
     yield from (Topology((node,)) for node in (NODE, NODE_RIGHT))
     yield Topology((SWITCH, ROUTER, SWITCH))
+    # two nodes without tables: paths as long as a cluster's, so that the prices are right at that length
+    yield from (Topology((NODE, NODE_RIGHT), tunnels) for tunnels in (frozenset[int](), frozenset({1})))
     yield Topology((ROUTER, ROUTER), frozenset({1}))
     yield Topology((ROUTER, ROUTER, ROUTER), frozenset({1, 2}))
     yield from (Topology((Box(kind),)) for kind in (Kind.REDIRECT, Kind.REDIRECT_PEER))

@@ -90,7 +90,7 @@ def _sockets(calibration: Calibration) -> Iterator[tuple[str, _Measured]]:
     A batch of datagrams amortises the measuring program, so its base is the kernel's work for one datagram; TCP's is
     larger by the ratio of the request-response bases.
     """
-    bases: dict[ProbeName, float] = {probe: prices[BASE].value for probe, prices in calibration.by_probe.items()}
+    bases: dict[ProbeName, float] = {probe: own.prices[BASE].value for probe, own in calibration.by_probe.items()}
     if not {"udp_one_way", "udp_rr", "tcp_rr"} <= set(bases):
         return
     datagram = bases["udp_one_way"]

@@ -75,7 +75,7 @@ def test_intervals_cover_the_known_prices(learnt):
 def test_the_cost_of_repetition_and_the_probes_factors_are_recovered(learnt):
     assert learnt.repeat == pytest.approx(REPEAT, abs=0.051)
     for probe, factor in FACTORS.items():
-        assert learnt.factors[probe] == pytest.approx(factor, abs=0.06), probe
+        assert learnt.by_probe[probe].factor == pytest.approx(factor, abs=0.06), probe
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

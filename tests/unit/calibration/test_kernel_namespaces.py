@@ -247,7 +247,7 @@ def test_a_short_calibration_prices_the_parts_of_this_kernel():
     plan = PLANS["quick"]
     effort = Effort(seconds=5, fewest=2, most=2, chunks=3, chunk_ns=400_000)
     with Sandbox() as host:
-        measurement = measure(host, calibration(plan)[:14], effort, seed=1)
+        measurement = measure(host, calibration(plan)[:16], effort, seed=1)
     learnt = derive(measurement)
     for key in ("veth.packet", "route.packet"):
         assert 50 < learnt.prices[key].value < 5000, key
