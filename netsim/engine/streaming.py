@@ -44,8 +44,9 @@ class Streamer(RpcCaller):
         self.open.append((connection, began, now))
 
     def finish(self, now: float) -> None:
-        """Book what the streams delivered: one sample a stream, whose request lasted as long as the stream did."""
+        """End the streams and book what they delivered: one sample a stream, whose request lasted as long as it did."""
         for connection, began, connected in self.open:
+            connection.outgoing.stop()
             self.record.bytes_sent += connection.outgoing.delivered
             self.record.done(began, nan, connected, now)
 

@@ -241,6 +241,10 @@ class Half:
         self._goal = 1 << 62
         self._pump(self.clock.now)
 
+    def stop(self) -> None:
+        """End a stream: nothing new is sent; what is under way arrives."""
+        self._goal = self._next
+
     def _pump(self, now: float) -> None:
         """Send what the window allows: lost ranges first, then new data in bursts as large as may be."""
         way, mss = self.way, self.way.mss
