@@ -234,13 +234,15 @@ class BackgroundLink(Link):
 
     def carry(self, burst: Burst, now: float, charge: LinkCharge) -> float | None:
         """As `Link.carry`, behind the background."""
-        begin = self._until
-        if now > begin:
-            self._until = now
-            self._catch_up(begin, now)
+        self.catch_up(now)
         return Link.carry(self, burst, now, charge)
 
-    def _catch_up(self, begin: float, now: float) -> None:
+    def catch_up(self, now: float) -> None:
+        """Apply the background arrivals since the last visit."""
+        begin = self._until
+        if now <= begin:
+            return
+        self._until = now
         source, profile = self._source, self._source.profile
         if now - begin > profile.memory_s:
             to = on_grid(now - profile.memory_s)
@@ -269,13 +271,15 @@ class BackgroundPool(Pool):
 
     def serve(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
         """As `Pool.serve`, behind the background."""
-        begin = self._until
-        if now > begin:
-            self._until = now
-            self._catch_up(begin, now)
+        self.catch_up(now)
         return Pool.serve(self, burst, now, charge)
 
-    def _catch_up(self, begin: float, now: float) -> None:
+    def catch_up(self, now: float) -> None:
+        """Apply the background arrivals since the last visit."""
+        begin = self._until
+        if now <= begin:
+            return
+        self._until = now
         source, free_times = self._source, self.free_times
         workers = len(free_times)
         load = source.profile.load / workers

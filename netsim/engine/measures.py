@@ -30,17 +30,23 @@ class Scalar(NamedTuple):
     n_samples: int = 0
 
 
-def measure(network: Network, traffic: Traffic, chosen: Plan) -> tuple[Scalar, ...]:
-    """Return all scalar figures of a run."""
+def measure_stations(network: Network) -> tuple[Scalar, ...]:
+    """Return the figures of stations and tables at the end of the time in which clients send."""
+    now = float(network.clock.now)
+    stations = list(network.stations())
+    for station in stations:
+        station.catch_up(now)
+    return (*_conntrack_figures(network), *_station_figures(stations, now))
+
+
+def measure_traffic(traffic: Traffic, chosen: Plan) -> tuple[Scalar, ...]:
+    """Return the figures of edges and of the whole, when all that could finish has finished."""
     duration = chosen.duration_s
     figures: list[Scalar] = []
     for record, _, _ in traffic.records():
         figures += _edge_figures(record, duration)
     top = [record for record, _, is_top in traffic.records() if is_top]
-    figures += _scenario_figures(top, duration)
-    figures += _conntrack_figures(network)
-    figures += _station_figures(list(network.stations()), duration)
-    return tuple(figures)
+    return (*figures, *_scenario_figures(top, duration))
 
 
 def _edge_figures(record: EdgeRecord, duration: float) -> list[Scalar]:

@@ -13,7 +13,7 @@ from netsim.engine.dns_client import Lookups
 from netsim.engine.grid import HORIZON_S, on_grid
 from netsim.engine.hops import HopTime, hop_times
 from netsim.engine.lifting import with_free_cores
-from netsim.engine.measures import Scalar, measure
+from netsim.engine.measures import Scalar, measure_stations, measure_traffic
 from netsim.engine.network import Network
 from netsim.engine.probes import COLUMNS, EdgeRecord
 from netsim.engine.sampling import Plan, plan
@@ -83,17 +83,16 @@ def run_replication(model: Model, *, seed: int = 1, replication: int = 0) -> Rep
     duration = on_grid(min(chosen.duration_s, HORIZON_S - GRACE_S))
     clock.run(until=duration)
     traffic.stop(duration)
+    stations = measure_stations(network)
     if clock.peek() <= duration + GRACE_S:
         clock.run(until=duration + GRACE_S)
     audit(clock, network.stations())
-    return _collect(model, network, traffic, chosen)
+    return _collect(model, network, traffic, chosen, stations)
 
 
 def prepare(model: Model, streams: Streams, chosen: Plan) -> tuple[Network, Traffic]:
     """Build the network of a replication and start its clients."""
-    network = Network(
-        model.cluster, model.datapath, streams, tcp=model.tcp, conntrack_max=model.conntrack_max
-    )
+    network = Network(model.cluster, model.datapath, streams, tcp=model.tcp, conntrack_max=model.conntrack_max)
     lookups = Lookups(network, model.dns)
     network.conntrack.settled = Tracked(network, lambda: followed_flows(network, model, chosen, lookups))
     if not chosen.whole:
@@ -104,7 +103,9 @@ def prepare(model: Model, streams: Streams, chosen: Plan) -> tuple[Network, Traf
     return network, start_traffic(network, model, chosen, lookups)
 
 
-def _collect(model: Model, network: Network, traffic: Traffic, chosen: Plan) -> Replication:
+def _collect(
+    model: Model, network: Network, traffic: Traffic, chosen: Plan, stations: tuple[Scalar, ...]
+) -> Replication:
     records = traffic.records()
     infos = tuple(EdgeInfo(record.label, service, top) for record, service, top in records)
     columns = [record.columns() for record, _, _ in records]
@@ -112,11 +113,12 @@ def _collect(model: Model, network: Network, traffic: Traffic, chosen: Plan) -> 
     starts = np.concatenate([each["start"] for each in columns])
     order = np.lexsort((edge, starts))
     times = {name: np.concatenate([each[name] for each in columns])[order] for name in COLUMNS if name != "start"}
-    stations = list(network.stations())
-    notes = [chosen.describe(model.edges), *_complaints([record for record, _, _ in records]), *_full_tables(network)]
+    complaints = _complaints([record for record, _, _ in records])
+    notes = [chosen.describe(model.edges), *complaints, *_full_tables(network)]
     return Replication(
-        infos, edge[order], starts[order], times, measure(network, traffic, chosen), chosen.duration_s,
-        sum(station.arrived for station in stations), tuple(notes), hop_times(network, model, traffic.lookups),
+        infos, edge[order], starts[order], times, (*measure_traffic(traffic, chosen), *stations),
+        chosen.duration_s,
+        sum(station.arrived for station in network.stations()), tuple(notes), hop_times(network, model, traffic.lookups),
     )  # fmt: skip
 
 

@@ -71,6 +71,9 @@ class Station:
         self.current_s = -1.0
         self.sojourn_s = self.occupancy_s = 0.0
 
+    def catch_up(self, now: float) -> None:
+        """Bring the books up to date; stations with background traffic have something to do here."""
+
     def refuse(self, burst: Burst, now: float) -> None:
         """Drop a burst that found no room."""
         self.dropped += 1
