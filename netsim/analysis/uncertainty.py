@@ -8,7 +8,7 @@ is interpolated linearly on both sides of the value, so that half of the draws l
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,6 +112,35 @@ def interval(value: float, samples: Sequence[float], level: float = 0.9) -> Inte
     """Return the interval of an answer from its samples, one for each draw."""
     low, high = np.quantile(np.array(samples, dtype=float), [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high), level)
+
+
+def uncertain(
+    profile: CostProfile,
+    answer: Callable[[Mapping[str, float]], float],
+    *,
+    draws: int = 100,
+    seed: int = 1,
+    level: float = 0.9,
+) -> tuple[Interval, tuple[Influence, ...]]:
+    """Return the prediction interval of any answer that depends on costs, and the three costs that matter most.
+
+    Parameters
+    ----------
+    profile: whose figures are drawn.
+    answer: gives the answer for values of figures, as ``CostProfile.prices(overrides=...)`` takes them; an empty
+        mapping asks for the most trusted ones. A simulation should use one seed, so that only costs differ.
+    draws, seed: of the costs.
+    level: probability of the interval.
+    """
+    value = answer({})
+    table = draws_of(profile, draws, seed=seed)
+    samples = [answer(draw) for draw in table.draws()]
+    relative = np.log(np.maximum(np.array(samples) / value, TINY)) if value > 0 else np.zeros(len(samples))
+    return interval(value, samples, level), influences(table, relative)
+
+
+TINY = 1e-12
+"""Stands for answers of zero where a logarithm is taken."""
 
 
 def influences(table: Draws, answers: Array, count: int = 3) -> tuple[Influence, ...]:

@@ -86,7 +86,7 @@ _INTRODUCTION = (
     "",
     "Errors are predicted over published, less one. *Rank* is the share of pairs of configurations in the right order,",
     "among those that differ by more than the publication's noise. *Coverage* is the share of points within their 90 %",
-    "interval, which comes from 200 draws of all costs within their ranges; *half width* is that of the interval. Rows",
+    "interval, which comes from draws of all costs within their ranges; *half width* is that of the interval. Rows",
     "that a line rate decides, or that do not vary, are trivial and stand apart.",
     "",
 )

@@ -16,7 +16,7 @@ from netsim.calibration.published.transport import host_cpu
 from netsim.cluster.service_rules import service_tables
 from netsim.cluster.service_rules.counts import by_name, total
 
-GRID = 201
+GRID = 101
 """Points of each distribution when two are added."""
 
 
@@ -36,6 +36,9 @@ class FirstPacket:
     The Service's place in the list is uniform, so a linear list adds ``scan x U(0, 1)`` to a part that does not depend
     on Services and has a spread of its own. That part's percentiles come from baseline rows (a mode without a list),
     or from the model's time and the usual spread of such times.
+
+    Both ends are taken to be on one node: publications whose first percentiles are below any round trip between hosts
+    leave no room for a second one, which would walk the whole list once more.
     """
 
     percentile: float

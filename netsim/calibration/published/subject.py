@@ -207,9 +207,8 @@ def _proxy(setting: Setting, rule: _Rule, plugin: Plugin, hardware: Hardware) ->
     version = hardware.kernel_version
     too_old = rule.kernel is not None and version is not None and version < rule.kernel
     known = _names().proxies
-    wanted = known.get((rule.older if too_old else rule.takes) or stated)
-    if wanted is None:
-        wanted = next((mode for name, mode in known.items() if name in stated), plugin.usual_proxy)
+    named = (mode for name, mode in known.items() if name in stated)
+    wanted = known.get((rule.older if too_old else rule.takes) or stated, next(named, plugin.usual_proxy))
     return plugin.usual_proxy if combination(plugin, wanted) else wanted
 
 

@@ -17,7 +17,7 @@ from netsim.calibration.published.testbed import Testbed
 from netsim.datapath.costs import CostProfile, Figure, load_profile
 from netsim.errors import InputError
 
-DRAWS = 200
+DRAWS = 100
 """Draws of the costs for the prediction intervals."""
 LEVEL = 0.9
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 
-from netsim.analysis.uncertainty import draws_of, influences, interval, latin_hypercube, quantile_of
+from netsim.analysis.uncertainty import draws_of, influences, interval, latin_hypercube, quantile_of, uncertain
 from netsim.datapath.costs import Estimate, Figure, load_profile
 
 
@@ -65,3 +67,14 @@ def test_the_cost_that_decides_is_named_first() -> None:
     assert first.share > 0.9
     assert second.share < 0.1
     assert first.low < 0 < first.high
+
+
+def test_any_answer_has_an_interval() -> None:
+    profile = load_profile("server")
+
+    def veth(values: Mapping[str, float]) -> float:
+        return profile.prices(overrides=values)["veth.packet"]
+
+    found, (first, *_) = uncertain(profile, veth, draws=100)
+    assert found.low < found.value < found.high
+    assert first.figure in ("veth.packet", "regime.closed_loop")
