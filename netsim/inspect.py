@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
 from netsim.cluster.cluster import Cluster
@@ -144,8 +144,9 @@ def limits(asked: Scenario) -> LimitsReport:
         edges, _ = traffic_of(cluster, asked)
     except InputError:
         edges = ()  # limits of a cluster without traffic are still worth reading
+    facts = facts_of(cluster, iptables_rules=_iptables_rules(cluster, proxy))
     found = limits_of(
-        facts_of(cluster, iptables_rules=_iptables_rules(cluster, proxy)), plugin_facts(plugin, proxy), proxy=proxy,
+        replace(facts, conntrack_max=asked.network.conntrack_max), plugin_facts(plugin, proxy), proxy=proxy,
         traffic=_traffic_facts(asked, cluster, edges),
     )  # fmt: skip
     return LimitsReport(found, reasons)

@@ -106,6 +106,7 @@ class ClusterFacts:
     dns_replicas: CoreDNS replicas (2, kubeadm's, where the cluster shows none). verified_pods: it watches all pods.
     published_names: names ExternalDNS keeps. iptables_rules: rules of the busiest node, where counted exactly.
     cores, nic_bps, max_pods: of the smallest node. provider: its cloud.
+    conntrack_max: entries a node's conntrack table holds, ``None`` as kube-proxy sets it.
     pod_cidrs, service_cidrs: ranges of the cluster. node_masks: length of a node's range by family.
     """
 
@@ -133,6 +134,7 @@ class ClusterFacts:
     cores: int = 16
     nic_bps: float = 25e9
     max_pods: int = 110
+    conntrack_max: int | None = None
     provider: str = ""
     pod_cidrs: tuple[str, ...] = ()
     service_cidrs: tuple[str, ...] = ()

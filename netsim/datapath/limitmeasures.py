@@ -257,7 +257,9 @@ LIMITS: Mapping[str, Callable[[State], float | None]] = {
     "pod_addresses": _pod_addresses,
     "interface_addresses": lambda state: state.plugin.interface_addresses,
     "service_addresses": _service_addresses,
-    "conntrack_max": lambda state: max(CONNTRACK_PER_CORE * state.cluster.cores, CONNTRACK_LEAST),
+    "conntrack_max": lambda state: (
+        state.cluster.conntrack_max or max(CONNTRACK_PER_CORE * state.cluster.cores, CONNTRACK_LEAST)
+    ),
     "cilium_ct_tcp": lambda state: next(size for cores, size in CILIUM_CT_TCP if state.cluster.cores >= cores),
     "azure_snat_ports": _azure_snat,
     "nic_bps": lambda state: state.cluster.nic_bps,
