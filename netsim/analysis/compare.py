@@ -114,6 +114,7 @@ def _row_dict(row: Row) -> dict[str, Any]:
             "change_s": row.explanation.change_s,
             "unexplained_s": row.explanation.unexplained_s,
             "parts": [{**part._asdict(), "change_s": part.change_s} for part in row.explanation.parts],
+            "work": [{**part._asdict(), "change_s": part.change_s} for part in row.explanation.work],
         }
     return entry
 

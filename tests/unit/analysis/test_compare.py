@@ -194,17 +194,20 @@ def test_a_renamed_edge_that_got_slower_is_missing() -> None:
 # ------------------------------------------------------------------------------------------------ explanations
 
 
-def test_a_regression_is_explained_by_its_parts() -> None:
-    p99 = key(stat="p99")
-    rules = key("rules", scope="hop", name="service_nat")
-    old = side({p99: noisy(1, 100e-6), rules: recorded(5.0, 5.0)},
-               parts={band(): {"service_nat": 10e-6, "queue:coredns": 50e-6, "propagation": 40e-6}})  # fmt: skip
-    new = side({p99: noisy(2, 121e-6), rules: recorded(1205.0, 1205.0)}, seed=2,
-               parts={band(): {"service_nat": 24e-6, "queue:coredns": 57e-6, "propagation": 40e-6}})  # fmt: skip
+def test_a_regression_is_explained_by_its_parts_and_the_hops_behind_them() -> None:
+    p99, rules, work = key(stat="p99"), key("rules", scope="hop", name="nat"), key("hop_time", scope="hop", name="nat")
+    old = side(
+        {p99: noisy(1, 100e-6), rules: recorded(5.0, 5.0), work: recorded(2e-6, 2e-6)},
+        parts={band(): {"connect": 10e-6, "dns": 50e-6, "request": 40e-6}},
+    )
+    new = side(
+        {p99: noisy(2, 121e-6), rules: recorded(1205.0, 1205.0), work: recorded(15e-6, 15e-6)},
+        parts={band(): {"connect": 24e-6, "dns": 57e-6, "request": 40e-6}}, seed=2,
+    )  # fmt: skip
     (row,) = compare(old, new).with_verdict("worse")
     assert row.explanation is not None
     sentence = row.explanation.sentence("p99")
-    assert "service_nat +14 us from 1,200 more rules, queue:coredns +7 us" in sentence
+    assert "connect +14 us, dns +7 us; work per transaction: nat +13 us from 1,200 more rules" in sentence
     assert row.explanation.unexplained_share < 0.1
 
 
