@@ -54,14 +54,17 @@ def path(
         return
     typer.echo(f"{report.source} -> {report.target}" + (f" (backend {report.backend})" if report.backend else ""))
     typer.echo(
-        f"{report.plugin}, {report.proxy}, pod MTU {report.mtu_bytes} bytes; {report.verdict}"
+        f"{report.plugin}, {report.proxy}"
+        + (f", pod MTU {report.mtu_bytes} bytes" if report.mtu_bytes else "")
+        + f"; {report.verdict}"
         + (f": {report.reason}" if report.reason else "")
     )
     for title, way in (
         ("there, first packet", report.first), ("back, first packet", report.first_reply),
         ("there, established", report.established), ("back, established", report.established_reply),
     ):  # fmt: skip
-        _print_way(title, way)
+        if way.hops:
+            _print_way(title, way)
     for warning in report.warnings:
         typer.echo(f"warning: {warning}")
     print_notes(cluster_of(scenario).notes)

@@ -29,7 +29,8 @@ def perform(scenario: Scenario, *, out: Path | None, workers: int | None, resume
     from netsim.study import run_study
     from netsim.study.preflight import check
 
-    check(scenario)
+    for warning in check(scenario):
+        typer.echo(f"warning: {warning}", err=True)
     with _bar() if sys.stderr.isatty() else nullcontext(_lines()) as show:
         return run_study(scenario, out=out, workers=workers or os.cpu_count() or 1, resume=resume, progress=show)
 
@@ -93,7 +94,7 @@ def _print(result: StudyResult, report: Path | None) -> None:
     for reason in result.failed.values():
         typer.echo(f"failed: {reason}", err=True)
     for note in result.notes if report is None else ():
-        typer.echo(f"note: {note}", err=True)
+        typer.echo(note if note.startswith("warning: ") else f"note: {note}", err=True)
     for line in answer_of(result):
         typer.echo(line)
     if report is not None:

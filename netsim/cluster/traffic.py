@@ -6,7 +6,7 @@ does not exist is an error with what does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
@@ -94,7 +94,8 @@ def traffic_of(cluster: Cluster, scenario: Scenario) -> tuple[tuple[Edge, ...], 
 
 def _traffic_of(cluster: Cluster, scenario: Scenario) -> tuple[tuple[Edge, ...], tuple[Note, ...]]:
     if scenario.traffic:
-        return resolve_traffic(cluster, scenario.traffic, file=scenario.file), ()
+        stated = resolve_traffic(cluster, scenario.traffic, file=scenario.file)
+        return stated, tuple(_refusals(cluster, stated))
     inferred = infer_traffic(cluster)
     specs = [_inferred_spec(call, scenario.inferred_rate) for call in _merged(inferred.calls)]
     if not specs:
@@ -113,6 +114,20 @@ def _traffic_of(cluster: Cluster, scenario: Scenario) -> tuple[tuple[Edge, ...],
         for call in _merged(inferred.calls)
     )
     return edges, (told, *calls, *inferred.notes)
+
+
+def _refusals(cluster: Cluster, edges: Sequence[Edge]) -> Iterator[Note]:
+    """Warn of every Service that is called and has nobody behind it."""
+    called = dict.fromkeys(service.key for edge in edges if edge.call for service in _services(edge.call))
+    for key in called:
+        if not cluster.endpoints(key):
+            yield Note("no-endpoints", f"{key} is called and has no endpoints: connections are refused", "warning")
+
+
+def _services(call: Call) -> Iterator[Service]:
+    yield from call.instances.values() or (call.service,)
+    for inner in call.then:
+        yield from _services(inner)
 
 
 def _merged(calls: Sequence[InferredCall]) -> list[InferredCall]:

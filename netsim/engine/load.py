@@ -185,6 +185,7 @@ class LoadModel:
     def __init__(self, network: Network, lookups: Lookups) -> None:
         self.network, self._lookups = network, lookups
         self._known: dict[int, Exchange] = {}
+        self._known_queries: dict[int, Exchange] = {}
 
     def flows(self, edge: Edge, sources: Sequence[Party]) -> Iterator[Flow]:
         """Yield the flows that some of an edge's clients cause, nested calls included.
@@ -223,13 +224,14 @@ class LoadModel:
         targets = resolver.dns.backends(None)
         if not targets:
             return
-        packets = query_packets(resolver.dns.scripts.script(flow.sources[0], resolver.name))
         name = f"{flow.name}/dns"
-        service = (resolver.dns.service.key, 53)
-        kinds = self._kinds(name, flow.sources, targets, protocol="UDP", port=53, service=service)
-        yield Flow(
-            name, flow.label, flow.sources, targets, flow.rate_per_s, Exchange(tuple(packets), (), tuple(kinds), 1)
-        )
+        exchange = self._known_queries.get(id(call))
+        if exchange is None:
+            packets = query_packets(resolver.script(flow.sources[0]))
+            service = (resolver.dns.service.key, 53)
+            kinds = self._kinds(name, flow.sources, targets, protocol="UDP", port=53, service=service)
+            exchange = self._known_queries[id(call)] = Exchange(tuple(packets), (), tuple(kinds), 1)
+        yield Flow(name, flow.label, flow.sources, targets, flow.rate_per_s, exchange)
 
     def _exchange(
         self, call: Call, kind: str, service: Service, sources: Sequence[Party], targets: Sequence[int]

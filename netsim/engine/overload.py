@@ -8,23 +8,29 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from netsim.engine.backdrop import followed_flows, presence
+import numpy as np
+
+from netsim.engine.backdrop import followed_flows
 from netsim.engine.dns_client import Lookups
 from netsim.engine.network import Network
 from netsim.engine.sampling import plan
 from netsim.engine.streams import Streams
 
 if TYPE_CHECKING:
-    from netsim.engine.backdrop import Presence
-    from netsim.engine.load import Flow, Job, What
+    from numpy.typing import NDArray
+
+    from netsim.cluster.cluster import Cluster
+    from netsim.engine.load import Flow, What
     from netsim.engine.model import Model
 
 TOLD = 5
 """So many overloaded stations are named."""
+Loads = dict["What", "NDArray[np.float64]"]
+"""Seconds of work a second that a pod's traffic causes, by kind of station and position of the pod."""
 
 
 class Offer(NamedTuple):
@@ -35,7 +41,7 @@ class Offer(NamedTuple):
 
 
 def overloaded(model: Model) -> tuple[Offer, ...]:
-    """Return the stations whose offered load reaches their capacity, the worst first, by kind of station.
+    """Return the stations whose offered load reaches their capacity, the worst of each kind, the worst kind first.
 
     Closed loops and streams wait for the network, so they offer nothing beforehand. Pods of a workload are alike: the
     worst of them speaks for all.
@@ -43,56 +49,54 @@ def overloaded(model: Model) -> tuple[Offer, ...]:
     streams = Streams(1, 0)
     everyone = replace(model, run=model.run.model_copy(update={"clients": "all"}))
     network = Network(model.cluster, model.datapath, streams, tcp=model.tcp)
-    lookups = Lookups(network, model.dns)
-    flows = followed_flows(network, everyone, plan(everyone, streams), lookups)
+    flows = followed_flows(network, everyone, plan(everyone, streams), Lookups(network, model.dns))
+    loads = _loads(len(model.cluster.pods), flows)
     worst: dict[str, float] = {}
-    for offer in (*_threads(model, flows), *_nodes(network, flows)):
-        worst[offer.station] = max(worst.get(offer.station, 0.0), offer.utilization)
-    above = [Offer(station, value) for station, value in worst.items() if value >= 1.0]
-    return tuple(sorted(above, key=lambda offer: -offer.utilization))
+    for station, load in (*_pods(model, loads), *_nodes(model.cluster, loads)):
+        if load >= 1.0:
+            worst[station] = max(worst.get(station, 0.0), load)
+    return tuple(sorted((Offer(*each) for each in worst.items()), key=lambda offer: -offer.utilization))
 
 
 def warnings(model: Model) -> tuple[str, ...]:
     """Say which stations are offered more than they can carry."""
     found = overloaded(model)
     said = [
-        f"offered load above capacity: {station} gets {value:.0%} of what it can carry; its queue grows all the time"
-        for station, value in found[:TOLD]
+        f"offered load above capacity: {station} gets {load:.0%} of what it can carry; its queue grows all the time"
+        for station, load in found[:TOLD]
     ]
     more = [f"{len(found) - TOLD} more kinds of stations are offered more than they can carry"]
     return (*said, *(more if len(found) > TOLD else ()))
 
 
-def _threads(model: Model, flows: list[Flow]) -> Iterator[Offer]:
-    """Yield the load of every workload's pods: a pod's thread runs on one core, a DNS server's queries on its own."""
-    of_pod: dict[tuple[What, int], list[float]] = defaultdict(list)
+def _loads(pods: int, flows: list[Flow]) -> Loads:
+    loads: Loads = defaultdict(lambda: np.zeros(pods))
     for flow in flows:
         for (end, what), jobs in flow.jobs.items():
-            if what in ("thread", "pool") and not (end == "source" and flow.outside):
-                workers = model.dns.workers if what == "pool" and model.dns else 1
-                busy = flow.rate_at(end) * _work(jobs) / workers
-                for pod in flow.sources if end == "source" else flow.targets:
-                    if isinstance(pod, int):
-                        of_pod[what, pod].append(busy)
-    for (what, pod), loads in of_pod.items():
-        each = model.cluster.pods[pod]
-        name = f"{each.namespace}/{each.template.owner or each.name}"
-        yield Offer(f"a {'worker' if what == 'pool' else 'core'} of {name}", math.fsum(loads))
+            if end == "target" or not flow.outside:
+                members = np.asarray(flow.sources if end == "source" else flow.targets)
+                work_s = math.fsum(job.service_s * job.per_transaction for job in jobs)
+                loads[what][members] += flow.rate_at(end) * work_s
+    return loads
 
 
-def _nodes(network: Network, flows: list[Flow]) -> Iterator[Offer]:
-    """Yield the load of every node's cores together and of both directions of its link."""
-    for node, here in presence(network, flows).items():
-        each = network.cluster.nodes[node]
-        cores = (_load(here, "thread") + _load(here, "softirq")) / each.machine.cores
-        yield Offer(f"all cores of a node ({each.machine.cores} cores)", cores)
-        yield Offer("a node's link, sending", _load(here, "up"))
-        yield Offer("a node's link, receiving", _load(here, "down"))
+def _pods(model: Model, loads: Loads) -> Iterator[tuple[str, float]]:
+    """Yield the load of pods above their capacity: one core for a pod's thread, the workers of a DNS server."""
+    workers = 1 if model.dns is None else model.dns.workers
+    for name, load in (("a core", loads["thread"]), ("a worker", loads["pool"] / workers)):
+        for pod in np.flatnonzero(load >= 1.0).tolist():
+            each = model.cluster.pods[pod]
+            yield f"{name} of {each.namespace}/{each.template.owner or each.name}", float(load[pod])
 
 
-def _load(here: list[Presence], what: What) -> float:
-    return math.fsum(len(pods) * flow.rate_at(end) * _work(flow.jobs.get((end, what), ())) for flow, end, pods in here)
+def _nodes(cluster: Cluster, loads: Loads) -> Iterator[tuple[str, float]]:
+    """Yield the load of the busiest node's cores together, and of both directions of its link."""
+    node_of = np.fromiter((cluster.node_index[pod.node] for pod in cluster.pods), np.int64, len(cluster.pods))
+    cores = np.array([node.machine.cores for node in cluster.nodes])
 
+    def busiest(load: NDArray[np.float64], servers: NDArray[np.int64] | int = 1) -> float:
+        return float(np.max(np.bincount(node_of, load, len(cluster.nodes)) / servers))
 
-def _work(jobs: Sequence[Job]) -> float:
-    return math.fsum(job.service_s * job.per_transaction for job in jobs)
+    yield "all cores of a node", busiest(loads["thread"] + loads["softirq"], cores)
+    yield "a node's link, sending", busiest(loads["up"])
+    yield "a node's link, receiving", busiest(loads["down"])

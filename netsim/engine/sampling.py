@@ -27,6 +27,8 @@ WARMUP_SHARE = 0.25
 PATIENCE = 3.0
 """A cluster is followed whole while that takes no more than this many times the wanted transactions."""
 FEWEST_CLIENTS = 8
+MOST_BEYOND_WANTED = 20.0
+"""The minimum duration may bring so many times the wanted transactions, no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def plan(model: Model, streams: Streams) -> Plan:
     open_rate = sum(edge_rate(edge) for edge in model.edges)
     wanted = run.transactions * (1.0 + WARMUP_SHARE)
     if run.duration == "auto":
-        duration = min(max(wanted / open_rate, MINIMUM_DURATION_S), MAXIMUM_DURATION_S) if open_rate else 5.0
+        duration = _duration_s(model.edges, open_rate, wanted) if open_rate else 5.0
     else:
         duration = float(run.duration)
     share = 1.0
@@ -86,6 +88,17 @@ def plan(model: Model, streams: Streams) -> Plan:
         len(some) / len(edge.clients) if edge.clients else 1.0 for edge, some in zip(model.edges, followed, strict=True)
     )
     return Plan(duration, followed, shares)
+
+
+def _duration_s(edges: Sequence[Edge], rate_per_s: float, wanted: float) -> float:
+    """Return how long clients send: until what is wanted has come, and at least until things have settled.
+
+    Where the few clients that are followed at the least send very fast, things settle fast too, and waiting for more
+    would only take long.
+    """
+    fewest = sum(edge_rate(edge) * min(1.0, FEWEST_CLIENTS / max(1, len(edge.clients))) for edge in edges)
+    settled = min(MINIMUM_DURATION_S, MOST_BEYOND_WANTED * wanted / fewest)
+    return min(max(wanted / rate_per_s, settled), MAXIMUM_DURATION_S)
 
 
 def _sample(edge: Edge, clients: int | str, share: float, streams: Streams) -> Sequence[int]:

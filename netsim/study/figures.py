@@ -36,6 +36,10 @@ SECTION_TAIL = 2
 """Samples a stretch must have beyond a quantile before its own quantile says anything."""
 
 
+Refusals = dict[float, list[str]]
+"""Figures whose samples do not carry a quantile, with how many there are, by quantile."""
+
+
 class Key(NamedTuple):
     """What a figure is of."""
 
@@ -84,17 +88,23 @@ def summarise(runs: Mapping[int, Measured], quantiles: Sequence[float]) -> Point
     sectioning interval; a maximum is the largest of all and carries no interval. With a single replication the interval
     comes from stretches of that run.
     """
-    notes: list[str] = []
-    figures = [*_sampled_figures(runs, quantiles, notes), *_scalar_figures(runs)]
+    refusals: Refusals = {}
+    figures = [*_sampled_figures(runs, quantiles, refusals), *_scalar_figures(runs)]
     places = {edge.name: i for run in runs.values() for i, edge in enumerate(run.edges)}
     figures.sort(key=lambda figure: _table_order(figure.key, places))
-    return PointFigures(tuple(figures), tuple(notes))
+    return PointFigures(tuple(figures), tuple(_told(places) for places in refusals.values()))
+
+
+def _told(refused: Sequence[str]) -> str:
+    """Say once, with the first figure it happened to, that the samples do not carry a quantile."""
+    more = f", nor do {len(refused) - 1} more figures have enough" if len(refused) > 1 else ""
+    return f"{refused[0]}{more}"
 
 
 # ------------------------------------------------------------------------------------------------ sampled metrics
 
 
-def _sampled_figures(runs: Mapping[int, Measured], quantiles: Sequence[float], notes: list[str]) -> Iterator[Figure]:
+def _sampled_figures(runs: Mapping[int, Measured], quantiles: Sequence[float], refusals: Refusals) -> Iterator[Figure]:
     edges = next(iter(runs.values())).edges if runs else ()
     for selection in selections(edges):
         for metric in TIMES:
@@ -106,7 +116,7 @@ def _sampled_figures(runs: Mapping[int, Measured], quantiles: Sequence[float], n
             series = {replication: samples for replication, samples in series.items() if len(samples)}
             if series:
                 key = Key(selection.scope, selection.name, metric, "", "s")
-                yield from _time_figures(key, series, quantiles, notes)
+                yield from _time_figures(key, series, quantiles, refusals)
 
 
 def _present(values: Samples) -> Samples:
@@ -114,7 +124,7 @@ def _present(values: Samples) -> Samples:
 
 
 def _time_figures(
-    key: Key, series: Mapping[int, Samples], quantiles: Sequence[float], notes: list[str]
+    key: Key, series: Mapping[int, Samples], quantiles: Sequence[float], refusals: Refusals
 ) -> Iterator[Figure]:
     means = [_mean_of(replication, samples) for replication, samples in series.items()]
     yield _figure(key._replace(stat="mean"), means)
@@ -122,7 +132,7 @@ def _time_figures(
         name = quantile_name(q)
         own = [_quantile_of(replication, samples, q) for replication, samples in series.items()]
         figure = _figure(key._replace(stat=name), own)
-        yield figure._replace(estimate=_quantile(key, series, q, figure.estimate, notes))
+        yield figure._replace(estimate=_quantile(key, series, q, figure.estimate, refusals))
     largest = [_Value(r, float(samples.max()), math.nan, len(samples)) for r, samples in series.items()]
     figure = _figure(key._replace(stat="max"), largest)
     top = max(value.value for value in largest)
@@ -142,7 +152,7 @@ def _quantile_of(replication: int, samples: Samples, q: float) -> _Value:
     return _Value(replication, value, from_replications(own).se, len(samples))
 
 
-def _quantile(key: Key, series: Mapping[int, Samples], q: float, single: Estimate, notes: list[str]) -> Estimate:
+def _quantile(key: Key, series: Mapping[int, Samples], q: float, single: Estimate, refusals: Refusals) -> Estimate:
     """Return the pooled quantile, or a value of NaN and a note when the samples cannot carry it."""
     try:
         if len(series) > 1:
@@ -152,7 +162,7 @@ def _quantile(key: Key, series: Mapping[int, Samples], q: float, single: Estimat
         return single
     except TooFewSamples as refusal:
         what = " ".join(part for part in (key.scope, key.name, key.metric) if part)
-        notes.append(f"{what}: {refusal}")
+        refusals.setdefault(q, []).append(f"{what}: {refusal}")
         return Estimate(math.nan, math.nan, 0, single.n_samples, len(series))
 
 

@@ -8,10 +8,15 @@ from netsim.study.points import expand
 from netsim.study.runner import model_of
 
 
-def check(scenario: Scenario) -> None:
+def check(scenario: Scenario) -> tuple[str, ...]:
     """Find mistakes before workers start: every point's plugin and costs, and the whole of the first point there is.
 
     Points differ in their levels only, so a name that does not exist shows at the first already.
+
+    Returns
+    -------
+    tuple of str
+        Warnings about the first point: calls that will be refused, load above a station's capacity.
 
     Raises
     ------
@@ -22,5 +27,7 @@ def check(scenario: Scenario) -> None:
         plugin_of(known)
         profile_of(known)
     first = next((point.scenario for point in points if not impossible(point.scenario)), None)
-    if first is not None:
-        model_of(first)
+    if first is None:
+        return ()
+    _, notes = model_of(first)
+    return tuple(note.text for note in notes if note.level == "warning")

@@ -14,6 +14,7 @@ from netsim.cluster.objects import Note
 from netsim.cluster.traffic import traffic_of
 from netsim.datapath.build import Stamp, cluster_of, datapath_of, impossible, input_stamp
 from netsim.engine.model import Model
+from netsim.engine.overload import warnings
 from netsim.engine.run import Replication, run_replication
 from netsim.scenario import build
 from netsim.scenario.spec import Scenario
@@ -68,7 +69,8 @@ def _model(document: str, directory: Path, file: str, stamp: Stamp) -> tuple[Mod
         cluster, datapath, edges, dns=None if scenario.dns.lookups == "none" else scenario.dns, run=scenario.run,
         conntrack_max=scenario.network.conntrack_max,
     )  # fmt: skip
-    return model, (*cluster.notes, *inferred, *datapath.notes)
+    load = (Note("overload", text, "warning") for text in warnings(model))
+    return model, (*cluster.notes, *inferred, *datapath.notes, *load)
 
 
 def _told(note: Note) -> str:
