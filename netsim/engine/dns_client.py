@@ -8,6 +8,7 @@ timers: then its state machine takes over from the replayed script.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Protocol
 
@@ -313,14 +314,21 @@ class _Session:
 
 
 class NameResolver:
-    """Looks one name up for whichever pod asks."""
+    """Looks a name up for whichever pod asks.
 
-    def __init__(self, dns: Dns, name: str) -> None:
-        self.dns, self.name = dns, name
+    ``name_for`` gives the name as applications in a pod's namespace write it.
+    """
+
+    def __init__(self, dns: Dns, name_for: Callable[[str], str]) -> None:
+        self.dns, self._name_for = dns, name_for
+
+    def script(self, source: Party) -> LookupScript:
+        """Return what the resolver of a pod does while nothing is lost."""
+        return self.dns.scripts.script(source, self._name_for(self.dns.network.cluster.pods[source].namespace))
 
     def resolve(self, source: Party, wake: Wake, now: float) -> Steps:
         """Look the name up; the time it took, or `FAILED` when there is no address."""
-        script = self.dns.scripts.script(source, self.name)
+        script = self.script(source)
         session = _Session(self.dns, source, script, wake)
         for index in range(len(script.rounds)):
             session.start(index, now)
@@ -344,12 +352,16 @@ class Lookups:
         spec = self._spec
         if self._dns is None or spec is None or spec.lookups == "none":
             return None
-        if spec.fqdn:
-            name = f"{call.service.name}.{call.service.namespace}.svc.{self._cluster.cluster_domain}."
-        else:
-            name = call.host or f"{call.service.name}.{call.service.namespace}"
-        return NameResolver(self._dns, name)
+        return NameResolver(self._dns, partial(_callee, call, spec.fqdn, self._cluster.cluster_domain))
 
     def of_name(self, name: str) -> NameResolver | None:
         """Return what asks for a name, `None` when the cluster has no DNS."""
-        return None if self._dns is None else NameResolver(self._dns, name)
+        return None if self._dns is None else NameResolver(self._dns, lambda namespace: name)
+
+
+def _callee(call: Call, fqdn: bool, domain: str, namespace: str) -> str:
+    """Return the name of a call's Service: as short as the caller's namespace allows, or complete with a final dot."""
+    service = call.service_for(namespace)
+    if fqdn:
+        return f"{service.name}.{service.namespace}.svc.{domain}."
+    return service.name if service.namespace == namespace else f"{service.name}.{service.namespace}"

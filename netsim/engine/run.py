@@ -118,7 +118,8 @@ def _collect(
     return Replication(
         infos, edge[order], starts[order], times, (*measure_traffic(traffic, chosen), *stations),
         chosen.duration_s,
-        sum(station.arrived for station in network.stations()), tuple(notes), hop_times(network, model, traffic.lookups),
+        sum(station.arrived for station in network.stations()), tuple(notes),
+        hop_times(network, model, traffic.lookups),
     )  # fmt: skip
 
 

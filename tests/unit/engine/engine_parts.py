@@ -16,8 +16,9 @@ MSS = 1000
 
 
 def route(
-    *, rate_bps: float = 8e9, latency_s: float = 50e-6, cpu_s: float = 1e-6, burst: int = 60_000, black_hole: bool = False
-) -> Route:
+    *, rate_bps: float = 8e9, latency_s: float = 50e-6, cpu_s: float = 1e-6, burst: int = 60_000,
+    black_hole: bool = False,
+) -> Route:  # fmt: skip
     """Sender's core, one link (8 bits a payload byte, no headers), softirq and thread of the receiver."""
     byte_s = 8.0 / rate_bps
     passes = (
