@@ -53,7 +53,7 @@ class Explanation(NamedTuple):
         return abs(self.unexplained_s / self.change_s) if self.change_s else 0.0
 
     def sentence(self, stat: str) -> str:
-        """Tell the change: ``+268 us mean: dns +142 us, connect +126 us; work per transaction: service_nat +250 us``."""
+        """Tell it: ``+268 us mean: dns +142 us, connect +126 us; work per transaction: service_nat +250 us``."""
         named = self._told(self.parts)
         rest = self.change_s - self.unexplained_s - math.fsum(part.change_s for part in named)
         told = [str(part) for part in named]

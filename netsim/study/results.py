@@ -114,6 +114,11 @@ class ResultFolder:
             write_atomically(self._samples_path(unit), parquet_bytes(samples_table(outcome).to_arrow()))
         write_atomically(self._unit_path(unit), dump(_unit_document(outcome)))
 
+    def remove_unit(self, unit: Unit) -> None:
+        """Forget one replication."""
+        self._unit_path(unit).unlink(missing_ok=True)
+        self._samples_path(unit).unlink(missing_ok=True)
+
     def read_unit(self, unit: Unit) -> Outcome | None:
         """Return a stored replication, or None when it has to be run (again): not there, broken off, or failed."""
         path = self._unit_path(unit)

@@ -177,12 +177,21 @@ class _Study:
         state.outcomes[unit.replication] = outcome
         if self.folder is not None:
             self.folder.write_unit(unit, outcome)
+        self._forget_after_stop(state)
         if not isinstance(outcome, Measured):
             waiting = [job for job in self.queue if job.unit.point != unit.point]
             self.queue.clear()
             self.queue.extend(waiting)
         if state.complete and len(state.outcomes) == state.target:
             self._finish_round(state)
+
+    def _forget_after_stop(self, state: _PointState) -> None:
+        """Drop what was under way behind the replication that stopped a point: in one process it would not have run."""
+        stops = [number for number, outcome in state.outcomes.items() if not isinstance(outcome, Measured)]
+        for number in [number for number in state.outcomes if stops and number > min(stops)]:
+            del state.outcomes[number]
+            if self.folder is not None:
+                self.folder.remove_unit(Unit(state.point.index, number))
 
     def _finish_round(self, state: _PointState) -> None:
         """Summarise a complete round; ask for more replications while the figures are not precise enough."""
