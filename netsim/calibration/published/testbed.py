@@ -13,7 +13,7 @@ from typing import NamedTuple
 from netsim.calibration.published.hardware import Hardware
 from netsim.calibration.published.subject import Subject
 from netsim.cluster.cluster import Cluster
-from netsim.cluster.objects import Fabric, Node, Pod, PodTemplate, Service, ServicePort
+from netsim.cluster.objects import Endpoint, EndpointPort, Fabric, Node, Pod, PodTemplate, Service, ServicePort
 from netsim.datapath.costs import Prices
 from netsim.datapath.datapath import Datapath
 from netsim.datapath.encapsulation import Decapsulate
@@ -168,8 +168,16 @@ class Testbed:
                     ports=(*web, *datagrams), selector=selector)
             for index in range(count)
         )  # fmt: skip
+        # all Services have the same backends, so their endpoints are worked out once
+        backing = tuple(
+            Endpoint(pod.addresses[0], (EndpointPort(PORT), *(EndpointPort(PORT, p.name, "UDP") for p in datagrams)),
+                     node=pod.node, pod=pod.key)
+            for pod in pods
+            if pod.labels.items() >= selector.items()
+        )  # fmt: skip
         return Cluster(
-            nodes=nodes, pods=pods, services=services, cluster_cidrs=("10.0.0.0/16",), service_cidrs=("10.96.0.0/12",),
+            nodes=nodes, pods=pods, services=services, slices={service.key: backing for service in services},
+            cluster_cidrs=("10.0.0.0/16",), service_cidrs=("10.96.0.0/12",),
             fabric=Fabric(link_latency_s=self.hardware.one_way_s / 2),
         )  # fmt: skip
 
