@@ -6,6 +6,7 @@ exponent or a value with room for noise: a verdict must not change with the seed
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import netsim
 from netsim.analysis.growth import growth
+from netsim.datapath.build import impossible
 from netsim.scenario import Scenario, with_values
 from netsim.study import StudyResult
 from netsim.study.points import single
@@ -49,9 +51,17 @@ def _point(study: StudyResult, levels: Mapping[str, Any]) -> int:
     return fitting[0]
 
 
+def named(of: str) -> tuple[str, str, str, str]:
+    """Split ``metric.stat`` or ``scope.name.metric.stat`` (a name may hold dots) into scope, name, metric, stat."""
+    match = re.fullmatch(r"(?:(\w+)\.(.+)\.)?(\w+)\.(mean|max|p[\d.]+)", of)
+    if match is None:
+        raise ValueError(f"not a figure: {of}")
+    scope, name, metric, stat = match.groups()
+    return scope or "scenario", name or "", metric, stat
+
+
 def _value(study: StudyResult, of: str, levels: Mapping[str, Any]) -> float:
-    *head, stat = of.split(".")
-    scope, name, metric = (head[0], head[1], head[2]) if len(head) == 3 else ("scenario", "", head[0])
+    scope, name, metric, stat = named(of)
     return study.figure(metric, stat, scope=scope, name=name, point=_point(study, levels)).estimate.value
 
 
@@ -100,22 +110,23 @@ class Grows(_Claim):
 
     def check(self, evidence: Evidence) -> Found:
         """Fit and compare."""
-        metric, stat = self.of.split(".", 1)
-        found = growth(evidence.study, metric, stat, over=self.over, where=self.where)
+        scope, name, metric, stat = named(self.of)
+        found = growth(evidence.study, metric, stat, over=self.over, where=self.where, scope=scope, name=name)
         return _within(found.last.value, self.exponent, "exponent")
 
 
 class Impossible(_Claim):
-    """A point that cannot exist, and a part of the reason."""
+    """A combination or size that cannot exist, and a part of the reason."""
 
     claim: Literal["impossible"]
-    at: Levels
+    set: Levels
     because: str
 
     def check(self, evidence: Evidence) -> Found:
-        """Look the reason up."""
-        reason = evidence.study.impossible.get(_point(evidence.study, self.at), "it can exist")
-        return Found(self.because in reason, reason)
+        """Ask before anything is run."""
+        reasons = impossible(with_values(single(evidence.scenario), self.set))
+        text = "; ".join(reason.text for reason in reasons) or "it can exist"
+        return Found(self.because in text, text)
 
 
 class Exists(_Claim):
