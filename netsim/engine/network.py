@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
+from netsim.datapath.types import Role
 from netsim.engine.backends import Backends
 from netsim.engine.clock import Clock
 from netsim.engine.conntrack import TCP_CLOSED_S, UDP_SHORT_S, Conntrack, Entries
 from netsim.engine.places import Place, Places
 from netsim.engine.pricing import Limits, Tariff
+from netsim.engine.sockets import Socket
 from netsim.engine.tcp import Connection, TcpSettings
 from netsim.engine.ways import Way
 
@@ -29,10 +31,6 @@ if TYPE_CHECKING:
 
 Party = Any
 """A pod (its index in the cluster), or one of the datapath's `HostParty` and `ExternalParty`."""
-SOCKET_BUFFER_BYTES = 212_992
-"""Default receive buffer of a UDP socket (Linux ``net.core.rmem_default``)."""
-SMALL_TRUESIZE_BYTES = 768
-"""What a small datagram takes of it: a 512-byte data area and the sk_buff (Linux ``SKB_TRUESIZE``)."""
 
 
 class Datapath(Protocol):
@@ -87,6 +85,7 @@ class Network:
         self._kinds: dict[tuple[Routes, bool], Kind] = {}
         self._tariffs: dict[tuple[Route, bool], Tariff] = {}
         self._positions: dict[tuple[str, int], float] = {}
+        self._sockets: dict[tuple[Party, int], Socket] = {}
         self._homes: dict[Party, tuple[Place | None, int]] = {}
 
     def stations(self) -> Iterator[Station]:
@@ -154,15 +153,18 @@ class Network:
         if known is None:
             node = self.node_of(receiver)
             ring = inf if node is None else float(self.cluster.nodes[node].machine.ring)
-            socket = SOCKET_BUFFER_BYTES / SMALL_TRUESIZE_BYTES if datagrams else inf
-            limits = Limits(ring, float(self.cluster.fabric.buffer_bytes), socket)
+            limits = Limits(ring, float(self.cluster.fabric.buffer_bytes))
             known = self._tariffs[route, datagrams] = Tariff(route, limits)
         return known
 
     def ways(
-        self, kind: Kind, source: Party, target: Party, flow: int, *, service: str = "", entry_node: int | None = None
-    ) -> tuple[Way, Way]:
-        """Bind both directions of a connection to its stations; ``flow`` stands for its header hash."""
+        self, kind: Kind, source: Party, target: Party, flow: int, *, service: str = "",
+        entry_node: int | None = None, socket: int = 0,
+    ) -> tuple[Way, Way]:  # fmt: skip
+        """Bind both directions of a connection to its stations; ``flow`` stands for its header hash.
+
+        ``socket`` is the port a UDP server listens at; 0 for TCP, whose window keeps senders from overrunning a socket.
+        """
         sender, core = self.home(source)
         receiver, peer_core = self.home(target)
         via = None if entry_node is None else self.places.place(entry_node)
@@ -170,6 +172,11 @@ class Network:
         position = self.position(service, node) if service else 0.0
         legs = self.places.legs(sender, core, receiver, peer_core, flow=flow, via=via)
         back = self.places.legs(receiver, peer_core, sender, core, flow=flow >> 4, via=via)
+        if socket:
+            if receiver is not None:
+                legs[Role.RECEIVER_CORE] = self._listening(target, socket, receiver.stations[peer_core]).read
+            if sender is not None:
+                back[Role.RECEIVER_CORE] = Socket(sender.stations[core]).read
         clock = self.clock
         ends = (None if place is None else place.index for place in (sender, receiver, via))
         gates = self.conntrack.gates(kind.entries, *ends)
@@ -177,6 +184,13 @@ class Network:
             Way(clock, legs, kind.first, kind.forward, position=position, gates=gates, lifetime_s=kind.lifetime_s),
             Way(clock, back, kind.first_reply, kind.reply, position=position),
         )
+
+    def _listening(self, party: Party, port: int, core: Station) -> Socket:
+        """Return the socket a server listens at: one for all its clients."""
+        known = self._sockets.get((party, port))
+        if known is None:
+            known = self._sockets[party, port] = Socket(core)
+        return known
 
     def connection(
         self, source: Party, target: Party, port: int, *, flow: int, service: Service | None = None,
@@ -205,4 +219,4 @@ class Network:
         kind = self.kind(source, target, "UDP", port, service=addressed, entry_node=entry_node)
         if kind.routes.verdict != "ALLOW":
             return None
-        return self.ways(kind, source, target, flow, service=key, entry_node=entry_node)
+        return self.ways(kind, source, target, flow, service=key, entry_node=entry_node, socket=port)

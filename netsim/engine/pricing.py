@@ -33,13 +33,12 @@ _SIZES_KEPT = 4096
 class Limits:
     """Where bursts are lost for want of room.
 
-    ``ring`` descriptors of a receive queue; ``buffer_bytes`` of a switch's output port; ``socket_packets`` datagrams a
-    UDP socket holds (`inf` for TCP, whose window keeps senders from overrunning it).
+    ``ring`` descriptors of a receive queue; ``buffer_bytes`` of a switch's output port. UDP sockets count for
+    themselves (`netsim.engine.sockets`).
     """
 
     ring: float = 1024
     buffer_bytes: float = 512 * 1024
-    socket_packets: float = inf
 
 
 class Tariff:
@@ -117,8 +116,6 @@ class Tariff:
             return on_grid(self.limits.buffer_bytes * each.byte_s) if each.byte_s > 0.0 else inf
         if each.role in _SOFTIRQS:
             return self.limits.ring * service / segments
-        if each.role is Role.RECEIVER_CORE and self.limits.socket_packets < inf:
-            return self.limits.socket_packets * service
         return inf
 
     def unloaded_s(self, size: int) -> float:

@@ -57,8 +57,8 @@ def test_another_edge_leaves_the_draws_of_the_first_alone() -> None:
 
 def test_followed_and_background_clients_see_the_same_network() -> None:
     run = {"transactions": 400, "duration": "600ms"}
-    whole = [run_replication(model(run={**run, "clients": "all"}), replication=r) for r in range(3)]
-    some = [run_replication(model(run={**run, "clients": 12}), replication=r) for r in range(3)]
+    whole = [run_replication(model(run={**run, "clients": "all"}), replication=r) for r in range(4)]
+    some = [run_replication(model(run={**run, "clients": 36}), replication=r) for r in range(4)]
     assert any("background" in note for note in some[0].notes)
     means = [np.mean([each.times["latency"].mean() for each in runs]) for runs in (whole, some)]
     assert means[1] == pytest.approx(means[0], rel=0.03)
