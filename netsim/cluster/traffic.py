@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
-from netsim.cluster.inference import EXTERNAL, InferredCall, infer_traffic
+from netsim.cluster.inference import EXTERNAL, InferredCall, callers, infer_traffic, pods_of
 from netsim.cluster.objects import Note, Service, ServicePort
 from netsim.errors import InputError, Place
 from netsim.scenario.spec import TrafficSpec
@@ -97,23 +97,39 @@ def _traffic_of(cluster: Cluster, scenario: Scenario) -> tuple[tuple[Edge, ...],
         stated = resolve_traffic(cluster, scenario.traffic, file=scenario.file)
         return stated, tuple(_refusals(cluster, stated))
     inferred = infer_traffic(cluster)
-    specs = [_inferred_spec(call, scenario.inferred_rate) for call in _merged(inferred.calls)]
+    calls = _merged(inferred.calls)
+    rate = f"{scenario.inferred_rate:g}/s per client pod"
+    if calls:
+        specs = [_inferred_spec(call, scenario.inferred_rate) for call in calls]
+        told = [
+            Note("traffic-inferred", f"no traffic stated: {len(specs)} calls inferred, each {rate}, 1 KiB both ways"),
+            *(Note("traffic-edge", f"{c.from_workload} calls {c.service}:{c.port} ({c.evidence})") for c in calls),
+        ]
+    else:
+        specs = _lookup_specs(cluster, scenario.inferred_rate)
+        told = [Note("traffic-assumed", f"nobody calls anything: every workload looks up a name, {rate} (assumed)")]
     if not specs:
         raise InputError(
-            "no traffic is stated and none can be inferred: no pod names a service and no service has callers",
+            "no traffic is stated and none can be inferred: no pod could call a service",
             place=Place(scenario.file, field="traffic"),
-            allowed="a traffic section, or manifests whose containers name services",
+            allowed="a traffic section, or manifests with pods",
         )
-    edges = resolve_traffic(cluster, specs, file=scenario.file)
-    rate = f"{scenario.inferred_rate:g}/s per client pod"
-    told = Note(
-        "traffic-inferred", f"no traffic stated: {len(edges)} calls inferred, each {rate}, 1 KiB asked and answered"
-    )
-    calls = tuple(
-        Note("traffic-edge", f"{call.from_workload} calls {call.service}:{call.port} ({call.evidence})")
-        for call in _merged(inferred.calls)
-    )
-    return edges, (told, *calls, *inferred.notes)
+    return resolve_traffic(cluster, specs, file=scenario.file), (*told, *inferred.notes)
+
+
+def _lookup_specs(cluster: Cluster, rate_per_s: float) -> list[TrafficSpec]:
+    """Let every workload but the DNS itself look up a name: what every pod does, whatever else it does."""
+    dns = cluster.services_by_key.get(cluster.dns_service)
+    own = {endpoint.pod for endpoint in cluster.endpoints(cluster.dns_service)} if dns else set()
+    found = []
+    for caller, template in callers(cluster).items():
+        if own.isdisjoint(pod.key for pod in pods_of(cluster, caller)):
+            of_node = template.dns_policy == "Default" or (
+                template.host_network and template.dns_policy == "ClusterFirst"
+            )
+            name = "example.com" if dns is None or of_node else f"{dns.name}.{dns.namespace}"
+            found.append({"from": caller, "to": name, "kind": "dns", "rate": f"{rate_per_s!r}/s"})
+    return [TrafficSpec.model_validate(each) for each in found]
 
 
 def _refusals(cluster: Cluster, edges: Sequence[Edge]) -> Iterator[Note]:

@@ -160,7 +160,7 @@ FILES: dict[str, tuple[str, bytes, str]] = {
     ),
     "nobody who calls": (
         "x.yaml",
-        b"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: c, image: x}]}\n",
+        b"apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 80}]}\n",
         "traffic: no traffic is stated and none can be inferred",
     ),
 }
