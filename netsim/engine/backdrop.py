@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from netsim.datapath.datapath import ExternalParty
 from netsim.engine.background import Arrivals, BackgroundCore, BackgroundLink, BackgroundPool, Draws, Profile, Source
+from netsim.engine.dns_client import QUERY_WORK_S
 from netsim.engine.load import End, Flow, LoadModel, What
 from netsim.engine.places import Site, plain_station
 
@@ -55,7 +56,7 @@ class Backdrop:
             case "core":
                 return BackgroundCore(name, self._network.clock, source)
             case "pool":
-                return BackgroundPool(site.number, name, source)
+                return BackgroundPool(site.number, name, source, QUERY_WORK_S)
             case _:
                 return BackgroundLink(name, source)
 

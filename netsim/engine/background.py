@@ -261,13 +261,13 @@ class BackgroundLink(Link):
 
 
 class BackgroundPool(Pool):
-    """Workers that also serve those whom nobody follows."""
+    """Workers that also serve those whom nobody follows; a job of several times ``unit_s`` is several at once."""
 
-    __slots__ = ("_source", "_until")
+    __slots__ = ("_source", "_unit_s", "_until")
 
-    def __init__(self, workers: int, name: str, source: Source) -> None:
+    def __init__(self, workers: int, name: str, source: Source, unit_s: float) -> None:
         super().__init__(workers, name)
-        self._source, self._until = source, 0.0
+        self._source, self._unit_s, self._until = source, unit_s, 0.0
 
     def serve(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
         """As `Pool.serve`, behind the background."""
@@ -296,5 +296,6 @@ class BackgroundPool(Pool):
             arrival = on_grid(time)
             _, service, _ = source.pick()
             self.busy_s += service
-            heapreplace(free_times, max(free_times[0], arrival) + service)
+            for _ in range(max(1, round(service / self._unit_s))):
+                heapreplace(free_times, max(free_times[0], arrival) + self._unit_s)
             time += source.gap()

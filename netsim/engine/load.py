@@ -9,7 +9,7 @@ Who is how far from whom is taken from `PAIRS` random pairs of client and backen
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +27,7 @@ from netsim.engine.stations import LinkCharge
 if TYPE_CHECKING:
     from netsim.cluster.objects import Service
     from netsim.cluster.traffic import Call, Edge
-    from netsim.engine.dns_client import Lookups
+    from netsim.engine.dns_client import Lookups, NameResolver
     from netsim.engine.network import Kind, Network, Party
     from netsim.engine.scripts import LookupScript
 
@@ -123,8 +123,10 @@ class Exchange:
         for kind, position in self.kinds:
             _add(counts, kind, self.packets, self.work, position)
         if self.pooled:
-            queries = sum(not packet.back for packet in self.packets)
-            counts["target", "pool"][QUERY_WORK_S, 0.0] += queries * float(len(self.kinds))
+            # queries that leave together come to a server together: one job, which the pool takes apart
+            rounds = Counter(packet.after for packet in self.packets if not packet.back)
+            for queries in rounds.values():
+                counts["target", "pool"][QUERY_WORK_S * queries, 0.0] += float(len(self.kinds))
         return {
             place: tuple(
                 Job(service_s, setup_s, number / len(self.kinds)) for (service_s, setup_s), number in classes.items()
@@ -185,7 +187,7 @@ class LoadModel:
     def __init__(self, network: Network, lookups: Lookups) -> None:
         self.network, self._lookups = network, lookups
         self._known: dict[int, Exchange] = {}
-        self._known_queries: dict[int, Exchange] = {}
+        self._known_queries: dict[tuple[Packet, ...], Exchange] = {}
 
     def flows(self, edge: Edge, sources: Sequence[Party]) -> Iterator[Flow]:
         """Yield the flows that some of an edge's clients cause, nested calls included.
@@ -224,14 +226,28 @@ class LoadModel:
         targets = resolver.dns.backends(None)
         if not targets:
             return
-        name = f"{flow.name}/dns"
-        exchange = self._known_queries.get(id(call))
-        if exchange is None:
-            packets = query_packets(resolver.script(flow.sources[0]))
-            service = (resolver.dns.service.key, 53)
-            kinds = self._kinds(name, flow.sources, targets, protocol="UDP", port=53, service=service)
-            exchange = self._known_queries[id(call)] = Exchange(tuple(packets), (), tuple(kinds), 1)
-        yield Flow(name, flow.label, flow.sources, targets, flow.rate_per_s, exchange)
+        service = (resolver.dns.service.key, 53)
+        for index, (packets, group) in enumerate(self._by_lookup(resolver, flow.sources)):
+            name = f"{flow.name}/{index}/dns"
+            exchange = self._known_queries.get(packets)
+            if exchange is None:
+                # lookups of equally long names are alike
+                kinds = tuple(self._kinds(name, group, targets, protocol="UDP", port=53, service=service))
+                exchange = self._known_queries[packets] = Exchange(packets, (), kinds, 1)
+            yield Flow(name, flow.label, group, targets, flow.rate_per_s, exchange)
+
+    def _by_lookup(
+        self, resolver: NameResolver, sources: Sequence[Party]
+    ) -> list[tuple[tuple[Packet, ...], Sequence[Party]]]:
+        """Group clients by what their resolvers send: it depends on the namespace and the DNS policy."""
+        pods = self.network.cluster.pods
+        by_template: dict[int, list[Party]] = {}
+        for source in sources:
+            by_template.setdefault(id(pods[source].template), []).append(source)
+        groups: dict[tuple[Packet, ...], list[Party]] = {}
+        for some in by_template.values():
+            groups.setdefault(tuple(query_packets(resolver.script(some[0]))), []).extend(some)
+        return list(groups.items())
 
     def _exchange(
         self, call: Call, kind: str, service: Service, sources: Sequence[Party], targets: Sequence[int]
