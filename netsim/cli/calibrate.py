@@ -49,6 +49,8 @@ def command(
 
 
 def _lines(calibration: Calibration) -> list[str]:
+    from netsim.calibration.kernel.measure import by_reason
+
     measurement, width = calibration.measurement, max(map(len, calibration.prices))
     lines = [f"{'nanoseconds':<{width}}      cost   90 % interval"]
     lines += [
@@ -56,6 +58,6 @@ def _lines(calibration: Calibration) -> list[str]:
         for key, price in calibration.prices.items()
     ]
     lines.append(f"a mechanism that the same packet meets again costs {calibration.repeat:.0%} of the first time")
-    lines += [f"skipped: {one.topology}: {one.reason}" for one in measurement.skipped]
+    lines += [f"skipped, {reason}: {paths}" for reason, paths in by_reason(measurement.skipped).items()]
     lines.append(f"{len(measurement.samples)} exchanges timed in {measurement.seconds:.0f} s")
     return lines

@@ -47,6 +47,19 @@ def test_without_root_there_is_one_message_and_no_file(app, monkeypatch, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+def test_the_program_ends_with_2_and_one_line(monkeypatch, tmp_path, capsys):
+    from netsim.cli import main
+
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("sys.argv", ["netsim", "calibrate", "-o", str(tmp_path / "costs.yaml")])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.splitlines()[-1].startswith("netsim: measuring the kernel needs root")
+
+
 def test_a_missing_folder_is_told_before_anything_is_measured(app, measured, tmp_path):
     result = runner.invoke(app, ["calibrate", "-o", str(tmp_path / "nowhere" / "costs.yaml")])
     assert isinstance(result.exception, InputError)
@@ -58,7 +71,7 @@ def test_the_profile_is_written_and_what_was_skipped_is_named(app, measured, tmp
     result = runner.invoke(app, ["calibrate", "-o", str(out)])
     assert result.exit_code == 0, result.output
     assert "route.packet" in result.output and "700.00 to 900.00" in result.output
-    assert "skipped: pod - router = router - pod: ip: Unknown device type" in result.output
+    assert "skipped, ip: Unknown device type: pod - router = router - pod" in result.output
     assert load_profile(str(out)).figures["veth.packet"].chosen().value == 350.0
 
 

@@ -147,11 +147,12 @@ def _counted(hop: Crossed, packet: Packet) -> dict[str, float]:
 
 
 def _marked(hops: Iterator[Crossed]) -> Iterator[tuple[Crossed, bool]]:
-    """Yield hops and whether their mechanism was met before."""
+    """Yield hops and whether their mechanism was met before; a gateway and a switch are the same bridge code."""
     met: set[str] = set()
     for hop in hops:
-        yield hop, hop.name in met
-        met |= {hop.name} - LISTS
+        mechanism = hop.name.partition(".")[0] if hop.name.startswith("bridge") else hop.name
+        yield hop, mechanism in met
+        met |= {mechanism} - LISTS
 
 
 def _path(topology: Topology, protocol: Protocol) -> Iterator[Crossed]:

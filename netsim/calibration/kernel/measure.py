@@ -40,6 +40,15 @@ class Skipped:
     reason: str
 
 
+def by_reason(skipped: Sequence[Skipped]) -> dict[str, str]:
+    """Return what was skipped, told once a reason: the reason, then one path and how many more."""
+    paths: dict[str, list[str]] = {}
+    for one in skipped:
+        paths.setdefault(one.reason, []).append(one.topology)
+    more = {reason: f" and {len(found) - 1} more" if len(found) > 1 else "" for reason, found in paths.items()}
+    return {reason: f"{found[0]}{more[reason]}" for reason, found in paths.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Samples:
     """What a probe took over one topology, in multiples of the reference exchange: chunks by visit."""

@@ -17,6 +17,7 @@ import yaml
 
 from netsim.calibration.kernel.derive import Calibration, Price
 from netsim.calibration.kernel.hops import BASE
+from netsim.calibration.kernel.measure import by_reason
 from netsim.calibration.kernel.probes import ProbeName
 from netsim.datapath.costs import CostProfile, Figure, load_profile
 
@@ -136,7 +137,7 @@ def profile_document(calibration: Calibration, name: str) -> dict[str, Any]:
 
 def write_profile(calibration: Calibration, path: Path) -> CostProfile:
     """Write the profile, and read it back as users of it will."""
-    skipped = [f"#   {one.topology}: {one.reason}" for one in calibration.measurement.skipped]
+    skipped = [f"#   {reason}: {paths}" for reason, paths in by_reason(calibration.measurement.skipped).items()]
     head = [
         "# Written by netsim calibrate. Nanoseconds in a hot loop over one path; the regime figures scale them.",
         *(["# This machine could not build or drive:", *skipped] if skipped else []),

@@ -1,6 +1,6 @@
 """Timing so that a machine that changes its mind does not matter.
 
-Beside every chunk of a probe, a millisecond or two, the same thread times a *reference*, a plain pair of pods. Ratios
+Beside every chunk of a probe, about a millisecond, the same thread times a *reference*, a plain pair of pods. Ratios
 to it cancel a clock that drifts. Work on a sibling hardware thread is worse: it slows different code differently, by up
 to a half. So a chunk counts only if the references on both sides of it were fast, and others are taken in its place.
 """
@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from netsim.calibration.kernel.probes import Probe, ProbeName
 
-REFERENCE_EXCHANGES = 50
-WINDOW = 600
+REFERENCE_EXCHANGES = 30
+WINDOW = 800
 """Latest timings of the reference that say what fast means: some twenty seconds."""
 DISTURBED = 1.03
 """A chunk is disturbed when a reference beside it is this much above the tenth percentile of the window."""
@@ -35,8 +35,8 @@ class Effort:
     seconds: float
     fewest: int = 3
     most: int = 12
-    chunks: int = 6
-    chunk_ns: int = 1_500_000
+    chunks: int = 8
+    chunk_ns: int = 900_000
 
 
 class Slice(NamedTuple):

@@ -119,26 +119,6 @@ class Topology:
             return None
         return next((index for index, box in enumerate(self.boxes) if box.services is not None), None)
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """What the machine must have, by name of the capability, each once and in a fixed order."""
-        found = ["vxlan"] if self.tunnels else []
-        for box in self.boxes:
-            if box.kind in (Kind.REDIRECT, Kind.REDIRECT_PEER):
-                found.append("bpf-redirect")
-            if box.kind is Kind.SWITCH or box.kind.gateway:
-                found.append("bridge")
-            if box.bridge_netfilter:
-                found.append("bridge-netfilter")
-            if box.services is not None:
-                found.append(box.services.backend)
-            if box.policy is not None:
-                found.append(box.policy.backend)
-                found += {"ipset": ["ipset"], "map": ["nftables"]}.get(box.policy.match, [])
-            if box.tracks:
-                found.append("conntrack")
-        return tuple(dict.fromkeys(found))
-
     def __str__(self) -> str:
         text = "pod"
         for index, box in enumerate(self.boxes):

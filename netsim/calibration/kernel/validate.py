@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from netsim.calibration.kernel.composites import draw
 from netsim.calibration.kernel.derive import Calibration, derive
-from netsim.calibration.kernel.measure import Progress, Skipped, measure
+from netsim.calibration.kernel.measure import Measurement, Progress, Skipped, measure
 from netsim.calibration.kernel.namespaces import Sandbox
-from netsim.calibration.kernel.plan import PLANS, Mode, calibration
+from netsim.calibration.kernel.plan import ANCHORS, PLANS, Mode, calibration
 from netsim.calibration.kernel.probes import PROBES, ProbeName
 from netsim.calibration.kernel.timing import Effort
 from netsim.calibration.kernel.topologies import Topology
@@ -60,6 +62,8 @@ class KernelValidation:
 
     seed: int
     calibration: Calibration
+    drift: Mapping[ProbeName, float]
+    """How much slower each probe was when the composites were measured; the measured values are corrected by it."""
     rows: tuple[Row, ...]
     skipped: tuple[Skipped, ...]
 
@@ -92,6 +96,7 @@ class KernelValidation:
             "worst": self.worst,
             "bias": self.bias,
             "passed": self.passed,
+            "drift": dict(self.drift),
             "targets": {"mean": MEAN_TARGET, "worst": WORST_TARGET},
             "rows": [row.to_dict() for row in self.rows],
             "skipped": [{"path": one.topology, "reason": one.reason} for one in self.skipped],
@@ -132,15 +137,29 @@ def validate_kernel(
         if predicted is not None:
             predicted(predictions)
         effort = Effort(seconds=plan.effort.seconds * len(composites) / len(learnt), fewest=4)
-        found = measure(host, composites, effort, seed + 1, progress)
-    scale = parts.measurement.reference_ns
+        found = measure(host, (*composites, *ANCHORS), effort, seed + 1, progress)
+    drift = {probe: _drift(parts.measurement, found, probe) for probe in PROBES}
     rows = []
     for one in predictions:
         try:
             samples = found.found(one.topology, one.probe)
         except LookupError:
             continue  # named among the skipped
-        rows.append(Row(one, samples.ratio * scale, samples.error / samples.ratio))
+        measured = samples.ratio * parts.measurement.reference_ns / drift[one.probe]
+        rows.append(Row(one, measured, samples.error / samples.ratio))
     if not rows:
         raise InputError("no composite path could be measured", got=found.skipped[0].reason)
-    return KernelValidation(seed, parts, tuple(rows), (*parts.measurement.skipped, *found.skipped))
+    skipped = dict.fromkeys((*parts.measurement.skipped, *found.skipped))
+    return KernelValidation(seed, parts, drift, tuple(rows), tuple(skipped))
+
+
+def _drift(before: Measurement, after: Measurement, probe: ProbeName) -> float:
+    """Return how much slower a probe was in a later session than in an earlier one, by the median of the anchors.
+
+    The reference beside every chunk is a datagram exchange; it does not cancel what slows other probes more.
+    """
+    slower = []
+    for anchor in ANCHORS:
+        with suppress(LookupError):
+            slower.append(after.found(anchor, probe).ratio / before.found(anchor, probe).ratio)
+    return statistics.median(slower) if slower else 1.0

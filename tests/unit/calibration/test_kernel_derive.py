@@ -8,7 +8,7 @@ import pytest
 from netsim.calibration.kernel.composites import draw
 from netsim.calibration.kernel.derive import Observation, derive, published, solve
 from netsim.calibration.kernel.hops import BASE, counts
-from netsim.calibration.kernel.measure import Measurement, Samples, Skipped
+from netsim.calibration.kernel.measure import Measurement, Samples, Skipped, by_reason
 from netsim.calibration.kernel.plan import PLANS, calibration
 from netsim.calibration.kernel.probes import PROBES
 from netsim.calibration.kernel.profile import machine_factor, measured_figures, write_profile
@@ -122,13 +122,13 @@ def test_composites_are_the_same_for_a_seed_and_new_for_the_calibration():
 
 
 def test_composites_keep_to_what_the_machine_knows():
-    paths = draw(3, 10, lambda path: "vxlan" not in path.needs and "ipset" not in path.needs, TOPOLOGIES)
+    paths = draw(3, 10, lambda path: not path.tunnels, TOPOLOGIES)
     assert len(paths) == 10
     assert not any(path.tunnels for path in paths)
 
 
 def test_a_machine_without_a_tool_knows_no_path_that_needs_it():
-    without = derive(synthetic(0.01, topologies=[path for path in TOPOLOGIES if "vxlan" not in path.needs]))
+    without = derive(synthetic(0.01, topologies=[path for path in TOPOLOGIES if not path.tunnels]))
     assert not any(without.knows(path) for path in TOPOLOGIES if path.tunnels)
     with pytest.raises(LookupError):
         without.predict(next(path for path in TOPOLOGIES if path.tunnels), "udp_rr")
@@ -153,6 +153,11 @@ def test_the_profile_carries_measured_figures_and_scales_the_others(learnt, tmp_
     scaled, shipped = profile.figures["nic.transmit"].chosen(), server.figures["nic.transmit"].chosen()
     assert scaled.value == pytest.approx(shipped.value * factor, rel=1e-3)
     assert profile.figures["socket.send.byte"].chosen() == server.figures["socket.send.byte"].chosen()
+
+
+def test_reasons_are_told_once():
+    skipped = [Skipped("a", "no ipset"), Skipped("b", "no ipset"), Skipped("c", "no vxlan")]
+    assert by_reason(skipped) == {"no ipset": "a and 1 more", "no vxlan": "c"}
 
 
 def test_quiet_chunks_are_trusted_and_disturbed_ones_left_out():

@@ -95,14 +95,6 @@ def test_a_tunnel_must_join_two_ip_hops():
         Topology((ROUTER,), frozenset({0}))
 
 
-def test_needs_name_every_tool_once():
-    box = Box(
-        Kind.NODE, Services("nftables", 1), Policy("iptables-nft", 1, "ipset", stateful=True), bridge_netfilter=True
-    )
-    needs = Topology((box, NODE_RIGHT), frozenset({1})).needs
-    assert needs == ("vxlan", "bridge", "bridge-netfilter", "nftables", "iptables-nft", "ipset", "conntrack")
-
-
 def test_labels_tell_tunnels_and_tables():
     topology = Topology((node(services=Services("iptables-legacy", 5)), NODE_RIGHT), frozenset({1}))
     assert str(topology) == "pod - node[services iptables-legacy 5] = node' - pod"
