@@ -99,15 +99,14 @@ def _traffic_of(cluster: Cluster, scenario: Scenario) -> tuple[tuple[Edge, ...],
     inferred = infer_traffic(cluster)
     calls = _merged(inferred.calls)
     rate = f"{scenario.inferred_rate:g}/s per client pod"
+    specs = [_inferred_spec(call, scenario.inferred_rate) for call in calls]
+    told = [Note("traffic-edge", f"{c.from_workload} calls {c.service}:{c.port} ({c.evidence})") for c in calls]
     if calls:
-        specs = [_inferred_spec(call, scenario.inferred_rate) for call in calls]
-        told = [
-            Note("traffic-inferred", f"no traffic stated: {len(specs)} calls inferred, each {rate}, 1 KiB both ways"),
-            *(Note("traffic-edge", f"{c.from_workload} calls {c.service}:{c.port} ({c.evidence})") for c in calls),
-        ]
-    else:
-        specs = _lookup_specs(cluster, scenario.inferred_rate)
-        told = [Note("traffic-assumed", f"nobody calls anything: every workload looks up a name, {rate} (assumed)")]
+        text = f"no traffic stated: {len(calls)} calls inferred, each {rate}, 1 KiB asked and answered"
+        told.insert(0, Note("traffic-inferred", text))
+    if all(call.from_workload == EXTERNAL for call in calls):
+        specs += _lookup_specs(cluster, scenario.inferred_rate)
+        told.append(Note("traffic-lookups", f"no pod calls anything: every workload looks up a name, {rate} (assumed)"))
     if not specs:
         raise InputError(
             "no traffic is stated and none can be inferred: no pod could call a service",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ from netsim.scenario.spec import Scenario
 
 M = TypeVar("M", bound=BaseModel)
 Lines = Mapping[tuple[str | int, ...], int]
+_LARGEST_BYTES = 16 * 2**20
+"""A file larger than this is a dump, which is streamed."""
 _MOST_VALUES = 100_000
 """Aliases of aliases grow without bound; no scenario people write comes near."""
 
@@ -48,7 +51,7 @@ def read_yaml(text: str, file: str) -> tuple[Any, Lines]:
 def read_text(path: Path) -> str:
     """Return a user's file as text. Raises `InputError`."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise InputError("no such file or directory", place=Place(str(path))) from error
     except UnicodeDecodeError as error:
@@ -204,6 +207,8 @@ def load(path: str | Path, assignments: Mapping[str, Any] | None = None) -> Scen
     path, changes = Path(path), assignments or {}
     if path.is_dir():
         return _around_manifests(path, path.resolve().name, path, changes)
+    if path.is_file() and path.stat().st_size > _LARGEST_BYTES:
+        return _around_manifests(path, path.stem, path.parent, changes)
     text = read_text(path)
     if not _is_scenario(text, path):
         return _around_manifests(path, path.stem, path.parent, changes)
@@ -229,23 +234,24 @@ def _stored(manifest: Mapping[str, Any], path: Path) -> dict[str, Any]:
     return stored
 
 
+_TOP_KEY = re.compile(r"""^["']?(\w+)["']?\s*:""", re.MULTILINE)
+_FLOW_KEY = re.compile(r"""["']?\b(apiVersion|cluster|netsim_manifest)["']?\s*:""")
+_HEAD = 20_000
+_OURS = ("cluster", "network", "traffic", "sweep", "run", "netsim_manifest")
+
+
 def _is_scenario(text: str, path: Path) -> bool:
-    """Tell a scenario from Kubernetes objects by its top-level keys, without reading a large dump."""
-    if path.suffix == ".json":
-        head = text[:20_000]
-        return '"netsim_manifest"' in head or ('"cluster"' in head and '"apiVersion"' not in head)
-    for line in text.splitlines():
-        key = line.partition(":")[0]
-        if key in ("apiVersion", "kind"):
-            return False
-        if key in ("cluster", "network", "traffic", "sweep", "run", "netsim_manifest"):
-            return True
-    # neither: let the scenario model explain what is missing unless the text is not even a mapping of ours
-    return (
-        path.suffix in (".yaml", ".yml")
-        and "---" not in text
-        and any(text.startswith(f"{name}:") or f"\n{name}:" in text for name in Scenario.model_fields)
-    )
+    """Tell a scenario from Kubernetes objects by its first telling key, without reading a large dump."""
+    if text.lstrip().startswith("{"):  # JSON, or YAML written like it
+        found = _FLOW_KEY.search(text, 0, _HEAD)
+        return found is not None and found[1] != "apiVersion"
+    keys = (match[1] for match in _TOP_KEY.finditer(text))
+    telling = next((key for key in keys if key in ("apiVersion", "kind", *_OURS)), None)
+    if telling is not None:
+        return telling in _OURS
+    # neither: let the scenario's model explain what is missing unless the text is not even a mapping of ours
+    ours = any(match[1] in Scenario.model_fields for match in _TOP_KEY.finditer(text))
+    return ours and path.suffix in (".yaml", ".yml") and "---" not in text
 
 
 def schema() -> dict[str, Any]:
