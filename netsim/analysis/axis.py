@@ -107,7 +107,7 @@ def axis_of(scenario: Scenario, key: str, span: tuple[float | None, float | None
     floor = max(present / SPAN, least * factor if least > 0.0 else 0.0, factor if whole else 0.0)
     ceiling = min(present * SPAN, most * present / max(spot.value for spot in spots))
     if _ends_with_nodes(asked):
-        floor, ceiling = 1.0, min(ceiling, float(max(LARGEST_SUPPORTED, 2.0 * present)))
+        floor, ceiling = 1.0, min(most, float(max(LARGEST_SUPPORTED, 2.0 * present)))
     low, high = (floor if span[0] is None else span[0]), (ceiling if span[1] is None else span[1])
     if not 0.0 < low <= high:
         raise InputError("not a range", place=place, got=f"{low:g}:{high:g}", allowed="LOW:HIGH, both above zero")

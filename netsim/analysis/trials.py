@@ -46,6 +46,7 @@ class Trial:
     ----------
     value: of the key. stops: hard limits that forbid it; nothing was run then.
     judged: the objectives. figures: of all replications together. runs: the replications.
+    open_loop: all traffic comes at a rate of its own, whether answered or not.
     """
 
     value: float
@@ -53,6 +54,7 @@ class Trial:
     judged: tuple[Judged, ...] = ()
     figures: tuple[Figure, ...] = ()
     runs: tuple[Measured, ...] = ()
+    open_loop: bool = True
 
     @property
     def verdict(self) -> Verdict:
@@ -63,7 +65,12 @@ class Trial:
 
     @property
     def overloaded(self) -> bool:
-        """Whether a station is asked for more than it can serve: no figure of such a run is one of a steady state."""
+        """Whether a station is asked for more than it can serve: no figure of such a run is one of a steady state.
+
+        Closed loops and streams take what there is; a station they keep busy all the time is no overload.
+        """
+        if not self.open_loop:
+            return False
         busy = [each for each in self.figures if each.key.metric == "utilization"]
         return any(each.estimate.interval().low >= 1.0 for each in busy)
 
@@ -144,7 +151,8 @@ class Bench:
     def _judged(self, scenario: Scenario, runs: dict[int, Measured], value: float) -> Trial:
         figures = summarise(runs, quantiles_of(scenario)).figures
         judged = tuple(judge(objective, figures) for objective in self.objectives)
-        return Trial(value, (), judged, figures, tuple(runs.values()))
+        open_loop = all(entry.closed is None and entry.kind != "stream" for entry in scenario.traffic)
+        return Trial(value, (), judged, figures, tuple(runs.values()), open_loop)
 
     def _more(self, scenario: Scenario, runs: dict[int, Measured], count: int) -> str | None:
         """Add replications up to ``count``; return why the scenario cannot exist, if so."""

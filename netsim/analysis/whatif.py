@@ -6,6 +6,7 @@ comes from the paired logarithms of the replications' own figures; where a figur
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from netsim.stats.estimates import Interval, from_replications
 from netsim.stats.intervals import paired_log_ratio
 from netsim.study.figures import Figure, summarise
 from netsim.study.outcome import Measured, PointRunner
-from netsim.study.points import as_level, single
+from netsim.study.points import single
 from netsim.study.runner import run_point
 from netsim.study.selection import quantiles_of
 
@@ -195,11 +196,12 @@ def _rank(effect: Effect, smaller_is_better: bool) -> tuple[float, str]:
 
 def stated_changes(scenario: Scenario) -> tuple[Change, ...]:
     """Return the alternatives a scenario states under ``what_if``; levels it already has are no alternatives."""
+    now = scenario.model_dump()
     return tuple(
-        Change(f"{key}={as_level(level)}", {key: level})
+        _set(key, level)
         for key, levels in scenario.what_if.items()
         for level in levels
-        if with_values(scenario, {key: level, "what_if": {}}) != with_values(scenario, {"what_if": {}})
+        if with_values(scenario, {key: level}).model_dump() != now
     )
 
 
@@ -257,4 +259,4 @@ def _dns_changes(scenario: Scenario) -> Iterator[Change]:
 
 
 def _set(key: str, value: Any) -> Change:
-    return Change(f"{key}={as_level(value)}", {key: value})
+    return Change(f"{key}={value if isinstance(value, str) else json.dumps(value)}", {key: value})
