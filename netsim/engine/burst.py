@@ -37,11 +37,10 @@ def tell(react: Callable[[Any], object], now: Any) -> None:
 
 def deliver(burst: Burst, now: float, charge: object) -> None:
     """End of the way, the last leg of every burst: tell who waits for it, in the thread that has it now."""
-    burst.station.current_s = now
-    try:
-        burst.arrived(now)
-    except StopIteration:
-        return
+    station = burst.station
+    station.current_s = now
+    tell(burst.arrived, now)
+    station.current_s = -1.0
 
 
 class Notice:

@@ -72,18 +72,17 @@ class _Walker:
     __slots__ = ("at", "feed", "index", "way")
 
     at: int
+    feed: OpenFeed
     index: int
     way: Way
-
-    def __init__(self, feed: OpenFeed) -> None:
-        self.feed = feed
 
     def advance(self, now: float) -> float | None:
         """Pass through the next stretch."""
         at, way = self.at, self.way
         now = through(now, way[at])
-        self.at = at = at + 1
+        at += 1
         if at < len(way):
+            self.at = at
             return now
         feed = self.feed
         feed.departures[self.index] = now
@@ -103,7 +102,7 @@ class OpenFeed:
     spare: walkers to reuse; feeds of one network may share them.
     """
 
-    __slots__ = ("_births", "_clock", "_index", "_way", "_way_of", "departures", "spare")
+    __slots__ = ("_births", "_clock", "_count", "_index", "_way", "_way_of", "departures", "spare")
 
     def __init__(
         self, clock: Clock, births: Sequence[float], way_of: Callable[[int], Way], departures: list[float],
@@ -112,7 +111,7 @@ class OpenFeed:
         self._clock, self._births, self._way_of = clock, births, way_of
         self.departures = departures
         self.spare: list[_Walker] = [] if spare is None else spare
-        self._index = -1
+        self._count, self._index = len(births), -1
         if births:
             first = self._next()
             if first is not None:
@@ -121,26 +120,23 @@ class OpenFeed:
     def _next(self) -> float | None:
         """Take the next burst to its first merge; `None` when there are no more."""
         self._index = index = self._index + 1
-        if index >= len(self._births):
+        if index == self._count:
             return None
         self._way = way = self._way_of(index)
-        if len(way) == 1:
-            return self._births[index]
-        return through(self._births[index], way[0])
+        born = self._births[index]
+        return born if len(way) == 1 else through(born, way[0])
 
     def advance(self, now: float) -> float | None:
         """The burst at hand is at its first merge (or, on a way without merges, is born)."""
         way, index = self._way, self._index
-        if len(way) == 1:
-            self.departures[index] = through(now, way[0])
+        count = len(way)
+        if count <= 2:
+            self.departures[index] = through(now, way[count - 1])
             return self._next()
-        now = through(now, way[1])
-        if len(way) == 2:
-            self.departures[index] = now
-        else:
-            walker = self.spare.pop() if self.spare else _Walker(self)
-            walker.feed, walker.way, walker.index, walker.at = self, way, index, 2
-            self._clock.at(now, walker.advance)
+        spare = self.spare
+        walker = spare.pop() if spare else _Walker()
+        walker.feed, walker.way, walker.index, walker.at = self, way, index, 2
+        self._clock.at(through(now, way[1]), walker.advance)
         return self._next()
 
 

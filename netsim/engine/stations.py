@@ -55,8 +55,8 @@ class LinkCharge(NamedTuple):
 class Station:
     """Books that all stations keep.
 
-    ``ahead_s`` is the work put ahead of waiting threads so far, and ``current_s`` when a thread last had something
-    delivered to it; only cores use them.
+    ``ahead_s`` is the work put ahead of waiting threads so far, and ``current_s`` the time while a thread reacts to
+    something delivered to it (-1 otherwise); only cores use them.
     """
 
     __slots__ = (

@@ -50,16 +50,23 @@ def tandem(arrivals: Floats, services: Sequence[Floats]) -> Floats:
 
 
 def merged(arrivals: Floats, stations: Integers, services: Floats) -> Floats:
-    """Return the departures of bursts that go to one of several FIFO servers each.
+    """Return the departures of bursts that each go through a stretch of stations, joining others at its beginning.
 
-    Ties at a server are served in the order of the arrays. ``arrivals`` need not be sorted; the result is in the order
-    of the arguments.
+    Parameters
+    ----------
+    arrivals: when each burst comes to the stretch, in any order.
+    stations: the first station of each burst's stretch; who shares it shares the rest.
+    services: service times, a row a burst and a column a station of the stretch.
+
+    Ties are served in the order of the arrays; the result is in the order of the arguments.
     """
-    order = np.lexsort((arrivals, stations))
-    times, work, where = arrivals[order], services[order], stations[order]
-    bounds = np.flatnonzero(np.diff(where)) + 1
+    order = np.argsort(arrivals, kind="stable")
+    order = order[np.argsort(stations[order].astype(np.int16), kind="stable")]  # by station, then time: a radix sort
+    times, where, work = arrivals[order], stations[order], services[order]
+    bounds = (np.flatnonzero(np.diff(where)) + 1).tolist()
     for low, high in zip([0, *bounds], [*bounds, len(times)], strict=True):
-        times[low:high] = lindley(times[low:high], work[low:high])
+        for stage in range(work.shape[1]):
+            times[low:high] = lindley(times[low:high], work[low:high, stage])
     out = np.empty_like(times)
     out[order] = times
     return out

@@ -91,9 +91,10 @@ def test_merging_streams(seed: int) -> None:
     assert found == left
 
     times = np.array([born for born, _ in bursts])
-    for stage in range(3):
-        steps = [[step for stretch in way for step in stretch][stage] for _, way in bursts]
-        times = merged(times, np.array([s for s, _ in steps]), np.array([service for _, service in steps]))
+    for part in range(2):
+        stretches = [way[part] for _, way in bursts]
+        first = np.array([stretch[0][0] for stretch in stretches])
+        times = merged(times, first, np.array([[service for _, service in stretch] for stretch in stretches]))
     assert times.tolist() == left
 
 
