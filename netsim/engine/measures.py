@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from netsim.engine.stations import Core, Link, Pool, Station
 
 if TYPE_CHECKING:
+    from netsim.cluster.traffic import Edge
     from netsim.engine.network import Network
     from netsim.engine.probes import EdgeRecord
     from netsim.engine.sampling import Plan
@@ -39,36 +42,47 @@ def measure_stations(network: Network) -> tuple[Scalar, ...]:
     return (*_conntrack_figures(network), *_station_figures(stations, now))
 
 
-def measure_traffic(traffic: Traffic, chosen: Plan) -> tuple[Scalar, ...]:
-    """Return the figures of edges and of the whole, when all that could finish has finished."""
-    duration = chosen.duration_s
-    figures: list[Scalar] = []
-    for record, _, _ in traffic.records():
-        figures += _edge_figures(record, duration)
-    top = [record for record, _, is_top in traffic.records() if is_top]
-    return (*figures, *_scenario_figures(top, duration))
+def measure_traffic(traffic: Traffic, chosen: Plan, edges: Sequence[Edge]) -> tuple[Scalar, ...]:
+    """Return the figures of edges and of the whole, when all that could finish has finished.
+
+    Rates are those of the whole cluster: what the followed clients did, for as many clients as there are.
+    """
+    found = [
+        (record, is_top, chosen.duration_s * share)
+        for performer, share in zip(traffic.performers, chosen.share, strict=True)
+        for record, _, is_top in performer.records()
+    ]
+    figures = [figure for record, _, seconds in found for figure in _edge_figures(record, seconds)]
+    top = [(record, seconds) for record, is_top, seconds in found if is_top]
+    clients = len({client for edge in edges for client in edge.clients})
+    return (*figures, *_scenario_figures(top, clients))
 
 
-def _edge_figures(record: EdgeRecord, duration: float) -> list[Scalar]:
+def _edge_figures(record: EdgeRecord, seconds: float) -> list[Scalar]:
     return [
-        Scalar("edge", record.label, "throughput", "mean", record.finished / duration, "1/s", record.finished),
-        Scalar("edge", record.label, "goodput", "mean", 8.0 * record.payload / duration, "bit/s", record.finished),
+        Scalar("edge", record.label, "throughput", "mean", record.finished / seconds, "1/s", record.finished),
+        Scalar("edge", record.label, "goodput", "mean", 8.0 * record.payload / seconds, "bit/s", record.finished),
         Scalar("edge", record.label, "failed", "mean", record.failed / max(1, record.started), "1", record.started),
         Scalar("edge", record.label, "unfinished", "mean", record.unfinished / max(1, record.started), "1",
                record.started),
     ]  # fmt: skip
 
 
-def _scenario_figures(records: list[EdgeRecord], duration: float) -> list[Scalar]:
-    started = max(1, sum(record.started for record in records))
-    finished = sum(record.finished for record in records)
-    payload = sum(record.payload for record in records)
-    return [
-        Scalar("scenario", "", "throughput", "mean", finished / duration, "1/s", finished),
-        Scalar("scenario", "", "goodput", "mean", 8.0 * payload / duration, "bit/s", finished),
-        Scalar("scenario", "", "failed", "mean", sum(r.failed for r in records) / started, "1", started),
-        Scalar("scenario", "", "unfinished", "mean", sum(r.unfinished for r in records) / started, "1", started),
+def _scenario_figures(records: list[tuple[EdgeRecord, float]], clients: int) -> list[Scalar]:
+    started = max(1, sum(record.started for record, _ in records))
+    finished = sum(record.finished for record, _ in records)
+    rate = math.fsum(record.finished / seconds for record, seconds in records)
+    payload = math.fsum(record.payload / seconds for record, seconds in records)
+    figures = [
+        Scalar("scenario", "", "throughput", "mean", rate, "1/s", finished),
+        Scalar("scenario", "", "goodput", "mean", 8.0 * payload, "bit/s", finished),
+        Scalar("scenario", "", "failed", "mean", sum(r.failed for r, _ in records) / started, "1", started),
+        Scalar("scenario", "", "unfinished", "mean", sum(r.unfinished for r, _ in records) / started, "1", started),
     ]
+    if clients:
+        figures.insert(1, Scalar("scenario", "", "throughput_per_pod", "mean", rate / clients, "1/s", finished))
+        figures.insert(3, Scalar("scenario", "", "goodput_per_pod", "mean", 8.0 * payload / clients, "bit/s", finished))
+    return figures
 
 
 def _conntrack_figures(network: Network) -> list[Scalar]:

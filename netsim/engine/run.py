@@ -116,7 +116,7 @@ def _collect(
     complaints = _complaints([record for record, _, _ in records])
     notes = [chosen.describe(model.edges), *complaints, *_full_tables(network)]
     return Replication(
-        infos, edge[order], starts[order], times, (*measure_traffic(traffic, chosen), *stations),
+        infos, edge[order], starts[order], times, (*measure_traffic(traffic, chosen, model.edges), *stations),
         chosen.duration_s,
         sum(station.arrived for station in network.stations()), tuple(notes),
         hop_times(network, model, traffic.lookups),

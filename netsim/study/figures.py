@@ -26,8 +26,8 @@ from netsim.study.selection import selections
 
 SCOPES = ("scenario", "edge", "service", "node", "station", "hop")
 METRICS = (
-    "latency", "connect", "dns", "request", "throughput", "goodput", "loss", "failed", "utilization", "queue",
-    "hop_time", "rules", "conntrack",
+    "latency", "connect", "dns", "request", "throughput", "throughput_per_pod", "goodput", "goodput_per_pod", "loss",
+    "failed", "utilization", "queue", "hop_time", "rules", "conntrack",
 )  # fmt: skip
 
 SECTIONS = 10
