@@ -196,12 +196,12 @@ def _rank(effect: Effect, smaller_is_better: bool) -> tuple[float, str]:
 
 def stated_changes(scenario: Scenario) -> tuple[Change, ...]:
     """Return the alternatives a scenario states under ``what_if``; levels it already has are no alternatives."""
-    now = scenario.model_dump()
+    now = dict(scenario)  # the fields alone: equal questions may be written differently
     return tuple(
         _set(key, level)
         for key, levels in scenario.what_if.items()
         for level in levels
-        if with_values(scenario, {key: level}).model_dump() != now
+        if dict(with_values(scenario, {key: level})) != now
     )
 
 
