@@ -22,7 +22,7 @@ from netsim.calibration.published.case import Case, Row
 from netsim.calibration.published.hardware import Hardware
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
-from netsim.calibration.published.subject import Subject, subject_of
+from netsim.calibration.published.subject import Subject
 from netsim.calibration.published.testbed import Testbed, Ways
 from netsim.datapath.costs import CostProfile, Prices, Regime
 
@@ -120,7 +120,6 @@ class Bench:
     _prices: dict[str, Prices] = field(default_factory=dict)
     _ways: dict[tuple[object, ...], Ways] = field(default_factory=dict)
     _factor: float | None = None
-    _subjects: dict[tuple[tuple[str, str], ...], Subject] = field(default_factory=dict)
 
     # ---------------------------------------------------------------- prices
 
@@ -157,10 +156,7 @@ class Bench:
 
     def subject(self, setting: Setting) -> Subject:
         """Return what a setting measures."""
-        known = self._subjects.get(setting.key)
-        if known is None:
-            known = self._subjects[setting.key] = subject_of(setting, self.hardware, self.case.names)
-        return known
+        return self.testbed.subject(setting, self.case.names)
 
     # ---------------------------------------------------------------- machine factor
 

@@ -6,12 +6,13 @@ Paths depend on the subject alone and are composed once; routes are folded for t
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from netsim.calibration.published.hardware import Hardware
-from netsim.calibration.published.subject import Subject
+from netsim.calibration.published.setting import SUBJECT_KEYS, Setting
+from netsim.calibration.published.subject import Subject, subject_of
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.objects import Endpoint, EndpointPort, Fabric, Node, Pod, PodTemplate, Service, ServicePort
 from netsim.datapath.costs import Prices
@@ -137,8 +138,18 @@ class Testbed:
     def __init__(self, hardware: Hardware, clock_ghz: float) -> None:
         self.hardware = hardware
         self.machine = hardware.machine(clock_ghz)
+        self._subjects: dict[tuple[tuple[str, str], ...], Subject] = {}
         self._datapaths: dict[tuple[object, ...], Datapath] = {}
         self._paths: dict[tuple[object, ...], tuple[Path, Path, Mtus]] = {}
+
+    def subject(self, setting: Setting, names: Mapping[str, Mapping[str, str]]) -> Subject:
+        """Return what a setting measures here; ``names`` are the case's own names of plugins."""
+        known = self._subjects.get(setting.key)
+        if known is None:
+            known = self._subjects[setting.key] = subject_of(setting, self.hardware, names)
+        else:
+            setting.used.update(setting.values.keys() & SUBJECT_KEYS)
+        return known
 
     def cluster(self, subject: Subject, mtu: int) -> Cluster:
         """Return the nodes, three pods, and as many Services as the row has, all with the same backends."""
