@@ -23,7 +23,7 @@ def build_cluster(spec: ClusterSpec, *, dns_replicas: int | None = None, directo
     Parameters
     ----------
     spec: the scenario's ``cluster``.
-    dns_replicas: replicas of CoreDNS; ``None``: as the input says, else 2.
+    dns_replicas: replicas of CoreDNS; ``None``: as the input says, growing with the nodes as ``scale.dns`` tells.
     directory: where relative paths start; the working directory by default.
 
     Raises
@@ -32,6 +32,7 @@ def build_cluster(spec: ClusterSpec, *, dns_replicas: int | None = None, directo
         As `load_cluster`, `build_synthetic` and `scale`.
     """
     defaults = Defaults(
+        nodes=spec.scale.base_nodes if spec.nodes is not None else None,
         machine=machine_of(spec.machine),
         families=spec.families,
         cluster_cidrs=spec.cluster_cidr,
@@ -63,10 +64,15 @@ def _check_apart(cluster: Cluster) -> None:
 
 def _built(spec: ClusterSpec, defaults: Defaults, dns_replicas: int | None, directory: Path | None) -> Cluster:
     if spec.synthetic is not None:
+        if dns_replicas is None:
+            defaults = replace(defaults, dns_replicas=_dns_replicas(spec))
         return build_synthetic(_synthetic(spec, spec.synthetic, defaults))
     cluster = load_cluster(*((directory or Path()) / path for path in spec.manifests), defaults=defaults)
     if spec.nodes is None and dns_replicas is None:
         return cluster
+    if dns_replicas is None and spec.nodes is not None:
+        present = len({endpoint.pod for endpoint in cluster.endpoints(cluster.dns_service)})
+        dns_replicas = max(present, _dns_replicas(spec))
     rule = ScaleRule(
         replicas=spec.scale.replicas,
         services=spec.scale.services,
@@ -78,6 +84,19 @@ def _built(spec: ClusterSpec, defaults: Defaults, dns_replicas: int | None, dire
     if spec.nodes is None:
         rule = replace(rule, replicas="fixed", services="fixed")
     return scale(cluster, spec.nodes or len(cluster.nodes), rule)
+
+
+def _dns_replicas(spec: ClusterSpec) -> int:
+    """Return how many CoreDNS pods the size stated calls for.
+
+    The rule is that of the cluster-proportional autoscaler as Kubernetes ships it for DNS: the larger of one replica a
+    16 nodes and one a 256 cores, never a single one (kubernetes ``cluster/addons/dns-horizontal-autoscaler``:
+    ``linear``, ``nodesPerReplica`` 16, ``coresPerReplica`` 256, ``preventSinglePointFailure``).
+    """
+    nodes = spec.nodes or (spec.synthetic.nodes if spec.synthetic is not None else 0)
+    if spec.scale.dns == "fixed":
+        return 2
+    return max(2, -(-nodes // 16), -(-nodes * spec.machine.cores // 256))
 
 
 def machine_of(spec: MachineSpec) -> Machine:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from netsim.engine.sampling import Plan
     from netsim.engine.traffic import Traffic
 
+TRANSFER_BYTES = 2**20
+"""Mean payload of a transaction from which on its speed is told in bits per second."""
 BUSIEST = 20
 """How many stations are listed by name."""
 FULLEST = 3
@@ -65,7 +67,16 @@ def _edge_figures(record: EdgeRecord, seconds: float) -> list[Scalar]:
         Scalar("edge", record.label, "failed", "mean", record.failed / max(1, record.started), "1", record.started),
         Scalar("edge", record.label, "unfinished", "mean", record.unfinished / max(1, record.started), "1",
                record.started),
+        *_transfer_figures(record),
     ]  # fmt: skip
+
+
+def _transfer_figures(record: EdgeRecord) -> list[Scalar]:
+    """Return how fast payload moved while it was under way, where transactions are large enough to be transfers."""
+    if not record.finished or record.payload < TRANSFER_BYTES * record.finished:
+        return []
+    rate = 8.0 * record.payload / math.fsum(record.request)
+    return [Scalar("edge", record.label, "transfer", "mean", rate, "bit/s", record.finished)]
 
 
 def _scenario_figures(records: list[tuple[EdgeRecord, float]], clients: int) -> list[Scalar]:

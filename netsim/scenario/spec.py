@@ -75,6 +75,9 @@ class ScaleSpec(Spec):
     )
     base_nodes: int | None = Field(None, ge=1, description="size at which the manifests' replica counts hold")
     fixed: tuple[str, ...] = Field((), description="workloads that keep their replica count (databases)")
+    dns: Literal["proportional", "fixed"] = Field(
+        "proportional", description="proportional: CoreDNS replicas follow nodes and cores as the DNS autoscaler has it"
+    )
 
 
 class ClusterSpec(Spec):
