@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from benchmarks.workloads import Closed, Open
 
+from benchmarks.workloads import Closed, Open
 from netsim.engine.burst import Burst, deliver
 from netsim.engine.chains import ClosedClient, Fifo, OpenFeed, Stretch
 from netsim.engine.clock import Clock
@@ -40,10 +40,8 @@ def open_loop(work: Open) -> list[float]:
     """Return the departures, with an event only where streams merge."""
     clock = Clock()
     stretches = _Stretches(_stations(work.service), work.service)
-    table = {}
-    for route in dict.fromkeys(work.route):
-        table[route] = [tuple(zip(*(stretches.of(route[a:b]) for a, b in work.cuts), strict=True))]
-    ways = [table[route][0][size] for route, size in zip(work.route, work.size, strict=True)]
+    table = [tuple(zip(*(stretches.of(route[a:b]) for a, b in work.cuts), strict=True)) for route in work.routes]
+    ways = [table[kind][size] for kind, size in zip(work.kind, work.size, strict=True)]
     by_source: dict[int, list[int]] = {}
     for index, source in enumerate(work.source):
         by_source.setdefault(source, []).append(index)
@@ -84,17 +82,15 @@ def every_hop(work: Open) -> list[float]:
     """Return the departures with an event at every hop, on the stations of the product's cores (preemptive threads)."""
     clock = Clock()
     cores = [Core(str(number)) for number in range(len(work.service))]
-    legs = {route: (*(cores[s].thread for s in route), deliver) for route in dict.fromkeys(work.route)}
-    charges = [[CoreCharge(each) for each in row] for row in work.service]
-    prices = {
-        route: [(*(charges[s][size] for s in route), None) for size in range(3)] for route in dict.fromkeys(work.route)
-    }
+    legs = [(*(cores[s].thread for s in route), deliver) for route in work.routes]
+    charges = [[tuple(CoreCharge(each)) for each in row] for row in work.service]
+    prices = [[(*(charges[s][size] for s in route), None) for size in range(3)] for route in work.routes]
     by_source: dict[int, list[int]] = {}
     for index, where in enumerate(work.source):
         by_source.setdefault(where, []).append(index)
     departures = [0.0] * len(work.births)
     for mine in by_source.values():
-        source = _Source(clock, work, mine, legs, prices, departures)
+        source = _Source(clock, work, mine, legs=legs, prices=prices, out=departures)
         clock.at(work.births[mine[0]], source.advance)
     clock.run()
     return departures
@@ -104,7 +100,7 @@ class _Source:
     """Launches the bursts of one source, one pending event at a time."""
 
     def __init__(
-        self, clock: Clock, work: Open, mine: list[int], legs: dict[Any, Any], prices: dict[Any, Any], out: list[float]
+        self, clock: Clock, work: Open, mine: list[int], *, legs: list[Any], prices: list[Any], out: list[float]
     ) -> None:  # fmt: skip
         self.clock, self.work, self.mine, self.legs, self.prices, self.out = clock, work, mine, legs, prices, out
         self.next = 0
@@ -112,10 +108,9 @@ class _Source:
     def advance(self, now: float) -> float | None:
         """Launch a burst."""
         work, index = self.work, self.mine[self.next]
-        route = work.route[index]
-        Burst(
-            self.clock, self.legs[route], self.prices[route][work.size[index]], 0, partial(self.out.__setitem__, index)
-        )  # fmt: skip
+        kind = work.kind[index]
+        prices = self.prices[kind][work.size[index]]
+        Burst(self.clock, self.legs[kind], prices, 0, partial(self.out.__setitem__, index))
         self.next += 1
         return work.births[self.mine[self.next]] if self.next < len(self.mine) else None
 
@@ -123,10 +118,10 @@ class _Source:
 def vectorised(work: Open) -> list[float]:
     """Return the departures by the recursion in numpy."""
     service = np.array(work.service)
-    size, routes = np.array(work.size), np.array(work.route)
+    size, routes = np.array(work.size), np.array(work.routes)[np.array(work.kind)]
     times = np.array(work.births)
     if len(work.cuts) == 1:
-        return tandem(times, [service[station][size] for station in work.route[0]]).tolist()  # type: ignore[no-any-return]
+        return tandem(times, [service[station][size] for station in work.routes[0]]).tolist()  # type: ignore[no-any-return]
     for low, high in work.cuts:
         times = merged(times, routes[:, low], service[routes[:, low:high], size[:, None]])
     return times.tolist()  # type: ignore[no-any-return]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import simpy
+
 from benchmarks.workloads import Closed, Open
 
 Steps = Generator[simpy.Event, None, None]
@@ -25,7 +26,8 @@ def open_loop(work: Open) -> list[float]:
 
     def packet(index: int) -> Steps:
         size = work.size[index]
-        yield from _carry(env, resources, [(s, work.service[s][size]) for s in work.route[index]])
+        route = work.routes[work.kind[index]]
+        yield from _carry(env, resources, [(s, work.service[s][size]) for s in route])
         departures[index] = env.now
 
     def source(mine: list[int]) -> Steps:

@@ -29,7 +29,9 @@ class Open:
     births: list[float]
     source: list[int]
     size: list[int]
-    route: list[tuple[int, ...]]
+    kind: list[int]
+    """Index into ``routes`` of every packet."""
+    routes: list[tuple[int, ...]]
     service: list[list[float]]
     cuts: tuple[tuple[int, int], ...]
     """Stretches of hops with no merge inside."""
@@ -65,12 +67,12 @@ def w1(packets: int, seed: int = 1) -> Open:
     service = _services(CHAIN)
     gap = (service @ SHARES).max() / 0.7
     births = np.cumsum(_grid(rng.exponential(gap, packets)))
-    route = tuple(range(10))
-    return Open(births.tolist(), [0] * packets, _sizes(rng, packets).tolist(), [route] * packets, service.tolist(), ((0, 10),))
+    sizes = _sizes(rng, packets).tolist()
+    return Open(births.tolist(), [0] * packets, sizes, [0] * packets, [tuple(range(10))], service.tolist(), ((0, 10),))
 
 
 def w2(packets: int, seed: int = 2) -> Open:
-    """The fabric: stack and NIC of the source, leaf up, spine down, leaf down, NIC, kernel and application of the sink."""
+    """The fabric: stack and NIC of a source, leaf up, spine down, leaf down, NIC, kernel, application of a sink."""
     rng = np.random.default_rng(seed)
     service = _services(FABRIC)
     rate = 0.7 * 8 / (service[3] @ SHARES)
@@ -80,8 +82,11 @@ def w2(packets: int, seed: int = 2) -> Open:
     first = np.array([0, 64, 128, 136, 144, 208, 272, 336])
     local = np.stack([source, source, source // 16 * 2 + spine, spine * 4 + sink // 16, sink, sink, sink, sink], axis=1)
     stations = np.repeat(service, [64, 64, 8, 8, 64, 64, 64, 64], axis=0)
-    routes = [tuple(row) for row in (first + local).tolist()]
-    return Open(births.tolist(), source.tolist(), size.tolist(), routes, stations.tolist(), ((0, 2), (2, 3), (3, 4), (4, 8)))
+    rows = [tuple(row) for row in (first + local).tolist()]
+    numbers = {route: number for number, route in enumerate(dict.fromkeys(rows))}
+    kind = [numbers[row] for row in rows]
+    cuts = ((0, 2), (2, 3), (3, 4), (4, 8))
+    return Open(births.tolist(), source.tolist(), size.tolist(), kind, list(numbers), stations.tolist(), cuts)
 
 
 def w3(requests: int, seed: int = 3) -> Closed:

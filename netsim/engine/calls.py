@@ -154,7 +154,7 @@ class Performer(ABC):
         if work > 0.0:
             place, core = network.home(server)
             if place is not None:
-                Burst(network.clock, (place.threads[core], deliver), (CoreCharge(work), None), 0, wake)
+                Burst(network.clock, (place.threads[core], deliver), (tuple(CoreCharge(work)), None), 0, wake)
                 now = yield
         for group in self._groups():
             now = yield from self._call(group, server, wake, now)

@@ -47,7 +47,7 @@ class Replica:
 
     def __init__(self, pool: Pool, work_s: float) -> None:
         self.pool = pool
-        self.work = CoreCharge(work_s), None
+        self.work = tuple(CoreCharge(work_s)), None
         self.cache: dict[tuple[str, str], float] = {}
 
     def holds(self, ask: Ask, now: float) -> bool:

@@ -19,11 +19,13 @@ class FreeCore(Core):
 
     def softirq(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
         """Serve a burst in interrupt context."""
-        return super().softirq(burst, now, CoreCharge(0.0, 0.0, charge.after_s, charge.limit_s))
+        _, _, after_s, limit_s = charge
+        return super().softirq(burst, now, CoreCharge(0.0, 0.0, after_s, limit_s))
 
     def thread(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
         """Serve a burst in a thread."""
-        return super().thread(burst, now, CoreCharge(0.0, 0.0, charge.after_s, charge.limit_s))
+        _, _, after_s, limit_s = charge
+        return super().thread(burst, now, CoreCharge(0.0, 0.0, after_s, limit_s))
 
 
 def with_free_cores(make: StationMaker) -> StationMaker:

@@ -343,8 +343,7 @@ def _charges(kind: Kind, packet: Packet, position: float) -> Iterator[tuple[Role
 
 def priced(tariff: Tariff, size: int, position: float = 0.5) -> Iterator[tuple[Role, float, float]]:
     """Yield (role, service, set-up) of one burst at every station of its route."""
-    charges = iter(tariff.charges(size, position))
-    for index in tariff.stops:
-        charge = next(charges)
+    walking = tariff.charges(size, position)
+    for index, charge, walked in zip(tariff.stops, tariff.named(size), walking, strict=False):
         if index != PAUSE:
-            yield Role(index), charge.service_s, 0.0 if isinstance(charge, LinkCharge) else charge.setup_s
+            yield Role(index), walked[0], 0.0 if isinstance(charge, LinkCharge) else charge.setup_s

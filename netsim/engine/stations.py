@@ -5,8 +5,8 @@ only: ``start = max(now, free)``, ``free = start + service`` (Lindley's recursio
 with one addition for a core whose interrupts preempt its threads (`Core`). Stations whose future depends on what
 arrives later (`Gate`: priorities without preemption, back-pressure) keep a queue and decide at every departure.
 
-Charges are what a burst pays at a station, worked out beforehand by `netsim.engine.pricing`; their shapes are the
-`NamedTuple`s below, one a kind of station. All durations are seconds on the time grid.
+Charges are what a burst pays at a station, worked out beforehand by `netsim.engine.pricing`; their shapes are those of
+the `NamedTuple`s below, one a kind of station. All durations are seconds on the time grid.
 
 Every station keeps two independent books. Arrivals write the sojourn they were promised (``sojourn_s``); departures,
 which are events of the clock, write the integral of the number present (``occupancy_s``). Little's law says the two are
@@ -209,8 +209,9 @@ class Link(Station):
 
     def _overflow(self, burst: Burst, now: float, charge: LinkCharge, excess: float) -> float | None:
         """Keep the segments that fit, lose the others."""
-        segments = round(charge.service_s / charge.packet_s) if charge.packet_s > 0.0 else 1
-        lost = int(excess / charge.packet_s) + 1 if charge.packet_s > 0.0 else segments
+        service, packet, *_ = charge
+        segments = round(service / packet) if packet > 0.0 else 1
+        lost = int(excess / packet) + 1 if packet > 0.0 else segments
         if lost >= segments or not burst.shrink(segments - lost, now):
             self.refuse(burst, now)
             return None
@@ -225,9 +226,10 @@ class Delay(Station):
 
     def hold(self, burst: Burst, now: float, charge: CoreCharge) -> float:
         """Hold a burst for its charge."""
-        duration = charge.service_s + charge.setup_s + charge.after_s
+        service, setup, after, _ = charge
+        duration = service + setup + after
         self.arrived += 1
-        self.busy_s += charge.service_s
+        self.busy_s += service
         self.sojourn_s += duration
         self.occupancy_s -= now
         burst.station = self
