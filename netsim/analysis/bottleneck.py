@@ -191,10 +191,14 @@ class Lift:
     limits: tuple[str, ...] = ()
 
 
+LIFTED: Mapping[str, Mapping[str, Any]] = {"conntrack entries": {"network.conntrack_max": 1 << 40}}
+"""Settings that lift a limit the engine plays out too."""
+
+
 def lift_of(cause: Cause) -> Lift | None:
     """Return how to take a cause away; `None` for work itself, which no resource shortens."""
     if cause.kind == "limit":
-        return Lift(f"with the limit '{cause.name}' lifted", limits=(cause.name,))
+        return Lift(f"with the limit '{cause.name}' lifted", LIFTED.get(cause.name, {}), limits=(cause.name,))
     if cause.kind == "core":
         return Lift("with cores that take no time", free_cores=True)
     if cause.kind == "link":

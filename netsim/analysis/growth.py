@@ -19,7 +19,7 @@ from netsim.study.points import Point
 from netsim.study.result import StudyResult
 
 FLAT = 0.1
-"""A slope whose interval stays below this is called flat: a tenfold size adds less than 26 %."""
+"""A slope below this is called flat: a tenfold size adds less than 26 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,18 @@ class Growth:
 
     @property
     def order(self) -> str:
-        """The growth in words, by the last step: flat, slower than size, in proportion to it, faster."""
-        _, low, high, _ = self.last
-        low, high = (self.last.value, self.last.value) if math.isnan(low) else (low, high)
-        if high < FLAT:
-            return "flat"
-        if low > 1.0 + FLAT:
-            return "faster than size"
-        return "in proportion to size" if high >= 1.0 - FLAT else "slower than size"
+        """The growth in words, by the last step; "unclear" where the interval reaches over a whole class."""
+        value, low, high, _ = self.last
+        if not math.isnan(low) and _class(high) - _class(low) > 1:
+            return "unclear"
+        return CLASSES[_class(value)]
+
+
+CLASSES = ("flat", "slower than size", "in proportion to size", "faster than size")
+
+
+def _class(exponent: float) -> int:
+    return sum(exponent >= limit for limit in (FLAT, 1.0 - FLAT, 1.0 + FLAT))
 
 
 def growth(

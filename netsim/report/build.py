@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from netsim.report import charts
 from netsim.report.answer import Impossible, answer
+from netsim.report.bottlenecks import growth_rows, indicator_rows, split_rows
 from netsim.report.frame import Frame, write_interval, write_value
 from netsim.report.objectives import judge
 from netsim.units import format_seconds
@@ -89,6 +90,9 @@ def _context(result: StudyResult, frame: Frame, table: TableWriter) -> dict[str,
             "slo": table(*_objective_rows(result)) if result.scenario.slo else "",
             "hops": table(*_hop_rows(frame)),
             "stations": table(*_station_rows(frame)),
+            "parts": table(*split_rows(result, frame)),
+            "growth": table(*growth_rows(result, frame)) if frame.size is not None else "",
+            "indicators": table(*indicator_rows(result, frame)),
         },
         "hop_size": _largest(frame),
         "impossible": _grouped(impossible, frame),
