@@ -41,7 +41,8 @@ def test_exponents_over_all_sizes_and_over_the_last_step(sized: StudyResult) -> 
     found = growth(sized, "latency", "p50", over="cluster.machine.mtu", where={"network.proxy": "ipvs"})
     assert found.sizes == (1400.0, 1500.0, 9000.0)
     assert found.last.value == pytest.approx(-0.12454, abs=1e-4)  # ln 0.8 / ln 6
-    assert (found.last.low, found.last.high) == pytest.approx((found.last.value, found.last.value))  # common random numbers: no luck left
+    # common random numbers leave no luck in the exponent
+    assert (found.last.low, found.last.high) == pytest.approx((found.last.value, found.last.value))
     assert found.order == "flat"
     parts = growth_of_parts(sized, over="cluster.machine.mtu", where={"network.proxy": "ipvs"})
     assert [part.name for part in parts] == ["request", "connect"]
