@@ -164,7 +164,8 @@ class Bench:
     def factor(self) -> float:
         """The machine factor k: from the best baseline row, else from the clock."""
         if self._factor is None:
-            self._factor = self.profile.clock_ghz / (self.hardware.clock_ghz or self.profile.clock_ghz)
+            stated = self.hardware.clock_ghz
+            self._factor = self.profile.clock_ghz / stated if stated else self.figure("machine.unstated")
             found = self._fitted()
             if found is not None:
                 self._factor = found

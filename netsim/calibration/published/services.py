@@ -13,7 +13,6 @@ from netsim.calibration.published.case import Row
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.transport import host_cpu
-from netsim.cluster.service_rules import service_tables
 from netsim.cluster.service_rules.counts import by_name, total
 
 GRID = 101
@@ -77,7 +76,8 @@ class FirstPacket:
         for row, question in bench.baselines(self.kind):
             if isinstance(question, FirstPacket) and question.informs(bench, row):
                 own = question.cost(bench, row.setting)
-                shift = bench.factor * (cost.work - own.work) + cost.waiting - own.waiting
+                added = bench.factor * (cost.work - own.work) * bench.figure("transfer.added_work")
+                shift = added + cost.waiting - own.waiting
                 known[question.percentile] = row.quantity.si + shift
         if known:
             shares = sorted(known)
@@ -184,9 +184,8 @@ class RuleCount:
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return what the model's own rule sets count."""
         subject = bench.subject(setting)
-        cluster = bench.testbed.datapath(replace(subject, service=True), bench.testbed.machine.mtu).cluster
-        table = service_tables(cluster, subject.proxy)[0]
-        counts = table.counts(cluster.nodes[0])
+        datapath = bench.testbed.datapath(replace(subject, service=True), bench.testbed.machine.mtu)
+        counts = datapath.services.counts("IPv4", datapath.cluster.nodes[0])
         if self.chain:
             return Answer(float(by_name(counts, "nat").get(self.chain, 0)))
         return Answer(float(total(counts, "nat") + total(counts, "filter")))
