@@ -272,13 +272,11 @@ def published(key: str) -> str:
         return "rule.established"
     if key == "bpf.redirect":
         return "ebpf.program"
-    if key == "bridge.netfilter.gateway":
-        return "bridge.netfilter"
     if key == "tunnel.packet":
         return "encap.packet"
     if key == "nat.none":
         return "nat.new"
-    for figure in ("rule.port_match", "nat.new", "netfilter.hook"):
+    for figure in ("rule.port_match", "nat.new", "netfilter.hook", "bridge.netfilter", "ipset.lookup"):
         if key.startswith(f"{figure}."):
             return figure
     return key

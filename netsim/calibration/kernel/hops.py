@@ -182,8 +182,7 @@ def _inner(box: Box, translates: bool, protocol: Protocol) -> Iterator[Crossed]:
     if box.kind.forwards:
         yield Route()
     if box.bridge_netfilter:
-        # a frame that ends at the gateway passes one of the three hooks
-        yield Renamed(BridgeHooks(), {"bridge.netfilter": "bridge.netfilter.gateway"} if box.kind.gateway else {})
+        yield Renamed(BridgeHooks(), _bridged(box, translates))
     if box.tracks:
         yield Conntrack()
     if box.services is not None and translates:
@@ -194,6 +193,17 @@ def _inner(box: Box, translates: bool, protocol: Protocol) -> Iterator[Crossed]:
     if box.policy is not None:
         yield Renamed(Hook("netfilter.forward"), {"netfilter.hook": f"netfilter.hook.{box.policy.backend}"})
         yield _policy(box.policy, protocol)
+
+
+def _bridged(box: Box, translates: bool) -> Mapping[str, str]:
+    """Return the price of a bridged frame's detour.
+
+    One that ends at the gateway passes one of the three hooks; where that hook translates it, it is routed there as
+    well (``br_nf_pre_routing_finish``).
+    """
+    if not box.kind.gateway:
+        return {}
+    return {"bridge.netfilter": f"bridge.netfilter.{'translated' if translates else 'gateway'}"}
 
 
 def _outer(box: Box) -> Iterator[Crossed]:
@@ -235,7 +245,13 @@ def _policy(policy: Policy, protocol: Protocol) -> Renamed:
         "map": PolicyWalk(map_lookups=number),
     }[policy.match]
     rule, port = f"rule.policy.{policy.backend}", f"rule.port_match.{policy.backend}.{protocol}"
-    names = {"rule.first": rule, "rule.established": rule, "rule.port_match": port, "ebpf.lookup": "map.lookup"}
+    names = {
+        "rule.first": rule,
+        "rule.established": rule,
+        "rule.port_match": port,
+        "ipset.lookup": f"ipset.lookup.{policy.backend}",
+        "ebpf.lookup": "map.lookup",
+    }
     return Renamed(_Chain(walk, policy.stateful), names)
 
 

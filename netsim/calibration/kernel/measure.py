@@ -1,7 +1,8 @@
 """Measuring many topologies at once: all of them stand side by side and are visited in rounds.
 
 Every round goes over everything in a new random order, and loads the tables anew because a table's place in memory
-matters. What got too few quiet moments is visited again at the end.
+matters. What got too few quiet moments, or differs from visit to visit, is visited again at the
+end.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from netsim.errors import InputError
 
 ENOUGH = 8
 """Quiet chunks that spare a probe another visit, and that make disturbed ones dispensable."""
-SECOND_LOOK = 0.25
-"""Share of the time that may be spent on visits for want of quiet chunks, beyond the rounds."""
+SURE = 0.015
+"""Relative error that spares a probe another visit."""
+SECOND_LOOK = 0.35
+"""Share of the time that may be spent on further visits beyond the rounds."""
 LONELY_ERROR = 0.03
 """Relative error of a value from a single visit."""
 
@@ -165,7 +168,7 @@ class _Standing:
                 self._skipped.append(Skipped(str(topology), str(error)))
 
     def rounds(self, timer: Timer, effort: Effort, order: random.Random) -> None:
-        """Visit everything in random order until the time is used up, then again what had no quiet moments."""
+        """Visit everything in random order until the time is used up, then again what is still unsure."""
         start = monotonic()
         for number in range(effort.most):
             if number >= effort.fewest and (monotonic() - start) * (number + 1) / number > effort.seconds:
@@ -184,10 +187,11 @@ class _Standing:
                 self._visit(timer, index, names, anew=True)
 
     def _lacking(self) -> list[tuple[int, tuple[ProbeName, ...]]]:
-        """Return the probes that answered but got too few quiet chunks, by topology."""
+        """Return the probes that answered but got too few quiet chunks or differ between visits, by topology."""
         found: dict[int, tuple[ProbeName, ...]] = {}
         for (index, name), visits in self._visits.items():
-            if sum(len(visit.quiet) for visit in visits) < ENOUGH:
+            so_far = Samples(self._probes[index].built.topology, name, tuple(visits))
+            if sum(len(visit.quiet) for visit in visits) < ENOUGH or so_far.error > SURE * so_far.ratio:
                 found[index] = (*found.get(index, ()), name)
         return list(found.items())
 

@@ -86,7 +86,7 @@ def _policies(plan: Plan) -> Iterator[Topology]:
         for stateful in (False, True):
             yield from (_at_router(policy=Policy(backend, rules, stateful=stateful)) for rules in plan.rules)
         yield _at_router(policy=Policy(backend, 200, "port"))
-    yield _at_router(policy=Policy("iptables-legacy", 20, "ipset", members=plan.members))
+        yield _at_router(policy=Policy(backend, 20, "ipset", members=plan.members))
     yield _at_router(policy=Policy("nftables", 20, "map", members=plan.members))
     tracking = Box(Kind.ROUTER, policy=Policy("iptables-legacy", 0, stateful=True))
     yield Topology((tracking, ROUTER), frozenset({1}))
@@ -95,7 +95,8 @@ def _policies(plan: Plan) -> Iterator[Topology]:
 def _bridge_netfilter() -> Iterator[Topology]:
     hooked = Box(Kind.SWITCH, bridge_netfilter=True)
     yield from (Topology((hooked,) * number) for number in (1, 2))
-    yield Topology((Box(Kind.NODE, bridge_netfilter=True),))
+    for services in (None, Services("iptables-legacy", 1), Services("nftables", 1)):
+        yield Topology((Box(Kind.NODE, services, bridge_netfilter=True),))
 
 
 def _at_router(services: Services | None = None, policy: Policy | None = None) -> Topology:

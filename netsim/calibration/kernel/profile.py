@@ -24,7 +24,7 @@ from netsim.datapath.costs import CostProfile, Figure, load_profile
 SOURCE, SHIPPED = "kernel", "server"
 FIRST_CLASS = (
     "veth.packet", "bridge.packet", "bridge.gateway", "bridge.netfilter", "route.packet", "conntrack.packet",
-    "conntrack.new", "nat.packet", "ipset.lookup", "map.lookup",
+    "conntrack.new", "nat.packet", "map.lookup",
 )  # fmt: skip
 """Figures of a profile whose price is measured under the same name."""
 SYSTEM_CALL_NS = 200.0
@@ -61,7 +61,7 @@ def measured_figures(calibration: Calibration) -> dict[str, _Measured]:
     found = {key: _figure([prices[key]], "") for key in FIRST_CLASS if key in prices}
     if tunnel := prices.get("tunnel.packet"):
         found |= dict.fromkeys(("encap.packet", "decap.packet"), _figure([tunnel], "half of one way through VXLAN"))
-    for figure in ("netfilter.hook", "nat.new", "rule.port_match"):
+    for figure in ("netfilter.hook", "nat.new", "rule.port_match", "ipset.lookup"):
         variants = [f"{figure}.{backend}" for backend in ("iptables-legacy", "iptables-nft", "nftables")]
         some = [prices[key] for key in (*variants, *(f"{key}.UDP" for key in variants)) if key in prices]
         if some:

@@ -136,7 +136,7 @@ def validate_kernel(
         predictions = [Prediction(path, probe, parts.predict(path, probe)) for path in composites for probe in PROBES]
         if predicted is not None:
             predicted(predictions)
-        effort = Effort(seconds=plan.effort.seconds * len(composites) / len(learnt), fewest=4)
+        effort = Effort(seconds=plan.effort.seconds * 1.5 * len(composites) / len(learnt), fewest=4)
         found = measure(host, (*composites, *ANCHORS), effort, seed + 1, progress)
     drift = {probe: _drift(parts.measurement, found, probe) for probe in PROBES}
     rows = []

@@ -62,7 +62,7 @@ def test_known_prices_are_recovered(learnt):
     prices = true_prices()
     for key in ("route.packet", "tunnel.packet", "conntrack.packet", "bridge.packet", "nat.packet"):
         assert learnt.prices[key].value == pytest.approx(prices[key], rel=0.10), key
-    for key in ("rule.service.iptables-nft.UDP", "rule.policy.iptables-legacy", "ipset.lookup"):
+    for key in ("rule.service.iptables-nft.UDP", "rule.policy.iptables-legacy", "ipset.lookup.iptables-nft"):
         assert learnt.prices[key].value == pytest.approx(prices[key], rel=0.05), key
 
 
