@@ -1,7 +1,8 @@
 """Figures, HTML and Markdown: what a study found, for people."""
 
-from netsim.report.build import answer_of, render_html, render_markdown, summary_rows, write_report
+from netsim.report.build import answer_of, render_html, render_markdown, write_report
 from netsim.report.frame import write_interval, write_value
+from netsim.report.tables import summary_rows
 
 __all__ = [
     "answer_of",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netsim.report.frame import Frame
+from netsim.report.frame import Frame, size_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,9 +18,28 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 STYLES = ("-", "--", "-.", ":")
+WIDE_RATIO = 20
+"""Axes become logarithmic when their values differ by more than this."""
 
 
-def _canvas(width: float = 7.2, height: float = 3.8) -> tuple[Canvas, Axes]:
+class Scale(NamedTuple):
+    """The unit of an axis: its values are SI values times ``factor``."""
+
+    factor: float
+    unit: str
+
+
+def scale_of(values: Iterable[float], unit: str) -> Scale:
+    """Choose the unit of an axis from its SI values."""
+    largest = max((abs(value) for value in values if not math.isnan(value)), default=0.0)
+    if unit == "s":
+        return Scale(1.0, "s") if largest >= 2 else Scale(1e3, "ms") if largest >= 2e-3 else Scale(1e6, "µs")
+    if unit == "bit/s":
+        return Scale(1e-9, "Gbit/s") if largest >= 2e9 else Scale(1e-6, "Mbit/s")
+    return Scale(1.0, unit)
+
+
+def _canvas(width: float = 6.0, height: float = 3.6) -> tuple[Canvas, Axes]:
     from matplotlib.figure import Figure as Canvas
 
     canvas = Canvas(figsize=(width, height), layout="constrained")
@@ -36,90 +56,111 @@ def to_svg(canvas: Canvas) -> str:
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "netsim", "svg.fonttype": "none"}):
         canvas.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    return re.sub(r"^.*?(?=<svg)", "", text, count=1, flags=re.DOTALL)
+    return re.sub(r"^.*?(?=<svg)", "", buffer.getvalue(), count=1, flags=re.DOTALL)
 
 
-def size_chart(frame: Frame, metric: str, stat: str, *, title: str, scale: float, unit: str) -> Canvas:
-    """Draw one figure against size, one line a configuration, with intervals as error bars."""
-    canvas, axes = _canvas()
+def _look(index: int) -> dict[str, Any]:
+    """Return how the line of a configuration looks, by its position among all."""
+    style = STYLES[(index // len(COLOURS)) % len(STYLES)]
+    return {"color": COLOURS[index % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)], "linestyle": style}
+
+
+def legend(labels: Sequence[str]) -> Canvas:
+    """Draw the key of configurations by itself, for charts side by side."""
+    from matplotlib.figure import Figure as Canvas
+    from matplotlib.lines import Line2D
+
+    columns = min(4, len(labels))
+    canvas = Canvas(figsize=(12.0, 0.28 * math.ceil(len(labels) / columns) + 0.1))
+    lines = [Line2D([], [], label=label, markersize=5, **_look(index)) for index, label in enumerate(labels)]
+    canvas.legend(handles=lines, loc="center", ncols=columns, frameon=False, fontsize=10)
+    return canvas
+
+
+def size_chart(shown: Frame, frame: Frame, metric: str, stat: str, *, title: str, key: bool = False) -> Canvas:
+    """Draw one figure against size, one line a configuration, with intervals as error bars.
+
+    Parameters
+    ----------
+    shown: the points to draw.
+    frame: all points; its order of configurations gives the colours.
+    metric, stat: the figure. title: what stands at the axis. key: with a legend.
+    """
+    canvas, axes = _canvas(7.6 if key else 6.0)
+    rows = shown.select(metric, stat)
+    scale = scale_of(rows["value"], str(rows["unit"].iloc[0]))
     for index, label in enumerate(frame.labels):
-        rows = frame.select(metric, stat, label=label)
+        rows = shown.select(metric, stat, label=label)
+        rows = rows[rows["value"].notna()]
         if rows.empty:
             continue
-        values = rows["value"] * scale
         errors = [
-            (rows["value"] - rows["ci_low"]).clip(lower=0).fillna(0) * scale,
-            (rows["ci_high"] - rows["value"]).clip(lower=0).fillna(0) * scale,
+            (rows["value"] - rows["ci_low"]).clip(lower=0).fillna(0) * scale.factor,
+            (rows["ci_high"] - rows["value"]).clip(lower=0).fillna(0) * scale.factor,
         ]
         axes.errorbar(
-            rows[frame.size], values, yerr=errors, label=label, capsize=2, markersize=4,
-            color=COLOURS[index % len(COLOURS)], marker=MARKERS[index % len(MARKERS)],
-            linestyle=STYLES[(index // len(COLOURS)) % len(STYLES)],
+            rows[frame.size], rows["value"] * scale.factor, yerr=errors, label=label, capsize=2, markersize=5,
+            elinewidth=0.8, **_look(index),
         )  # fmt: skip
-    sizes = sorted(frame.figures[frame.size].unique())
-    if len(sizes) > 2 and sizes[0] > 0 and sizes[-1] / sizes[0] >= 20:
+    values = shown.select(metric, stat)["value"].dropna() * scale.factor
+    _set_axes(axes, sorted(shown.figures[frame.size].unique()), values.min(), values.max())
+    axes.set_xlabel(size_name(frame.size or ""))
+    axes.set_ylabel(f"{title} ({scale.unit})")
+    if key:
+        axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return canvas
+
+
+def _set_axes(axes: Axes, sizes: Sequence[float], low: float, high: float) -> None:
+    """Scale both axes to the values; an interval wider than the chart is cut rather than flattening the rest."""
+    if len(sizes) > 2 and sizes[0] > 0 and sizes[-1] / sizes[0] >= WIDE_RATIO:
         axes.set_xscale("log")
         axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
         axes.minorticks_off()
-    low, high = axes.get_ylim()
-    if low > 0 and high / low > 20:
+    elif len(sizes) < 8:
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    if low > 0 and high / low > WIDE_RATIO:
         axes.set_yscale("log")
-    else:
-        axes.set_ylim(bottom=0)
-    axes.set_xlabel(axis_name(frame.size or ""))
-    axes.set_ylabel(f"{title} ({unit})")
-    axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return canvas
+        axes.set_ylim(low / 2, high * 2)
+    elif high > 0:
+        axes.set_ylim(0, high * 1.25)
 
 
-def bar_chart(frame: Frame, metric: str, stats: tuple[str, ...], *, title: str, scale: float, unit: str) -> Canvas:
+def bar_chart(frame: Frame, metric: str, stats: Sequence[str], *, title: str) -> Canvas:
     """Draw the statistics of a metric per configuration where nothing was varied in size."""
-    canvas, axes = _canvas(height=0.5 * max(4, len(frame.labels) * len(stats)))
-    position, ticks = 0.0, []
-    for label in frame.labels:
-        for index, stat in enumerate(stats):
-            row = frame.at(metric, stat, label, 0)
-            if row is None:
-                continue
-            low, high = max(0.0, row["value"] - row["ci_low"]), max(0.0, row["ci_high"] - row["value"])
-            axes.barh(
-                position, row["value"] * scale, xerr=[[low * scale], [high * scale]], color=COLOURS[index], capsize=2
-            )
-            ticks.append((position, f"{label} {stat}"))
-            position += 1
-        position += 0.5
-    axes.set_yticks([at for at, _ in ticks], [name for _, name in ticks], fontsize=8)
+    rows = [(label, stat, frame.at(metric, stat, label, 0)) for label in frame.labels for stat in stats]
+    found = [(label, stat, row) for label, stat, row in rows if row is not None and not math.isnan(row["value"])]
+    scale = scale_of([row["value"] for *_, row in found], "s")
+    canvas, axes = _canvas(8.0, 0.32 * len(found) + 1.2)
+    for position, (_, stat, row) in enumerate(found):
+        errors = [[max(0.0, (row["value"] - row["ci_low"]) * scale.factor)],
+                  [max(0.0, (row["ci_high"] - row["value"]) * scale.factor)]]  # fmt: skip
+        axes.barh(
+            position, row["value"] * scale.factor, xerr=[[0.0 if math.isnan(e[0]) else e[0]] for e in errors],
+            color=COLOURS[list(stats).index(stat)], capsize=2,
+        )  # fmt: skip
+    names = [stat if len(frame.labels) == 1 else f"{label} {stat}" for label, stat, _ in found]
+    axes.set_yticks(range(len(found)), names, fontsize=9)
+    axes.set_xlim(0, max((row["value"] for *_, row in found), default=1.0) * scale.factor * 1.25)
     axes.invert_yaxis()
-    axes.set_xlabel(f"{title} ({unit})")
+    axes.set_xlabel(f"{title} ({scale.unit})")
     return canvas
 
 
-def stacked_chart(rows: list[tuple[str, dict[str, float]]], *, title: str, scale: float, unit: str) -> Canvas:
-    """Draw parts of a whole as stacked bars: ``rows`` are (label, part -> value)."""
-    canvas, axes = _canvas(height=max(2.4, 0.42 * len(rows) + 1.2))
-    parts = list(dict.fromkeys(part for _, values in rows for part in values))
+def stacked_chart(rows: Sequence[tuple[str, Mapping[str, float]]], *, title: str) -> Canvas:
+    """Draw parts of a whole, in seconds, as stacked bars: ``rows`` are (label, part -> value)."""
+    scale = scale_of([math.fsum(values.values()) for _, values in rows], "s")
+    canvas, axes = _canvas(11.0, 0.36 * len(rows) + 1.4)
     left = [0.0] * len(rows)
-    for index, part in enumerate(parts):
-        widths = [values.get(part, 0.0) * scale for _, values in rows]
+    for index, part in enumerate(dict.fromkeys(part for _, values in rows for part in values)):
+        widths = [values.get(part, 0.0) * scale.factor for _, values in rows]
         axes.barh(
             range(len(rows)), widths, left=left, label=part, color=COLOURS[index % len(COLOURS)],
             hatch=("", "//", "..")[(index // len(COLOURS)) % 3], edgecolor="white", linewidth=0.4,
         )  # fmt: skip
         left = [start + width for start, width in zip(left, widths, strict=True)]
-    axes.set_yticks(range(len(rows)), [label for label, _ in rows], fontsize=8)
+    axes.set_yticks(range(len(rows)), [label for label, _ in rows], fontsize=9)
     axes.invert_yaxis()
-    axes.set_xlabel(f"{title} ({unit})")
-    axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes.set_xlabel(f"{title} ({scale.unit})")
+    axes.legend(fontsize=9, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return canvas
-
-
-def axis_name(factor: str) -> str:
-    """Name a factor on an axis or in a heading."""
-    return {"cluster.nodes": "nodes", "traffic.rate": "rate"}.get(factor, factor)
-
-
-def chart_time_unit(values: Any) -> tuple[float, str]:
-    """Choose the time unit of an axis from its values in seconds: (factor, name)."""
-    largest = max((abs(value) for value in values if not math.isnan(value)), default=0.0)
-    return (1.0, "s") if largest >= 2 else (1e3, "ms") if largest >= 2e-3 else (1e6, "µs")
