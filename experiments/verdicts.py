@@ -14,8 +14,6 @@ from typing import NamedTuple
 
 import netsim
 from experiments.claims import Evidence, Expected, Found, read
-from netsim.report import charts
-from netsim.report.frame import Frame
 from netsim.study import StudyResult
 
 HOME = Path(__file__).parent
@@ -54,6 +52,9 @@ def verdict(name: str, *, full: bool = False, workers: int = 1) -> Verdict:
 
 def draw(name: str, expected: Expected, study: StudyResult) -> None:
     """Write the experiment's figure."""
+    from netsim.report import charts
+    from netsim.report.frame import Frame
+
     if expected.figure is None:
         return
     metric, stat = expected.figure.of.rsplit(".", 1)
