@@ -1,0 +1,159 @@
+"""Speed as ratios: every round runs the naive model and the engine one after the other; the median ratio counts.
+
+``python -m benchmarks.run [--rounds N] [--quick] [-o FILE]`` writes ``benchmarks/results.json``; with ``--check FILE`` it
+stores nothing and fails when a stored ratio to the naive model is off by more than a quarter.
+
+The chain keeps its books (waits by station) in every run, so ``w1`` and ``w1-stats`` are one measurement each of the
+same code.
+
+Ratios to ns-3 are null: it is measured by programs outside this project.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks import engine, naive, transaction, workloads
+
+RESULTS = Path(__file__).with_name("results.json")
+TOLERANCE = 0.25
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case on one tool."""
+
+    case: str
+    tool: str
+    mhops_per_s: float | None = None
+    us_per_transaction: float | None = None
+    events_per_transaction: float | None = None
+    x_naive: float | None = None
+    x_ns3: float | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A workload at two sizes (the naive model is given less to do), and who runs it."""
+
+    name: str
+    hops: int
+    large: Any
+    small: Any
+    fast: Callable[[Any], list[float]]
+    slow: Callable[[Any], list[float]]
+
+
+def cases(scale: float) -> list[Case]:
+    """Return all packet cases; ``scale`` shrinks them."""
+
+    def size(count: int) -> int:
+        return int(count * scale)
+
+    chain = workloads.w1(size(100_000)), workloads.w1(size(8_000))
+    fabric = workloads.w2(size(60_000)), workloads.w2(size(6_000))
+    closed = workloads.w3(size(96_000)), workloads.w3(size(9_600))
+    return [
+        Case("w1", 10, *chain, engine.open_loop, naive.open_loop),
+        Case("w1-stats", 10, *chain, engine.open_loop, naive.open_loop),
+        Case("w2", 8, *fabric, engine.open_loop, naive.open_loop),
+        Case("w3", 20, *closed, engine.closed_loop, naive.closed_loop),
+        Case("open-w1", 10, *chain, engine.vectorised, naive.open_loop),
+        Case("open-w2", 8, *fabric, engine.vectorised, naive.open_loop),
+        Case("every-hop", 10, workloads.w1(size(20_000)), chain[1], engine.every_hop, naive.open_loop),
+    ]
+
+
+def _rate(run: Callable[[Any], list[float]], work: Any, hops: int) -> float:
+    """Return million packet-hops a second of CPU time."""
+    began = time.process_time()
+    done = run(work)
+    return len(done) * hops / (time.process_time() - began) / 1e6
+
+
+def packet_rows(case: Case, rounds: int) -> list[Row]:
+    """Run a packet case interleaved; first make sure that both give the same times."""
+    if case.fast(case.small) != case.slow(case.small):
+        raise AssertionError(f"{case.name}: the engine and the naive model differ")
+    pairs = [(_rate(case.slow, case.small, case.hops), _rate(case.fast, case.large, case.hops)) for _ in range(rounds)]
+    slow = statistics.median(pair[0] for pair in pairs)
+    fast = statistics.median(pair[1] for pair in pairs)
+    ratio = statistics.median(pair[1] / pair[0] for pair in pairs)
+    return [
+        Row(case.name, "naive", mhops_per_s=round(slow, 4), x_naive=1.0),
+        Row(case.name, "netsim", mhops_per_s=round(fast, 3), x_naive=round(ratio, 2)),
+    ]
+
+
+def transaction_rows(rounds: int, duration_s: float, nodes: int = 1000) -> list[Row]:
+    """Run full transactions interleaved."""
+    model = transaction.scenario(nodes)
+    transaction.fast(model, 0.05)
+    pairs = [(transaction.naive(model, duration_s), transaction.fast(model, duration_s)) for _ in range(rounds)]
+    rows = []
+    for tool, which in (("naive", 0), ("netsim", 1)):
+        per = [pair[which].seconds / len(pair[which].latency) * 1e6 for pair in pairs]
+        ratio = statistics.median(pair[0].seconds / pair[which].seconds for pair in pairs)
+        events = pairs[0][which].events / len(pairs[0][which].latency)
+        us = round(statistics.median(per), 1)
+        rows.append(Row("transaction", tool, None, us, round(events, 1), x_naive=round(ratio, 2)))
+    return rows
+
+
+def measure(rounds: int, scale: float) -> dict[str, Any]:
+    """Run everything and return the document to store."""
+    rows = [row for case in cases(scale) for row in packet_rows(case, rounds)]
+    rows += transaction_rows(rounds, 0.5 * scale)
+    return {
+        "machine": platform.processor() or platform.machine(),
+        "python": platform.python_version(),
+        "simpy": version("simpy"),
+        "numpy": version("numpy"),
+        "rounds": rounds,
+        "rows": [asdict(row) for row in rows],
+    }
+
+
+def contradictions(stored: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """Return the cases whose ratio to the naive model is off by more than a quarter."""
+    known = {(row["case"], row["tool"]): row["x_naive"] for row in stored["rows"]}
+    wrong = []
+    for row in found["rows"]:
+        before = known.get((row["case"], row["tool"]))
+        if before and abs(row["x_naive"] / before - 1.0) > TOLERANCE:
+            wrong.append(f"{row['case']}: stored {before:g} x naive, found {row['x_naive']:g}")
+    return wrong
+
+
+def main() -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the work")
+    parser.add_argument("--check", type=Path, help="compare with stored ratios instead of storing")
+    parser.add_argument("-o", "--output", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    found = measure(arguments.rounds, 0.1 if arguments.quick else 1.0)
+    for row in found["rows"]:
+        speed = f"{row['mhops_per_s']} Mhops/s" if row["mhops_per_s"] else f"{row['us_per_transaction']} us"
+        print(f"{row['case']:12s} {row['tool']:8s} {speed:>16s}  {row['x_naive']:g} x naive")
+    if arguments.check is not None:
+        wrong = contradictions(json.loads(arguments.check.read_text(encoding="utf-8")), found)
+        print("\n".join(wrong) or "stored ratios hold")
+        return int(bool(wrong))
+    arguments.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
