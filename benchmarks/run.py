@@ -1,7 +1,7 @@
 """Speed as ratios: every round runs the naive model and the engine one after the other; the median ratio counts.
 
-``python -m benchmarks.run [--rounds N] [--quick] [-o FILE]`` writes ``benchmarks/results.json``; with ``--check FILE`` it
-stores nothing and fails when a stored ratio to the naive model is off by more than a quarter.
+``python -m benchmarks.run [--rounds N] [--quick] [-o FILE]`` writes ``benchmarks/results.json``; with ``--check FILE``
+it stores nothing and fails when a stored ratio to the naive model is off by more than a quarter.
 
 The chain keeps its books (waits by station) in every run, so ``w1`` and ``w1-stats`` are one measurement each of the
 same code.
