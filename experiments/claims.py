@@ -188,10 +188,11 @@ Claim = Annotated[
 
 
 class Drawing(BaseModel):
-    """The figure of an experiment: one metric and statistic of its sweep."""
+    """The figure of an experiment: one value of its sweep against one of its factors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     of: str
+    over: str
     title: str
 
 

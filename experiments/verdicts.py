@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import netsim
-from experiments.claims import Evidence, Expected, Found, read
-from netsim.study import StudyResult
+from experiments.claims import Evidence, Found, read
+from experiments.drawing import draw
 
 HOME = Path(__file__).parent
 
@@ -45,29 +45,9 @@ def verdict(name: str, *, full: bool = False, workers: int = 1) -> Verdict:
     scenario = netsim.load(HOME / name / "scenario.yaml", {} if full else expected.quick)
     study = netsim.sweep(scenario, workers=workers)
     found = tuple((claim.says, claim.check(Evidence(scenario, study))) for claim in expected.claims)
-    if full:
-        draw(name, expected, study)
+    if full and expected.figure is not None:
+        (HOME / name / "figure.svg").write_text(draw(expected.figure, study), encoding="utf-8")
     return Verdict(name, expected.answer, found, time.monotonic() - begun)
-
-
-def draw(name: str, expected: Expected, study: StudyResult) -> None:
-    """Write the experiment's figure."""
-    from netsim.report import charts
-    from netsim.report.frame import Frame
-
-    if expected.figure is None:
-        return
-    metric, stat = expected.figure.of.rsplit(".", 1)
-    frame = Frame.of(study.figures)
-    values = frame.select(metric, stat)["value"]
-    seconds = set(frame.select(metric, stat)["unit"]) == {"s"}
-    scale, unit = charts.chart_time_unit(values) if seconds else (1e-9, "Gbit/s") if metric == "goodput" else (1.0, "1")
-    title = expected.figure.title
-    if frame.size is None:
-        canvas = charts.bar_chart(frame, metric, (stat,), title=title, scale=scale, unit=unit)
-    else:
-        canvas = charts.size_chart(frame, metric, stat, title=title, scale=scale, unit=unit)
-    (HOME / name / "figure.svg").write_text(charts.to_svg(canvas), encoding="utf-8")
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ from netsim.analysis.bottleneck import utilisation
 from netsim.analysis.growth import growth, growth_of_parts
 from netsim.analysis.indicators import indicators
 from netsim.report.bottlenecks import growth_rows, indicator_rows, split_rows
-from netsim.report.frame import Frame
+from netsim.report.frame import frame_of
 from netsim.scenario import build
 from netsim.study import StudyResult, run_study
 
@@ -80,7 +80,7 @@ def test_an_ipvs_proxy_writes_at_once(study: StudyResult) -> None:
 
 
 def test_rows_of_a_report(sized: StudyResult) -> None:
-    frame = Frame.of(sized.figures)
+    frame = frame_of(sized)
     columns, rows = split_rows(sized, frame)
     assert len(columns) == 5 and rows[0][:3] == ["iptables at 9000", "mean", "request"]
     columns, rows = growth_rows(sized, frame)
