@@ -11,7 +11,7 @@ from netsim.scenario import Scenario, with_values
 from netsim.scenario import load as _load
 
 if TYPE_CHECKING:
-    from netsim.study import StudyResult
+    from netsim.report import Result
 
 
 def load(path: str | Path, values: Mapping[str, Any] | None = None) -> Scenario:
@@ -45,22 +45,24 @@ def load_cluster(*paths: str | Path) -> Cluster:
 
 def run(
     scenario: Scenario | str | Path, *, seed: int | None = None, out: str | Path | None = None, workers: int = 1
-) -> StudyResult:
+) -> Result:
     """Run one scenario, without its sweep; ``seed`` replaces the scenario's. Raises `InputError`."""
+    from netsim.report import Result
     from netsim.study import run_study
     from netsim.study.points import single
 
-    return run_study(_prepared(single(_scenario(scenario)), seed), out=out, workers=workers)
+    return Result.of(run_study(_prepared(single(_scenario(scenario)), seed), out=out, workers=workers))
 
 
 def sweep(
     scenario: Scenario | str | Path, *, seed: int | None = None, out: str | Path | None = None, workers: int = 1,
     resume: bool = False,
-) -> StudyResult:  # fmt: skip
+) -> Result:  # fmt: skip
     """Run every point of a scenario's sweep; results do not depend on ``workers``. Raises `InputError`."""
+    from netsim.report import Result
     from netsim.study import run_study
 
-    return run_study(_prepared(_scenario(scenario), seed), out=out, workers=workers, resume=resume)
+    return Result.of(run_study(_prepared(_scenario(scenario), seed), out=out, workers=workers, resume=resume))
 
 
 def _scenario(scenario: Scenario | str | Path) -> Scenario:

@@ -18,6 +18,10 @@ from netsim.cli import main
 SHARED = Path(__file__).parents[1].parent / "shared"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write tests/golden anew instead of comparing")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a command did."""

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
 from netsim.cluster.inference import EXTERNAL, InferredCall, callers, infer_traffic, pods_of
-from netsim.cluster.objects import Note, Service, ServicePort
+from netsim.cluster.objects import Note, Protocol, Service, ServicePort
 from netsim.errors import InputError, Place
 from netsim.scenario.spec import TrafficSpec
 
@@ -203,7 +203,8 @@ def _edge(cluster: Cluster, spec: TrafficSpec, label: str, place: Place) -> Edge
 
 
 def _call(cluster: Cluster, spec: CallSpec, namespaces: Sequence[str], place: Place) -> Call:
-    service, port = find_service(cluster, spec.to, namespaces[0], _within(place, "to"))
+    protocol: Protocol = "UDP" if isinstance(spec, TrafficSpec) and spec.kind == "udp" else "TCP"
+    service, port = find_service(cluster, spec.to, namespaces[0], _within(place, "to"), protocol)
     instances = _instances(cluster, service, port, spec.to, namespaces)
     servers = tuple(dict.fromkeys(other.namespace for other in instances.values())) or (service.namespace,)
     return Call(
@@ -236,8 +237,10 @@ def _unknown(kind: str, name: str, known: Sequence[str], place: Place) -> InputE
     return InputError(f"no such {kind} in the cluster", place=place, got=name, allowed=", ".join(near) or "nothing")
 
 
-def find_service(cluster: Cluster, name: str, namespace: str, place: Place) -> tuple[Service, ServicePort]:
-    """Find ``name``, ``namespace/name`` or either with ``:port`` (number or port name).
+def find_service(
+    cluster: Cluster, name: str, namespace: str, place: Place, protocol: Protocol = "TCP"
+) -> tuple[Service, ServicePort]:
+    """Find ``name``, ``namespace/name`` or either with ``:port`` (number or port name), and its port for a protocol.
 
     A bare name is looked for in ``namespace`` first, then must be unique over the cluster.
     """
@@ -250,17 +253,20 @@ def find_service(cluster: Cluster, name: str, namespace: str, place: Place) -> t
     if not candidates:
         raise _unknown("service", base, [*cluster.services_by_key, *(s.name for s in cluster.services)], place)
     service = cluster.services_by_key[candidates[0]]
-    if not service.ports:
-        if service.headless and port_text.isdigit():
-            return service, ServicePort(int(port_text))
-        raise InputError("the service has no ports", place=place, got=name)
-    if not port_text:
-        return service, service.ports[0]
-    for port in service.ports:
-        if port_text in (str(port.port), port.name):
-            return service, port
-    allowed = ", ".join(f"{port.port}" + (f" ({port.name})" if port.name else "") for port in service.ports)
-    raise InputError("the service has no such port", place=place, got=name, allowed=allowed)
+    if not service.ports and service.headless and port_text.isdigit():
+        return service, ServicePort(int(port_text), protocol=protocol)
+    return service, _port(service, port_text, protocol, name, place)
+
+
+def _port(service: Service, port_text: str, protocol: Protocol, name: str, place: Place) -> ServicePort:
+    """Return the first port that is meant and speaks the protocol."""
+    meant = [port for port in service.ports if not port_text or port_text in (str(port.port), port.name)]
+    for port in meant:
+        if port.protocol == protocol:
+            return port
+    what = f"the service is not reached by {protocol} there" if meant else "the service has no such port"
+    ports = (f"{p.port}/{p.protocol}" + (f" ({p.name})" if p.name else "") for p in service.ports)
+    raise InputError(what, place=place, got=name, allowed=", ".join(ports) or "nothing: it has no ports")
 
 
 def find_clients(cluster: Cluster, name: str, place: Place) -> Sequence[int]:

@@ -179,7 +179,7 @@ def _throughput(frame: Frame) -> str:
 
 def _beyond(frame: Frame) -> str:
     """Name the configurations that do not carry their load, from which size on, and why."""
-    first: dict[str, Mapping[str, Any]] = {}
+    first: dict[str, dict[str, Any]] = {}
     for point in frame.beyond:
         known = first.setdefault(frame.label(point), point)
         if frame.size is not None and point[frame.size] < known[frame.size]:

@@ -12,7 +12,8 @@ from netsim.report.frame import Frame, size_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Canvas
+
+    from netsim.report.canvas import Canvas
 
 # colour-blind safe (Okabe and Ito 2008), dark enough on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
@@ -40,7 +41,7 @@ def scale_of(values: Iterable[float], unit: str) -> Scale:
 
 
 def _canvas(width: float = 6.0, height: float = 3.6) -> tuple[Canvas, Axes]:
-    from matplotlib.figure import Figure as Canvas
+    from netsim.report.canvas import Canvas
 
     canvas = Canvas(figsize=(width, height), layout="constrained")
     axes = canvas.add_subplot()
@@ -67,8 +68,9 @@ def _look(index: int) -> dict[str, Any]:
 
 def legend(labels: Sequence[str]) -> Canvas:
     """Draw the key of configurations by itself, for charts side by side."""
-    from matplotlib.figure import Figure as Canvas
     from matplotlib.lines import Line2D
+
+    from netsim.report.canvas import Canvas
 
     columns = min(4, len(labels))
     canvas = Canvas(figsize=(12.0, 0.28 * math.ceil(len(labels) / columns) + 0.1))
@@ -130,7 +132,7 @@ def bar_chart(frame: Frame, metric: str, stats: Sequence[str], *, title: str) ->
     """Draw the statistics of a metric per configuration where nothing was varied in size."""
     rows = [(label, stat, frame.at(metric, stat, label, 0)) for label in frame.labels for stat in stats]
     found = [(label, stat, row) for label, stat, row in rows if row is not None and not math.isnan(row["value"])]
-    scale = scale_of([row["value"] for *_, row in found], "s")
+    scale = scale_of([row["value"] for *_, row in found], str(found[0][2]["unit"]) if found else "s")
     canvas, axes = _canvas(8.0, 0.32 * len(found) + 1.2)
     for position, (_, stat, row) in enumerate(found):
         errors = [[max(0.0, (row["value"] - row["ci_low"]) * scale.factor)],
