@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from netsim.study import StudyResult
 
 LEFT_OUT = (
-    "retries and timeouts of applications",
-    "work of TLS and of service meshes",
+    "retries and timeouts of applications, and the storms they make under overload",
+    "TLS, framing and multiplexing of HTTP/2, proxies of service meshes",
+    "CPU that pods use beside the stated work, CPU limits and throttling",
+    "changes of CPU frequency, deep sleep states, memory bandwidth and pressure",
     "firewalls of hosts beside the plugin's own",
-    "memory pressure and swapping in the kernel",
-    "changes of CPU frequency, sleep states beyond the wake-up of an idle core, and memory shared between sockets",
-    "other tenants of the network and of the machines",
-    "congestion control beyond slow start, fast retransmit and the retransmission timer",
-    "nodes, links and switches that fail",
+    "congestion control other than Reno and CUBIC, explicit congestion notification",
+    "the control plane's own traffic",
+    "nodes, links and switches that fail; other tenants of machines and network",
 )
 """What the model does not hold."""
 
