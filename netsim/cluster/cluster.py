@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -75,6 +75,11 @@ class Cluster:
         for pod in self.pods:
             found[pod.node].append(pod)
         return {node: tuple(pods) for node, pods in found.items()}
+
+    @cached_property
+    def pods_by_namespace(self) -> Mapping[str, int]:
+        """Number of pods in each namespace."""
+        return Counter(pod.namespace for pod in self.pods)
 
     @cached_property
     def services_by_key(self) -> Mapping[str, Service]:

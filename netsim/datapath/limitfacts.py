@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.externaldns.records import hostnames
-from netsim.cluster.objects import NetworkPolicy, Node, Service
+from netsim.cluster.objects import NO_LABELS, Labels, NetworkPolicy, Node, Service
 
 if TYPE_CHECKING:
     from netsim.datapath.plugin import Plugin
@@ -278,13 +278,13 @@ def _covered(cluster: Cluster, policy: NetworkPolicy) -> int:
             if peer.ip_block is not None:
                 counts.append(1 + len(peer.ip_block.excepts))
                 continue
-            labels = peer.pod_selector.match_labels.items() if peer.pod_selector else ()
-            home = None if peer.namespace_selector is not None else policy.namespace
-            counts.append(
-                sum(
-                    home in (None, pod.namespace) and all(pod.labels.get(key) == value for key, value in labels)
-                    for pod in cluster.pods
-                )
-            )
+            labels = peer.pod_selector.match_labels if peer.pod_selector else NO_LABELS
+            homes = cluster.namespaces_by_name if peer.namespace_selector is not None else (policy.namespace,)
+            counts.append(sum(_pods_with(cluster, home, labels) for home in homes))
     return max(counts, default=0)
 
+
+def _pods_with(cluster: Cluster, namespace: str, labels: Labels) -> int:
+    if labels:
+        return len(cluster.select_pods(namespace, labels))
+    return cluster.pods_by_namespace.get(namespace, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ class Backdrop:
             if len(followed) < len(edge.clients)  # closed loops, streams and clients outside are followed whole
             for flow in load.flows(edge, _others(edge.clients, followed))
         ]
-        self.presence = presence(network, flows)
+        self.presence = presence(network, merged(flows))
         self._racks: dict[int, list[int]] | None = None
         self._profiles: dict[tuple[object, ...], Profile | None] = {}
 
@@ -123,6 +124,21 @@ def followed_flows(network: Network, model: Model, chosen: Plan, lookups: Lookup
         for edge, followed in zip(model.edges, chosen.followed, strict=True)
         if edge.closed is None and edge.kind != "stream"
         for flow in load.flows(edge, (ExternalParty(),) if edge.external else followed)
+    ]
+
+
+def merged(flows: Sequence[Flow]) -> list[Flow]:
+    """Join flows that differ in nothing but their sources.
+
+    All instances of a repeated application ask the same DNS servers the same kind of question: thousands of flows
+    would meet at every server, which are one to it.
+    """
+    alike: dict[tuple[int, tuple[int, ...], float], list[Flow]] = {}
+    for flow in flows:
+        alike.setdefault((id(flow.exchange), tuple(flow.targets), flow.rate_per_s), []).append(flow)
+    return [
+        group[0] if len(group) == 1 else replace(group[0], sources=[pod for flow in group for pod in flow.sources])
+        for group in alike.values()
     ]
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from netsim.analysis.objectives import Verdict
+from netsim.analysis.objectives import judge as judged_by
+from netsim.errors import InputError
 from netsim.scenario import Objective, parse_objective
 
 if TYPE_CHECKING:
     from netsim.study import StudyResult
-
-Verdict = Literal["met", "missed", "open"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +36,10 @@ def judge(result: StudyResult) -> tuple[Judged, ...]:
 def _judge_one(result: StudyResult, index: int, objective: Objective) -> Judged:
     point = result.points[index].levels
     try:
-        estimate = result.figure(objective.metric, objective.statistic, point=index).estimate
-    except KeyError:
+        found = judged_by(objective, result.summaries[index].figures)
+    except InputError:  # nothing of this kind was measured
         return Judged(point, objective, "open", None)
-    _, low, high, _ = estimate.interval()
-    if math.isnan(low) or math.isnan(high):  # no interval (one replication): the value alone decides
-        low = high = estimate.value
-    if objective.upper:
-        verdict: Verdict = "met" if high < objective.limit else "missed" if low >= objective.limit else "open"
-    else:
-        verdict = "met" if low > objective.limit else "missed" if high <= objective.limit else "open"
-    return Judged(point, objective, verdict, estimate.value)
+    return Judged(point, objective, found.verdict, found.interval.value)
 
 
 def missed(result: StudyResult) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from netsim.cluster.objects import Note
 from netsim.cluster.traffic import traffic_of
 from netsim.datapath.build import Stamp, cluster_of, datapath_of, impossible, input_stamp
+from netsim.datapath.limits import Reason
 from netsim.engine.model import Model
 from netsim.engine.overload import warnings
 from netsim.engine.run import Replication, run_replication
@@ -36,7 +37,7 @@ def run_point(
     InputError: the scenario names what does not exist.
     EngineError: the run broke conservation or Little's law.
     """
-    reasons = [reason for reason in impossible(scenario) if (reason.limit_name or reason.text) not in lifted]
+    reasons = [reason for reason in reasons_against(scenario) if (reason.limit_name or reason.text) not in lifted]
     if reasons:
         return Impossible("; ".join(dict.fromkeys(reason.text for reason in reasons)))
     model, notes = model_of(scenario)
@@ -49,6 +50,17 @@ def run_point(
         quantiles=quantiles_of(scenario),
         notes=tuple(_told(note) for note in notes),
     )
+
+
+def reasons_against(scenario: Scenario) -> tuple[Reason, ...]:
+    """Return why the scenario cannot exist, worked out once a point. Raises `InputError`."""
+    document = json.dumps(scenario.document, sort_keys=True, default=str)
+    return _reasons(document, scenario.directory, scenario.file, input_stamp(scenario))
+
+
+@lru_cache(maxsize=1)
+def _reasons(document: str, directory: Path, file: str, stamp: Stamp) -> tuple[Reason, ...]:
+    return impossible(build(json.loads(document), directory=directory, file=file))
 
 
 def model_of(scenario: Scenario) -> tuple[Model, tuple[Note, ...]]:
