@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,8 @@ def _judge_one(result: StudyResult, index: int, objective: Objective) -> Judged:
         found = judged_by(objective, result.summaries[index].figures)
     except InputError:  # nothing of this kind was measured
         return Judged(point, objective, "open", None)
-    return Judged(point, objective, found.verdict, found.interval.value)
+    value = found.interval.value
+    return Judged(point, objective, found.verdict, value if math.isfinite(value) else None)
 
 
 def missed(result: StudyResult) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
+from queue_runner import queue_point
 from scipy.optimize import brentq
 
 from netsim.analysis.capacity import capacity
 from netsim.scenario import build
-from queue_runner import queue_point
 
 WORK_S = 10e-3
 
