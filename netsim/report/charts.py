@@ -152,7 +152,7 @@ def bar_chart(frame: Frame, metric: str, stats: Sequence[str], *, title: str) ->
 def stacked_chart(rows: Sequence[tuple[str, Mapping[str, float]]], *, title: str) -> Canvas:
     """Draw parts of a whole, in seconds, as stacked bars: ``rows`` are (label, part -> value)."""
     scale = scale_of([math.fsum(values.values()) for _, values in rows], "s")
-    canvas, axes = _canvas(11.0, 0.36 * len(rows) + 1.4)
+    canvas, axes = _canvas(11.0, max(2.8, 0.36 * len(rows) + 1.4))
     left = [0.0] * len(rows)
     for index, part in enumerate(dict.fromkeys(part for _, values in rows for part in values)):
         widths = [values.get(part, 0.0) * scale.factor for _, values in rows]
