@@ -102,9 +102,7 @@ def corefile_text(zone: dict, options: dict) -> str:
     lines = [f"ttl {options['ttl']}", f"pods {options.get('pods', 'disabled')}"]
     if options.get("namespaces", "all") != "all":
         lines.append("namespaces " + " ".join(options["namespaces"]))
-    for key in ("multicluster", "ignore"):
-        if key in options:
-            lines.append(f"{key} {options[key]}")
+    lines += [f"{key} {options[key]}" for key in ("multicluster", "ignore") if key in options]
     if options.get("zonal"):
         lines.append("zonal")
     zones = " ".join([zone["zone"], *zone.get("also_authoritative_for", ("in-addr.arpa", "ip6.arpa"))])
@@ -176,9 +174,12 @@ def test_endpoint_label(case: dict) -> None:
 
 def test_autopath() -> None:
     """The search list is walked by the server: one query in place of several."""
-    server = DnsServer(Cluster(), parse_corefile(
-        ".:53 {\n autopath /etc/resolv.conf\n hosts {\n  127.0.0.53 b.com a.example.com\n  ttl 3600\n  fallthrough\n }\n"
-        " forward . 192.0.2.1\n}\n"), Outside(assume_public=False, search=("example.org", "example.com", "com")))  # fmt: skip
+    corefile = parse_corefile(
+        ".:53 {\n autopath /etc/resolv.conf\n hosts {\n  127.0.0.53 b.com a.example.com\n  ttl 3600\n"
+        "  fallthrough\n }\n forward . 192.0.2.1\n}\n"
+    )
+    outside = Outside(assume_public=False, search=("example.org", "example.com", "com"))
+    server = DnsServer(Cluster(), corefile, outside)
     assert server.corefile.servers[0].first(Hosts) is not None
     for case in DATA["autopath_cases"]["cases"]:
         if "qname" in case:
