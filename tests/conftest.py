@@ -12,8 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from netsim.cli import main
+
+# the same examples in every run: a red CI is the change's fault, never the draw's
+settings.register_profile("netsim", derandomize=True, database=None, deadline=None)
+settings.load_profile("netsim")
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 

@@ -195,7 +195,7 @@ class CallSpec(Spec):
 def _rate(value: Any) -> Any:
     """Allow ``rate: 50/s`` (per client pod) beside ``rate: {per_service: 50/s}``."""
     if isinstance(value, dict) and len(value) == 1:
-        return {key.replace("-", "_"): item for key, item in value.items()}
+        return {str(key).replace("-", "_"): item for key, item in value.items()}
     return value if isinstance(value, BaseModel) else {"per_pod": value}
 
 

@@ -222,8 +222,8 @@ def test_one_more_policy_on_isolated_pods_never_closes(pods: list[Json], policie
 # ------------------------------------------------------------------------------------------------ mutations
 
 _junk = st.one_of(
-    st.none(), st.booleans(), st.integers(-1, 70000), st.floats(allow_nan=True), st.text(max_size=5), st.just([]),
-    st.just({}), st.just([None]), st.sampled_from(["TCP", "In", "10.0.0.0/8", "::/0", "Egress"]),
+    st.none(), st.booleans(), st.integers(-1, 70000), st.floats(allow_nan=True), st.text(max_size=5), st.builds(list),
+    st.builds(dict), st.builds(lambda: [None]), st.sampled_from(["TCP", "In", "10.0.0.0/8", "::/0", "Egress"]),
 )  # fmt: skip
 
 
