@@ -6,8 +6,9 @@ The names below are the public interface; everything is loaded on first use, so 
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+
+from netsim.version import VERSION
 
 if TYPE_CHECKING:
     from netsim import inspect
@@ -16,10 +17,7 @@ if TYPE_CHECKING:
     from netsim.errors import InputError
     from netsim.scenario import Scenario
 
-try:
-    __version__ = version("netsim")
-except PackageNotFoundError:  # running from a checkout that was not installed
-    __version__ = "0+unknown"
+__version__ = VERSION
 
 _HOMES = {
     "load": "netsim.api",

@@ -13,9 +13,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from netsim import __version__
 from netsim.scenario.loading import override
 from netsim.scenario.spec import Scenario
+from netsim.version import VERSION
 
 FORMAT = 1
 """Version of the manifest's layout; raised when a reader of the old one would misread the new one."""
@@ -64,7 +64,7 @@ def _contents(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
 def versions() -> dict[str, str]:
     """Return the versions of netsim, Python and the libraries that touch figures."""
     libraries = {name: metadata.version(name) for name in LIBRARIES}
-    return {"netsim": __version__, "model": model_digest(), "python": platform.python_version(), **libraries}
+    return {"netsim": VERSION, "model": model_digest(), "python": platform.python_version(), **libraries}
 
 
 def relocate(scenario: Scenario) -> tuple[dict[str, Any], tuple[Input, ...]]:
