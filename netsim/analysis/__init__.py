@@ -1,1 +1,1 @@
-"""."""
+"""What points are run for: capacity, what-ifs, bottlenecks, comparisons, uncertainty."""

@@ -1,1 +1,1 @@
-"""."""
+"""Measuring this machine's kernel, and predicting published measurements."""

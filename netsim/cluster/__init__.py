@@ -1,1 +1,1 @@
-"""."""
+"""What exists: objects, manifests, addresses, DNS, policies, service rules. No clock, no cost."""

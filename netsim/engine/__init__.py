@@ -1,1 +1,1 @@
-"""."""
+"""Time: clock, stations, bursts, transports, name resolution, workloads, one replication."""
