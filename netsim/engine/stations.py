@@ -3,7 +3,7 @@
 A burst that arrives at ``now`` learns at once when it will be through, because a station's future depends on the past
 only: ``start = max(now, free)``, ``free = start + service`` (Lindley's recursion). That is exact for FIFO stations, and
 with one addition for a core whose interrupts preempt its threads (`Core`). Stations whose future depends on what
-arrives later (`Gate`: priorities without preemption, back-pressure) keep a queue and decide at every departure.
+arrives later (priorities without preemption, back-pressure) would need a queue and an event each; there are none yet.
 
 Charges are what a burst pays at a station, worked out beforehand by `netsim.engine.pricing`; their shapes are those of
 the `NamedTuple`s below, one a kind of station. All durations are seconds on the time grid.
