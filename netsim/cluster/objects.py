@@ -140,6 +140,10 @@ class PodTemplate:
     images: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     set_hostname_as_fqdn: bool = False
+    ingress_bps: int | None = None
+    """Rate in bits per second the ``kubernetes.io/ingress-bandwidth`` annotation limits traffic to the pod to."""
+    egress_bps: int | None = None
+    """The same for traffic from the pod. Whether a rate is enforced is the network plugin's to say."""
     place: Place = field(default=Place(), compare=False)
     """Where the object that states the template was read."""
 

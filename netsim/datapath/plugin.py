@@ -32,6 +32,7 @@ from netsim.errors import InputError, Place
 from netsim.scenario.loading import read_model, read_text
 
 PROXY_MODES: tuple[ProxyMode, ...] = ("iptables", "ipvs", "nftables", "ebpf")
+Shaper = Literal["none", "tbf", "htb"]
 PolicyEngine = Literal["none", "calico-iptables", "calico-ebpf", "cilium", "antrea", "kube-router"]
 
 
@@ -130,6 +131,8 @@ class Plugin(BaseModel):
     NetworkPolicies. ``masquerade`` says which destinations a pod's traffic reaches with the node's address: those
     outside the cluster's pods and nodes (``outside-cluster``), all but other pods (``outside-pods``), all but private
     ranges (``outside-private``).
+    ``bandwidth`` names what holds pods to their bandwidth annotations: nothing, the CNI bandwidth plugin's token bucket
+    (``tbf``; the container runtimes ask for a burst of 2^32 - 1 bits), or kubenet's classes on the bridge (``htb``).
     ``routes_in_cloud``, ``layer2_domain`` and ``eni`` state what limits the cluster's size.
     """
 
@@ -140,6 +143,7 @@ class Plugin(BaseModel):
     encapsulation: Encapsulation | None = None
     policy: PolicyEngine = "none"
     masquerade: Literal["outside-cluster", "outside-pods", "outside-private", "never"] = "outside-pods"
+    bandwidth: Shaper = "none"
     routes_in_cloud: bool = False
     layer2_domain: bool = False
     pod_cidr_per_node: bool = True

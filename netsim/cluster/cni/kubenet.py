@@ -1,24 +1,19 @@
 """Kubenet: the bridge network the kubelet itself made, and what it needs from the cloud.
 
-Source: kubernetes 1.23 ``pkg/kubelet/dockershim/network/kubenet/kubenet_linux.go`` (removed with dockershim in 1.24)
-and ``pkg/util/bandwidth/utils.go`` for the annotations, which every container runtime reads alike.
+Source: kubernetes 1.23 ``pkg/kubelet/dockershim/network/kubenet/kubenet_linux.go`` (removed with dockershim in 1.24).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from decimal import Decimal
-from fractions import Fraction
-from math import ceil
 from typing import Literal
 
 from netsim.cluster.cni.conflist import Conflist
 from netsim.cluster.cni.hostlocal import range_sets
 from netsim.cluster.cni.interfaces import Bridge, Loopback
 from netsim.cluster.cni.ipam import Ipam
-from netsim.cluster.cni.network import NodeFacts, NodeNetwork, TokenBucket
+from netsim.cluster.cni.network import NodeFacts, NodeNetwork
 from netsim.cluster.limitbook import KnownLimit, limit_book
 from netsim.errors import InputError, Place
 
@@ -29,19 +24,6 @@ NODE_MASK = 24
 NON_MASQUERADE_CIDR = "10.0.0.0/8"
 """kubelet ``--non-masquerade-cidr``: kubenet's own POSTROUTING rule masquerades everything else."""
 HairpinMode = Literal["promiscuous-bridge", "hairpin-veth", "none"]
-INGRESS, EGRESS = "kubernetes.io/ingress-bandwidth", "kubernetes.io/egress-bandwidth"
-LOWEST_BPS, HIGHEST_BPS = 10**3, 10**15
-ANNOTATION_BURST_BITS = 2**32 - 1
-"""Burst that goes with the annotations (containerd ``internal/cri/server/sandbox_run.go``: math.MaxUint32)."""
-
-_SUFFIXES: Mapping[str, Fraction] = {
-    **{
-        suffix: Fraction(10) ** power
-        for suffix, power in zip(["n", "u", "m", "", "k", "M", "G", "T", "P", "E"], range(-9, 21, 3), strict=True)
-    },
-    **{f"{prefix}i": Fraction(2) ** (10 * power) for power, prefix in enumerate("KMGTPE", 1)},
-}
-_QUANTITY = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:([eE][+-]?[0-9]{1,3})|(n|u|m|k|M|G|T|P|E|[KMGTPE]i)?)")
 
 
 def bridge_mtu(interface_mtus: Iterable[int], stated: int = 0) -> int:
@@ -53,49 +35,6 @@ def bridge_mtu(interface_mtus: Iterable[int], stated: int = 0) -> int:
     stated: value of the flag, 0 when it is not given.
     """
     return stated or min(interface_mtus, default=DEFAULT_MTU_BYTES)
-
-
-def quantity(text: str) -> int:
-    """Read a Kubernetes quantity and round it up to a whole number, as ``Quantity.Value`` does.
-
-    Source: kubernetes apimachinery ``pkg/api/resource/quantity.go``. Raises `InputError` for anything else.
-    """
-    match = _QUANTITY.fullmatch(text)
-    if match is None:
-        raise InputError(
-            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
-            got=text, allowed="a number with an optional suffix, for example 10M",
-        )  # fmt: skip
-    number, exponent, suffix = match.groups()
-    if exponent:
-        return ceil(Fraction(Decimal(number)) * Fraction(10) ** int(exponent[1:]))
-    return ceil(Fraction(Decimal(number)) * _SUFFIXES[suffix or ""])
-
-
-def pod_bandwidth(annotations: Mapping[str, str]) -> tuple[TokenBucket | None, TokenBucket | None]:
-    """Return the token buckets (ingress, egress) that a pod's bandwidth annotations ask for, in bits per second.
-
-    Raises
-    ------
-    InputError: not a quantity, or outside 1k to 1P bit/s (``validateBandwidthIsReasonable``).
-    """
-
-    def bucket(key: str) -> TokenBucket | None:
-        text = annotations.get(key)
-        if text is None:
-            return None
-        place = Place(field=f"metadata.annotations[{key}]")
-        try:
-            rate = quantity(text)
-        except InputError as error:
-            raise error.at(place) from None
-        if rate < LOWEST_BPS:
-            raise InputError("resource is unreasonably small (< 1kbit)", place=place, got=text)
-        if rate > HIGHEST_BPS:
-            raise InputError("resource is unreasonably large (> 1Pbit)", place=place, got=text)
-        return TokenBucket(rate, ANNOTATION_BURST_BITS)
-
-    return bucket(INGRESS), bucket(EGRESS)
 
 
 def kubenet_conflist(

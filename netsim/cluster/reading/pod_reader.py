@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import get_args
 
+from netsim.cluster.bandwidth import pod_bandwidth
 from netsim.cluster.objects import ContainerPort, DnsConfig, Pod, PodTemplate, Protocol, Toleration, Workload
 from netsim.cluster.reading.fields import Fields
 from netsim.cluster.reading.pod_texts import ConfigKey, ContainerTexts
@@ -107,10 +108,12 @@ def read_blueprint(spec: Fields, metadata: Fields, namespace: str, place: Place)
     sidecars = [c for c in spec.children("initContainers") if c.text("restartPolicy") == "Always"]
     running = [*sidecars, *containers]
     host_network = spec.flag("hostNetwork")
+    annotations = _shared_annotations(metadata)
+    ingress_bps, egress_bps = pod_bandwidth(annotations, metadata.at("annotations"))
     template = PodTemplate(
         namespace=namespace,
         labels=metadata.labels("labels"),
-        annotations=_shared_annotations(metadata),
+        annotations=annotations,
         ports=tuple(port for container in running for port in _ports(container, host_network)),
         host_network=host_network,
         hostname=spec.text("hostname"),
@@ -126,6 +129,8 @@ def read_blueprint(spec: Fields, metadata: Fields, namespace: str, place: Place)
         memory_bytes=int(_requests(spec, containers, sidecars, "memory").to_integral_value(ROUND_CEILING)),
         images=tuple(container.text("image") for container in running if container.has("image")),
         set_hostname_as_fqdn=spec.flag("setHostnameAsFQDN"),
+        ingress_bps=ingress_bps,
+        egress_bps=egress_bps,
         place=place,
     )
     volumes = _config_volumes(spec)

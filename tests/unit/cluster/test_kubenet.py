@@ -1,19 +1,10 @@
-"""Kubenet: its bridge, MTU, annotations and the cloud's route tables."""
+"""Kubenet: its bridge, MTU and the cloud's route tables."""
 
 from __future__ import annotations
 
 import pytest
 
-from netsim.cluster.cni.kubenet import (
-    ANNOTATION_BURST_BITS,
-    bridge_mtu,
-    kubenet_conflist,
-    kubenet_network,
-    pod_bandwidth,
-    quantity,
-    route_limit,
-)
-from netsim.cluster.cni.network import TokenBucket
+from netsim.cluster.cni.kubenet import bridge_mtu, kubenet_conflist, kubenet_network, route_limit
 from netsim.errors import InputError
 
 
@@ -32,25 +23,6 @@ def test_network() -> None:
     assert kubenet_conflist(["10.244.3.0/24"]).chain == ("loopback", "bridge")
     with pytest.raises(InputError, match="lack of PodCIDR"):
         kubenet_conflist([])
-
-
-def test_bandwidth_annotations() -> None:
-    asked = {"kubernetes.io/ingress-bandwidth": "10M", "kubernetes.io/egress-bandwidth": "1Gi"}
-    assert pod_bandwidth(asked) == (
-        TokenBucket(10_000_000, ANNOTATION_BURST_BITS),
-        TokenBucket(2**30, ANNOTATION_BURST_BITS),
-    )
-    assert pod_bandwidth({}) == (None, None)
-    for text, message in (("500", "unreasonably small"), ("2P", "unreasonably large"), ("fast", "quantities must")):
-        with pytest.raises(InputError, match=message):
-            pod_bandwidth({"kubernetes.io/ingress-bandwidth": text})
-
-
-@pytest.mark.parametrize(
-    ("text", "value"), [("1k", 1000), ("1Ki", 1024), ("1.5M", 1_500_000), ("100m", 1), ("2e3", 2000), ("1E", 10**18)]
-)
-def test_quantities(text: str, value: int) -> None:
-    assert quantity(text) == value
 
 
 @pytest.mark.parametrize(("provider", "routes"), [("aws", 50), ("azure", 400), ("gce", 300), ("huawei", 200)])
