@@ -8,7 +8,8 @@ import pytest
 from engine_parts import MSS, Pair, route
 
 from netsim.engine.burst import Burst
-from netsim.engine.tcp import Connection, Cubic, Reno, TcpSettings
+from netsim.engine.congestion import Cubic, Reno
+from netsim.engine.tcp import Connection, TcpSettings
 
 RTT = 2 * 50e-6
 
