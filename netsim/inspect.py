@@ -103,15 +103,16 @@ def policy(
 
 def rules(
     asked: Cluster | Scenario, proxy: str | None = None, *, nodes: Iterable[str] | None = None,
-    config: ProxyConfig | None = None,
+    config: ProxyConfig | None = None, added: bool = False,
 ) -> RulesReport:  # fmt: skip
     """Return what the service proxy programs on each node, and what a first packet to each Service is compared with.
 
-    ``proxy`` defaults to the scenario's, else ``iptables``. Raises `InputError` for an unknown mode or node.
+    ``proxy`` defaults to the scenario's, else ``iptables``. Counted are the Services of the input; with ``added`` also
+    the cluster DNS that netsim adds where the input has none. Raises `InputError` for an unknown mode or node.
     """
     if proxy is None:
         proxy = (asked.network.proxy if isinstance(asked, Scenario) else None) or "iptables"
-    return inspect_rules(_cluster(asked), proxy, nodes, config)
+    return inspect_rules(_cluster(asked), proxy, nodes, config, added=added)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ def limits(asked: Scenario) -> LimitsReport:
 def _iptables_rules(cluster: Cluster, proxy: str) -> float | None:
     if proxy != "iptables" or not cluster.nodes:
         return None
-    nodes: Any = inspect_rules(cluster, "iptables", [cluster.nodes[0].name]).to_dict()["nodes"]
+    nodes: Any = inspect_rules(cluster, "iptables", [cluster.nodes[0].name], added=True).to_dict()["nodes"]
     counts = nodes[cluster.nodes[0].name]
     return float(counts["nat_rules"] + counts["filter_rules"])
 

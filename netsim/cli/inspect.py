@@ -156,13 +156,16 @@ def rules(
     cluster: ClusterPath,
     proxy: ProxyOption = None,
     node: Annotated[list[str] | None, typer.Option("--node", help="only these nodes; default: all")] = None,
+    added: Annotated[
+        bool, typer.Option("--added", help="count also the cluster DNS that netsim adds where the input has none")
+    ] = False,
     set_: SetOption = None,
     output: FormatOption = Format.TEXT,
 ) -> None:
     """Print what the service proxy programs on each node, and what a first packet to each Service meets."""
     from netsim import inspect
 
-    report = inspect.rules(_load(cluster, set_), proxy.value if proxy else None, nodes=node)
+    report = inspect.rules(_load(cluster, set_), proxy.value if proxy else None, nodes=node, added=added)
     document: dict[str, Any] = report.to_dict()
     if output is Format.JSON:
         print_json(document)
@@ -178,6 +181,8 @@ def rules(
         ["service", "nat mean", "nat worst", "filter mean", "filter worst"],
         [[entry["service"], *(f"{entry['first_packet'][key]:g}" for key in _WALKS)] for entry in document["services"]],
     )
+    for service in report.left_out:
+        typer.echo(f"not counted: {service}, which the input lacks and a run adds (--added counts it)")
 
 
 _WALKS = ("nat_mean", "nat_worst", "filter_mean", "filter_worst")

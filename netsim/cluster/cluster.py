@@ -44,6 +44,8 @@ class Cluster:
     corefile_imports: Mapping[str, str] = field(default_factory=dict)
     """Files beside the Corefile that its ``import`` lines find, by relative path (``custom/shop.server``)."""
     dns_service: str = "kube-system/kube-dns"
+    added_services: frozenset[str] = frozenset()
+    """Services by key that the input lacks and every cluster has; only the default cluster DNS is ever added."""
     cluster_domain: str = "cluster.local"
     cluster_cidrs: tuple[str, ...] = ("10.244.0.0/16",)
     service_cidrs: tuple[str, ...] = ("10.96.0.0/12",)

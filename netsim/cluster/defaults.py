@@ -111,7 +111,7 @@ def _with_dns(cluster: Cluster, replicas: int) -> Cluster:
             DNS_NAMESPACE, "kube-dns", ports=DNS_PORTS, selector=selector, labels=selector,
             ip_family_policy="PreferDualStack",
         )  # fmt: skip
-        cluster = replace(cluster, services=(*cluster.services, service))
+        cluster = replace(cluster, services=(*cluster.services, service), added_services=frozenset({service.key}))
         notes.append(Note("dns-service", "no cluster DNS in the input: Service kube-system/kube-dns is added"))
     elif not service.selector and not cluster.slices.get(service.key):
         stated, service = service, replace(service, selector={DNS_LABEL: "kube-dns"})

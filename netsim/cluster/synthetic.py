@@ -129,7 +129,7 @@ def build_synthetic(spec: Synthetic, *, complete: bool = True) -> Cluster:
         notes=tuple(notes),
     )
     if complete:
-        return with_defaults(cluster, defaults)
+        return replace(with_defaults(cluster, defaults), added_services=frozenset())  # a description includes its DNS
     nodes = tuple(wire(cluster.nodes, spec.fabric.nodes_per_rack, spec.zones))
     return provision(replace(cluster, nodes=nodes), spec.node_masks)
 

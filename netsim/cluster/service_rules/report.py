@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.objects import Node
@@ -30,11 +30,15 @@ class ServiceWalk:
 
 @dataclass(frozen=True, eq=False)
 class RulesReport:
-    """Rules of every node asked about; the counters of a dual-stack node are the sum of both families."""
+    """Rules of every node asked about; the counters of a dual-stack node are the sum of both families.
+
+    ``left_out`` names the Services that the input lacks, that a run has all the same, and that are not counted here.
+    """
 
     rules: Ruleset
     nodes: dict[str, Counts]
     services: tuple[ServiceWalk, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def mode(self) -> ProxyMode:
@@ -47,12 +51,14 @@ class RulesReport:
             "mode": self.mode,
             "nodes": {name: self.rules.describe(counts) for name, counts in self.nodes.items()},
             "services": [service.to_dict() for service in self.services],
+            **({"left_out": list(self.left_out)} if self.left_out else {}),
         }
 
 
 def inspect_rules(
-    cluster: Cluster, proxy: str = "iptables", nodes: Iterable[str] | None = None, config: ProxyConfig | None = None
-) -> RulesReport:
+    cluster: Cluster, proxy: str = "iptables", nodes: Iterable[str] | None = None, config: ProxyConfig | None = None,
+    *, added: bool = False,
+) -> RulesReport:  # fmt: skip
     """Return what the service proxy programs on nodes, and the rules a first packet to each Service is compared with.
 
     Parameters
@@ -61,11 +67,16 @@ def inspect_rules(
     proxy: ``iptables``, ``ipvs``, ``nftables`` or ``ebpf``.
     nodes: names of the nodes to report; all of them when left out.
     config: settings of the proxy.
+    added: count also the Services that the input lacks and netsim adds (the cluster DNS).
 
     Raises
     ------
     InputError: unknown mode or node.
     """
+    left_out = () if added else tuple(sorted(cluster.added_services))
+    if left_out:
+        stated = tuple(service for service in cluster.services if service.key not in cluster.added_services)
+        cluster = replace(cluster, services=stated)
     tables = service_tables(cluster, proxy, config)
     chosen = cluster.nodes if nodes is None else tuple(_node(cluster, name) for name in nodes)
     counted: dict[str, Counts] = {}
@@ -74,7 +85,7 @@ def inspect_rules(
         for table in tables[1:]:
             counts.update(table.counts(node))
         counted[node.name] = counts
-    return RulesReport(tables[0].rules, counted, _service_walks(cluster, tables))
+    return RulesReport(tables[0].rules, counted, _service_walks(cluster, tables), left_out)
 
 
 def _node(cluster: Cluster, name: str) -> Node:
