@@ -41,9 +41,11 @@ class Backends:
 
     def _alike(self, service: Service) -> Sequence[int] | None:
         """Return the endpoints if they are the same on every node, else `None`."""
+        from netsim.cluster.service_rules.hints import hinted
+
         endpoints = self._cluster.endpoints(service.key)
-        hinted = any(each.zone_hints or each.node_hints for each in endpoints)
-        if service.internal_traffic_policy == "Local" or service.traffic_distribution or hinted:
+        told = endpoints if service.key in self._cluster.slices else hinted(self._cluster, service, endpoints)
+        if service.internal_traffic_policy == "Local" or any(each.zone_hints or each.node_hints for each in told):
             return None
         family = family_of(endpoints[0].address) if endpoints else "IPv4"
         usable = [each for each in endpoints if each.ready and family_of(each.address) == family]
