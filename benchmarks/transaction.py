@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
+from heapq import heappush
 from typing import Any
 
 import numpy as np
@@ -155,6 +156,7 @@ Steps = Generator[Any, Any, None]
 def _travel(burst: Burst, first: int = WAITING) -> Steps:
     """Take a burst through its stations: request, hold, release at each."""
     clock, rank, lag = burst.clock, first, 0.0
+    serial = next(clock._eid)
     for leg, charge in zip(burst.legs, burst.charges, strict=True):
         station = getattr(leg, "__self__", None)
         if station is None:
@@ -165,41 +167,51 @@ def _travel(burst: Burst, first: int = WAITING) -> Steps:
         station.arrived += 1
         burst.station = station
         if isinstance(station, NaiveCore):
-            yield from _core(clock, station, charge, URGENT if leg.__name__ == "softirq" else rank)
+            yield from _core(clock, station, charge, URGENT if leg.__name__ == "softirq" else rank, serial)
         elif isinstance(station, NaiveLink):
-            lag = yield from _link(clock, station, charge, lag)
+            lag = yield from _link(clock, station, charge, lag, serial)
         elif isinstance(station, NaivePool):
             with station.resource.request() as turn:
                 yield turn
-                yield clock.timeout(charge[0])
+                yield _timeout(clock, charge[0], serial)
         else:
             assert isinstance(station, Delay)
-            yield clock.timeout(sum(charge[:3]))
+            yield _timeout(clock, sum(charge[:3]), serial)
         rank = WAITING
 
 
-def _core(clock: Clock, core: NaiveCore, priced: tuple[float, ...], rank: int) -> Steps:
+def _timeout(clock: Clock, delay_s: float, serial: int) -> simpy.Event:
+    """Return SimPy's timeout, with a burst's serial number: what falls on the same instant happens in order of birth."""
+    event = simpy.Event(clock)
+    event._ok, event._value = True, None
+    heappush(clock._heap, (clock.now + delay_s, 1, serial, event))
+    return event
+
+
+def _core(clock: Clock, core: NaiveCore, priced: tuple[float, ...], rank: int, serial: int) -> Steps:
     charge = CoreCharge(*priced)
-    left, came = charge.service_s, clock.now
+    left, came = charge.service_s, (clock.now, core.arrived)  # who is interrupted keeps his turn
     if not core.resource.count and not core.resource.queue:
         left += charge.setup_s
     while left > 0.0:
-        with core.resource.request(priority=(rank, came), preempt=rank < WAITING) as turn:
+        with core.resource.request(priority=(rank, *came), preempt=rank < WAITING) as turn:
             yield turn
             began = clock.now
             try:
-                yield clock.timeout(left)
+                yield _timeout(clock, left, serial)
                 left = 0.0
             except simpy.Interrupt:
                 left -= clock.now - began
     if charge.after_s:
-        yield clock.timeout(charge.after_s)
+        yield _timeout(clock, charge.after_s, serial)
 
 
-def _link(clock: Clock, link: NaiveLink, priced: tuple[Any, ...], lag: float) -> Generator[Any, Any, float]:
+def _link(
+    clock: Clock, link: NaiveLink, priced: tuple[Any, ...], lag: float, serial: int
+) -> Generator[Any, Any, float]:  # fmt: skip
     charge = LinkCharge(*priced)
     if charge.lead_s:
-        yield clock.timeout(charge.lead_s)
+        yield _timeout(clock, charge.lead_s, serial)
     head = clock.now
     turn = link.resource.request()
     yield turn
@@ -207,13 +219,13 @@ def _link(clock: Clock, link: NaiveLink, priced: tuple[Any, ...], lag: float) ->
     end = max(start + charge.service_s, head + lag + charge.packet_s)
     out = end if charge.whole else start + charge.packet_s
     if out == end:
-        yield clock.timeout(out - start)
+        yield _timeout(clock, out - start, serial)
         link.resource.release(turn)
     else:
         clock.process(_release(clock, link, turn, end - start))
-        yield clock.timeout(out - start)
+        yield _timeout(clock, out - start, serial)
     if charge.after_s:
-        yield clock.timeout(charge.after_s)
+        yield _timeout(clock, charge.after_s, serial)
     return end - out
 
 
