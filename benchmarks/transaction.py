@@ -181,7 +181,7 @@ def _travel(burst: Burst, first: int = WAITING) -> Steps:
 
 
 def _timeout(clock: Clock, delay_s: float, serial: int) -> simpy.Event:
-    """Return SimPy's timeout, with a burst's serial number: what falls on the same instant happens in order of birth."""
+    """Return a timeout with a burst's serial number: what falls on the same instant happens in order of birth."""
     event = simpy.Event(clock)
     event._ok, event._value = True, None
     heappush(clock._heap, (clock.now + delay_s, 1, serial, event))

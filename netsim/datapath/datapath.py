@@ -46,17 +46,6 @@ class _End(NamedTuple):
     """Pods on its node, which the chains of some policy engines depend on."""
 
 
-class _Question(NamedTuple):
-    """The parameters of `Datapath.routes`."""
-
-    source: Party
-    target: Party
-    protocol: str
-    port: int
-    service: tuple[str, int] | None
-    entry_node: int | None
-
-
 class Datapath:
     """Routes between any two parties of a cluster.
 
@@ -155,7 +144,7 @@ class Datapath:
             other.kind,
             SAME_PARTY if source == target else _distance(one, other),
             None if service is None else self._service_kind(service, protocol, one, entry_node, other),
-            self._policy_kind(_Question(source, target, protocol, port, service, entry_node)) if self._enforces else 0,
+            self._policy_kind(one, other, source, target, protocol, port, service, entry_node) if self._enforces else 0,
             protocol,
             entry,
         )
@@ -221,15 +210,18 @@ class Datapath:
             self._service_kinds[key] = known
         return known
 
-    def _policy_kind(self, question: _Question) -> int:
+    def _policy_kind(  # noqa: PLR0917 - called for every connection
+        self, one: _End, other: _End, source: Party, target: Party, protocol: str, port: int,
+        service: tuple[str, int] | None, entry_node: int | None,
+    ) -> int:  # fmt: skip
         """Number what policies cost and say; pods that policies cannot tell apart share an answer.
 
         Who the other end is matters only to an end that some policy isolates.
         """
-        source, target, protocol, port, service, entry_node = question
-        key: Hashable = question
-        if not self._by_address:
-            one, other = self._ends[source], self._ends[target]
+        key: Hashable
+        if self._by_address:
+            key = (source, target, protocol, port, service, entry_node)
+        else:
             entered = service is not None and (entry_node is not None or one.node < 0)
             key = (one.identity < 0, other.identity < 0, one.node == other.node, one.crowd, other.crowd)
             if one.closed[0] or other.closed[1]:

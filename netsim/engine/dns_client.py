@@ -69,6 +69,8 @@ class Dns:
         self.scripts = Scripts(cluster, spec)
         self.local = spec.node_local or bool(cluster.node_local_corefile)
         self.service = cluster.services_by_key.get(cluster.dns_service)
+        ports = () if self.service is None else self.service.ports
+        self._port = next((port.name for port in ports if port.port == 53 and port.protocol == "UDP"), "")
         self._replicas: dict[Party, Replica] = {}
         self._upstream_s = on_grid(spec.upstream_latency)
         streams = network.streams
@@ -112,8 +114,7 @@ class Dns:
         """Return the replicas that clients on a node use."""
         if self.service is None:
             return ()
-        port = next((port.name for port in self.service.ports if port.port == 53 and port.protocol == "UDP"), "")
-        return self.network.backends.of(self.service, port, node)
+        return self.network.backends.of(self.service, self._port, node)
 
     def ways(self, source: Party, target: Party) -> tuple[Way, Way] | None:
         """Return both ways of a new socket's flow to a DNS server; `None` where policies refuse it."""
@@ -267,6 +268,8 @@ class _Session:
         self._answered.append(flight)
         self._pending -= 1
         if not self._pending:
+            # flights know their session: let go of them, or only the garbage collector could free both
+            self._flights = self._answered = []
             tell(self._wake, now)
 
     def missed(self, flight: Flight, now: float) -> None:
@@ -321,10 +324,15 @@ class NameResolver:
 
     def __init__(self, dns: Dns, name_for: Callable[[str], str]) -> None:
         self.dns, self._name_for = dns, name_for
+        self._scripts: dict[int, LookupScript] = {}
 
     def script(self, source: Party) -> LookupScript:
-        """Return what the resolver of a pod does while nothing is lost."""
-        return self.dns.scripts.script(source, self._name_for(self.dns.network.cluster.pods[source].namespace))
+        """Return what the resolver of a pod does while nothing is lost; pods of a template do the same."""
+        template = self.dns.network.cluster.pods[source].template
+        known = self._scripts.get(id(template))
+        if known is None:
+            known = self._scripts[id(template)] = self.dns.scripts.script(source, self._name_for(template.namespace))
+        return known
 
     def resolve(self, source: Party, wake: Wake, now: float) -> Steps:
         """Look the name up; the time it took, or `FAILED` when there is no address."""

@@ -165,8 +165,9 @@ class Network:
 
         ``socket`` is the port a UDP server listens at; 0 for TCP, whose window keeps senders from overrunning a socket.
         """
-        sender, core = self.home(source)
-        receiver, peer_core = self.home(target)
+        homes = self._homes
+        sender, core = homes.get(source) or self.home(source)
+        receiver, peer_core = homes.get(target) or self.home(target)
         via = None if entry_node is None else self.places.place(entry_node)
         node = sender.index if sender is not None else -1 if via is None else via.index
         position = self.position(service, node) if service else 0.0
@@ -178,8 +179,10 @@ class Network:
             if sender is not None:
                 back[Role.RECEIVER_CORE] = Socket(sender.stations[core]).read
         clock = self.clock
-        ends = (None if place is None else place.index for place in (sender, receiver, via))
-        gates = self.conntrack.gates(kind.entries, *ends)
+        gates = self.conntrack.gates(
+            kind.entries, None if sender is None else sender.index, None if receiver is None else receiver.index,
+            entry_node,
+        )  # fmt: skip
         return (
             Way(clock, legs, kind.first, kind.forward, position=position, gates=gates, lifetime_s=kind.lifetime_s),
             Way(clock, back, kind.first_reply, kind.reply, position=position),

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from netsim.cluster.objects import Machine
-from netsim.datapath.types import Role
 from netsim.engine.burst import deliver
 from netsim.engine.stations import Core, Delay, Link, Pool, Station
 from netsim.engine.streams import mix
@@ -45,14 +44,22 @@ def plain_station(site: Site, name: str) -> Station:
 
 
 class Place:
-    """One node: its stations as legs, ready to be put in a path."""
+    """One node: its stations as legs, ready to be put in a path.
+
+    ``ports`` are its leaf's links to the spines and from them, shared by the nodes of a rack.
+    """
 
     __slots__ = (
-        "cores", "down", "index", "machine", "pause", "queues", "rack", "softirqs", "stations", "threads", "up",
+        "cores", "down", "index", "leaf_down", "leaf_up", "machine", "pause", "queues", "rack", "softirqs", "stations",
+        "threads", "up",
     )  # fmt: skip
 
-    def __init__(self, index: int, rack: int, machine: Machine, name: str, make: StationMaker) -> None:
+    def __init__(
+        self, index: int, rack: int, machine: Machine, name: str, *, make: StationMaker,
+        ports: tuple[list[Leg | None], list[Leg | None]],
+    ) -> None:  # fmt: skip
         self.index, self.rack, self.machine = index, rack, machine
+        self.leaf_up, self.leaf_down = ports
         self.cores = machine.cores
         self.queues = min(machine.queues, machine.cores)
         cores = [make(Site("core", index, core), f"{name}/core{core}") for core in range(machine.cores)]
@@ -91,6 +98,7 @@ class Places:
         self.outside = Outside()
         self._places: dict[int, Place] = {}
         self._ports: dict[Site, Link] = {}
+        self._rows: dict[tuple[str, int], list[Leg | None]] = {}
         self._racks: dict[str, int] = {}
 
     def place(self, node: int) -> Place:
@@ -98,7 +106,9 @@ class Places:
         found = self._places.get(node)
         if found is None:
             each = self.cluster.nodes[node]
-            found = Place(node, self.rack(node), each.machine, each.name, self.make)
+            rack = self.rack(node)
+            ports = self._row("leaf-up", rack), self._row("leaf-down", rack)
+            found = Place(node, rack, each.machine, each.name, make=self.make, ports=ports)
             self._places[node] = found
         return found
 
@@ -115,13 +125,19 @@ class Places:
 
     def port(self, direction: Literal["leaf-up", "leaf-down"], rack: int, spine: int) -> Leg:
         """Return one direction of the link between a leaf and a spine."""
-        site = Site(direction, rack, spine)
-        link = self._ports.get(site)
-        if link is None:
-            name = f"leaf{rack}/spine{spine}/{direction.removeprefix('leaf-')}"
-            link = self._ports[site] = self.make(site, name)
-        leg: Leg = link.carry
+        leg = self._row(direction, rack)[spine]
+        if leg is None:
+            site = Site(direction, rack, spine)
+            link = self._ports[site] = self.make(site, f"leaf{rack}/spine{spine}/{direction.removeprefix('leaf-')}")
+            leg = self._rows[direction, rack][spine] = link.carry
         return leg
+
+    def _row(self, direction: Literal["leaf-up", "leaf-down"], rack: int) -> list[Leg | None]:
+        """Return the ports of a leaf by spine, `None` where nothing has passed yet."""
+        row = self._rows.get((direction, rack))
+        if row is None:
+            row = self._rows[direction, rack] = [None] * self.spines
+        return row
 
     def legs(
         self, sender: Place | None, core: int, receiver: Place | None, peer_core: int, *, flow: int,
@@ -132,41 +148,42 @@ class Places:
         ``flow`` stands for the headers' hash: RSS picks the softirq core with it and ECMP the spine. Bursts between
         pods of one node stay on the sender's core until the receiver's thread takes over. ``None`` is the outside.
         """
-        legs: list[Any] = [None] * (len(Role) + 2)
-        outside = self.outside.leg
-        legs[Role.BORDER], legs[-1] = outside, deliver
+        outside = pause = self.outside.leg
         if sender is None:
-            legs[Role.SENDER_CORE] = legs[Role.SENDER_LINK] = outside
+            first = out = outside
         else:
-            legs[Role.SENDER_CORE], legs[Role.SENDER_LINK] = sender.threads[core], sender.up
+            first, out, pause = sender.threads[core], sender.up, sender.pause
         if receiver is None:
-            legs[Role.RECEIVER_LINK] = legs[Role.SOFTIRQ_CORE] = legs[Role.RECEIVER_CORE] = outside
+            into = softirq = last = outside
         else:
+            into, last = receiver.down, receiver.threads[peer_core]
             local = sender is receiver and via is None
-            legs[Role.RECEIVER_LINK] = receiver.down
-            legs[Role.SOFTIRQ_CORE] = receiver.softirqs[core if local else (flow >> 16) % receiver.queues]
-            legs[Role.RECEIVER_CORE] = receiver.threads[peer_core]
-        legs[-2] = _pause(sender, receiver, outside)
+            softirq = receiver.softirqs[core if local else (flow >> 16) % receiver.queues]
+            if sender is None:
+                pause = receiver.pause
+        via_in = via_core = via_out = via_up = via_down = None
         if via is None:
-            self._between(legs, sender, receiver, flow=flow, up=Role.LEAF_UP, down=Role.LEAF_DOWN)
+            up, down = self._between(sender, receiver, flow)
         else:
-            legs[Role.VIA_LINK_IN], legs[Role.VIA_LINK_OUT] = via.down, via.up
-            legs[Role.VIA_CORE] = via.softirqs[(flow >> 32) % via.queues]
-            self._between(legs, sender, via, flow=flow, up=Role.LEAF_UP, down=Role.LEAF_DOWN)
-            self._between(legs, via, receiver, flow=flow >> 8, up=Role.VIA_LEAF_UP, down=Role.VIA_LEAF_DOWN)
-        return legs
+            via_in, via_core, via_out = via.down, via.softirqs[(flow >> 32) % via.queues], via.up
+            up, down = self._between(sender, via, flow)
+            via_up, via_down = self._between(via, receiver, flow >> 8)
+        return [  # in the order of `Role`
+            first, out, up, down, via_in, via_core, via_out, via_up, via_down, into, softirq, last, outside, pause,
+            deliver,
+        ]  # fmt: skip
 
-    def _between(
-        self, legs: list[Any], sender: Place | None, receiver: Place | None, *, flow: int, up: Role, down: Role
-    ) -> None:
-        """Put the spine's ports into a path between two racks, or between a rack and the outside."""
-        start = None if sender is None else sender.rack
-        end = None if receiver is None else receiver.rack
-        if start == end:
-            return
+    def _between(self, sender: Place | None, receiver: Place | None, flow: int) -> tuple[Leg | None, Leg | None]:
+        """Return the spine's ports on a path between two racks, or between a rack and the outside."""
+        if sender is receiver or (sender is not None and receiver is not None and sender.rack == receiver.rack):
+            return None, None
         spine = flow % self.spines
-        legs[up] = self.outside.leg if start is None else self.port("leaf-up", start, spine)
-        legs[down] = self.outside.leg if end is None else self.port("leaf-down", end, spine)
+        up = down = self.outside.leg
+        if sender is not None:
+            up = sender.leaf_up[spine] or self.port("leaf-up", sender.rack, spine)
+        if receiver is not None:
+            down = receiver.leaf_down[spine] or self.port("leaf-down", receiver.rack, spine)
+        return up, down
 
     def stations(self) -> Iterator[Station]:
         """Yield every station touched so far, in a fixed order."""
@@ -175,9 +192,3 @@ class Places:
         for key in sorted(self._ports):
             yield self._ports[key]
         yield self.outside.station
-
-
-def _pause(sender: Place | None, receiver: Place | None, outside: Leg) -> Leg:
-    if sender is not None:
-        return sender.pause
-    return outside if receiver is None else receiver.pause

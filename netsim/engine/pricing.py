@@ -6,8 +6,9 @@ once a size and kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import inf
 from operator import itemgetter
 from typing import Any
@@ -45,10 +46,11 @@ class Tariff:
     """Charges of bursts on one route.
 
     ``pick`` takes the legs of this route, in order, out of a list of legs by role (with `PAUSE` and `DELIVER` behind);
-    ``stops`` are the indices it takes, without `DELIVER`.
+    ``stops`` are the indices it takes, without `DELIVER`. ``known`` are charges worked out before, by size; it stays
+    empty where they also depend on the position.
     """
 
-    __slots__ = ("_kept", "_scan", "limits", "pick", "route", "stops")
+    __slots__ = ("_kept", "_scan", "known", "limits", "pick", "route", "stops")
 
     def __init__(self, route: Route, limits: Limits) -> None:
         self.route, self.limits = route, limits
@@ -62,7 +64,8 @@ class Tariff:
             if _pauses(each, following):
                 indices.append(PAUSE)
         self.stops = tuple(indices)
-        self.pick: Callable[[Sequence[Any]], tuple[Any, ...]] = itemgetter(*indices, DELIVER)
+        self.pick = _picker(self.stops)
+        self.known: Mapping[int, tuple[Any, ...]] = {} if self._scan is not None else self._kept
 
     def segments(self, size: int) -> int:
         """Return how many wire segments ``size`` bytes of payload take."""
@@ -128,6 +131,12 @@ class Tariff:
             else:
                 total += charge.service_s + charge.setup_s + charge.after_s
         return total
+
+
+@cache
+def _picker(stops: tuple[int, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """Return what takes legs at ``stops``, and `DELIVER`'s: one object for all routes that visit the same stations."""
+    return itemgetter(*stops, DELIVER)
 
 
 def _pairs(passes: Sequence[Pass]) -> list[tuple[Pass, Pass | None]]:

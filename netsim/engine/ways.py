@@ -44,7 +44,8 @@ class Way:
         self.clock, self.opening, self.following, self.position = clock, opening, following, position
         self._gates, self._lifetime_s = gates, lifetime_s
         self.legs = following.pick(legs)
-        self._opening_legs = opening.pick(legs)
+        # routes of opening and later packets mostly visit the same stations
+        self._opening_legs = self.legs if opening.pick is following.pick else opening.pick(legs)
         route = following.route
         self.mss, self.burst_bytes = route.mss_bytes, route.burst_bytes
 
@@ -59,11 +60,12 @@ class Way:
 
     def send(self, size: int, arrived: Reaction = nobody, lost: Reaction = nobody) -> None:
         """Send a later burst; ``size`` bytes of payload, 0 for a bare acknowledgement."""
-        if self.swallows(size):
+        if self.following.route.black_hole and self.swallows(size):
             if lost is not nobody:
                 Notice(self.clock, self.clock.now, lost)
             return
-        Burst(self.clock, self.legs, self.following.charges(size), size, arrived, lost)
+        following = self.following
+        Burst(self.clock, self.legs, following.known.get(size) or following.charges(size), size, arrived, lost)
 
     def swallows(self, size: int) -> bool:
         """Tell whether the burst vanishes: full-sized segments too large for an MTU on the way, unfragmentable."""
