@@ -218,11 +218,11 @@ def _link(
     start = clock.now
     end = max(start + charge.service_s, head + lag + charge.packet_s)
     out = end if charge.whole else start + charge.packet_s
-    if out == end:
+    if out == start + charge.service_s:
         yield _timeout(clock, out - start, serial)
         link.resource.release(turn)
     else:
-        clock.process(_release(clock, link, turn, end - start))
+        clock.process(_release(clock, link, turn, charge.service_s))
         yield _timeout(clock, out - start, serial)
     if charge.after_s:
         yield _timeout(clock, charge.after_s, serial)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from netsim.engine.dns_client import Lookups
     from netsim.engine.model import Model
     from netsim.engine.network import Network
+    from netsim.engine.pacing import Pieces
     from netsim.engine.sampling import Plan
     from netsim.engine.stations import Station
 
@@ -194,12 +195,12 @@ def _others(clients: Sequence[int], followed: Sequence[int]) -> Sequence[int]:
 
 def _classes(here: Sequence[Presence], what: What, weights: Sequence[float]) -> Arrivals:
     """Add up the jobs that the flows present bring to one kind of station."""
-    rates: dict[tuple[float, float], float] = defaultdict(float)
+    rates: dict[tuple[Pieces, float], float] = defaultdict(float)
     for (flow, end, _), weight in zip(here, weights, strict=True):
         each = flow.rate_at(end) * weight
         for job in flow.jobs.get((end, what), ()):
-            rates[job.service_s, job.setup_s] += each * job.per_transaction
-    return Arrivals.of((service_s, setup_s, rate) for (service_s, setup_s), rate in rates.items())
+            rates[job.pieces, job.setup_s] += each * job.per_transaction
+    return Arrivals.of((pieces, setup_s, rate) for (pieces, setup_s), rate in rates.items())
 
 
 def _profile(*streams: Arrivals) -> Profile | None:

@@ -5,8 +5,9 @@ Background bursts are no events. When a followed burst comes to a station, the a
 longer than a few relaxation times ago does not matter any more: then the state is drawn from the stationary
 distribution (Pollaczek-Khinchine: a geometric number of residual services) and only the last stretch is played.
 
-Background arrivals are independent bursts: that a request follows its handshake is not kept. Full and sampled runs
-are held against each other in the tests.
+Background arrivals are independent jobs: that a request follows its handshake is not kept. A large transfer is one job
+whose bursts come one after the other, as its window and the stations before this one let them
+(`netsim.engine.pacing`). Full and sampled runs are held against each other in the tests.
 
 The relaxation time of M/G/1 is taken as ``E[S²]/(2 E[S]) · 2/(1-√ρ)²``, which for exponential service is the known
 ``1/(μ (1-√ρ)²)`` (Cohen, The Single Server Queue, 1982).
@@ -15,11 +16,12 @@ The relaxation time of M/G/1 is taken as ``E[S²]/(2 E[S]) · 2/(1-√ρ)²``, w
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from heapq import heapreplace
-from itertools import accumulate
-from math import fsum, sqrt
+from heapq import heappop, heappush, heapreplace
+from itertools import accumulate, groupby
+from math import fsum, inf, sqrt
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from netsim.engine import portable
@@ -30,6 +32,7 @@ from netsim.engine.streams import mix
 if TYPE_CHECKING:
     from netsim.engine.burst import Burst
     from netsim.engine.clock import Clock
+    from netsim.engine.pacing import Pieces
     from netsim.engine.streams import Streams
 
 TABLE = 1 << 16
@@ -43,25 +46,36 @@ SATURATED = 0.95
 MOST_ARRIVALS = 4096
 
 
+Windows = tuple[tuple[tuple[float, float], ...], ...]
+"""The bursts that follow a job's first one, by window: seconds after the last burst of the window before (of the first
+window: after the job's first burst), service in seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """One stream of background bursts at a station: rate, and classes of (service, set-up) with their shares."""
+    """One stream of background jobs at a station: rate, and classes with their shares.
+
+    A job's first burst takes ``services_s`` and comes with the job; ``rests`` are the bursts that follow. Each of them
+    waits for ``setups_s`` at an idle core.
+    """
 
     rate_per_s: float
     services_s: tuple[float, ...]
     setups_s: tuple[float, ...]
     cumulated: tuple[float, ...]
+    rests: tuple[Windows, ...]
 
     @staticmethod
-    def of(classes: Iterable[tuple[float, float, float]]) -> Arrivals:
-        """Return the stream of classes (service, set-up, rate)."""
-        kept = sorted(each for each in classes if each[2] > 0.0 and each[0] > 0.0)
+    def of(classes: Iterable[tuple[Pieces, float, float]]) -> Arrivals:
+        """Return the stream of classes (pieces, set-up, rate)."""
+        kept = sorted(each for each in classes if each[2] > 0.0 and any(service_s > 0.0 for _, service_s, _ in each[0]))
         if not kept:
-            return Arrivals(0.0, (0.0,), (0.0,), (1.0,))
+            return Arrivals(0.0, (0.0,), (0.0,), (1.0,), ((),))
         total = fsum(rate for _, _, rate in kept)
         return Arrivals(
-            total, tuple(on_grid(service) for service, _, _ in kept), tuple(setup for _, setup, _ in kept),
+            total, tuple(on_grid(pieces[0][1]) for pieces, _, _ in kept), tuple(setup for _, setup, _ in kept),
             tuple(each / total for each in accumulate(rate for _, _, rate in kept)),
+            tuple(_by_window(pieces) for pieces, _, _ in kept),
         )  # fmt: skip
 
     @property
@@ -69,20 +83,46 @@ class Arrivals:
         """Shares of the classes."""
         return [upper - lower for lower, upper in zip((0.0, *self.cumulated), self.cumulated, strict=False)]
 
-    def moment(self, power: int) -> float:
-        """Return a moment of the service time."""
-        return fsum(share * service**power for share, service in zip(self.shares, self.services_s, strict=True))
+    @property
+    def longest_s(self) -> float:
+        """How long the longest job goes on bringing bursts."""
+        return max(fsum(window[-1][0] for window in rest if window) for rest in self.rests)
 
-    def by_time(self) -> tuple[float, ...]:
-        """Return cumulated shares of the classes by the time they occupy the station."""
-        parts = [share * service for share, service in zip(self.shares, self.services_s, strict=True)]
+    def moment(self, power: int) -> float:
+        """Return a moment of the work of a job."""
+        totals = map(fsum, self._services())
+        return fsum(share * total**power for share, total in zip(self.shares, totals, strict=True))
+
+    def by_time(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return all bursts' services, and their cumulated shares of the time the station is occupied."""
+        jobs = list(self._services())
+        parts = [share * service_s for share, job in zip(self.shares, jobs, strict=True) for service_s in job]
         total = fsum(parts)
-        return tuple(each / total for each in accumulate(parts)) if total else (1.0,)
+        cumulated = tuple(each / total for each in accumulate(parts)) if total else (1.0,)
+        return tuple(service_s for job in jobs for service_s in job), cumulated
+
+    def _services(self) -> Iterator[list[float]]:
+        """Yield the services of all bursts of a job, class by class."""
+        for first, rest in zip(self.services_s, self.rests, strict=True):
+            yield [first, *(service_s for window in rest for _, service_s in window)]
 
     @property
     def load(self) -> float:
         """Utilisation this stream alone causes."""
         return self.rate_per_s * self.moment(1)
+
+
+def _by_window(pieces: Pieces) -> Windows:
+    """Return what follows the first burst, each window timed from the last burst of the one before."""
+    if len(pieces) == 1:
+        return ()
+    windows: list[tuple[tuple[float, float], ...]] = []
+    before = 0.0
+    for _, group in groupby(pieces, key=itemgetter(2)):
+        bursts = [(on_grid(after - before), on_grid(service_s)) for after, service_s, _ in group]
+        windows.append(tuple(bursts if windows else bursts[1:]))
+        before += bursts[-1][0]
+    return tuple(windows)
 
 
 class Draws:
@@ -98,7 +138,7 @@ class Draws:
 class Profile:
     """The background of a kind of station: one stream for a link, interrupts and threads for a core. Shared."""
 
-    __slots__ = ("load", "loads", "memory_s", "rate_per_s", "residuals", "saturated", "streams")
+    __slots__ = ("load", "loads", "longest_s", "memory_s", "rate_per_s", "residuals", "saturated", "streams")
 
     def __init__(self, streams: Sequence[Arrivals]) -> None:
         self.streams = tuple(streams)
@@ -110,16 +150,19 @@ class Profile:
         self.memory_s = MOST_ARRIVALS / self.rate_per_s
         if not self.saturated:
             self.memory_s = min(self.memory_s, MEMORY * second / self.load / (1.0 - sqrt(self.load)) ** 2)
+        self.longest_s = max(each.longest_s for each in streams)
         self.residuals = tuple(each.by_time() for each in streams)
 
 
 class Source:
     """What one station draws its background from."""
 
-    __slots__ = ("_at", "_draws", "profile")
+    __slots__ = ("_at", "_draws", "_later", "profile", "waited_s")
 
     def __init__(self, draws: Draws, start: int, profile: Profile) -> None:
         self._draws, self._at, self.profile = draws, mix(draws.salt ^ start) % TABLE, profile
+        self._later: list[tuple[float, int, float, float, Windows]] = []
+        self.waited_s = 0.0
 
     def uniform(self) -> float:
         """Return the next uniform number."""
@@ -131,14 +174,54 @@ class Source:
         self._at = at = (self._at + 1) % TABLE
         return self._draws.exponentials[at] / self.profile.rate_per_s
 
-    def pick(self) -> tuple[int, float, float]:
-        """Draw which stream an arrival belongs to, its service and its set-up."""
+    def arrivals(self, begin: float, end: float) -> Iterator[tuple[float, int, float, float]]:
+        """Yield the bursts that come before ``end``: time, which stream they belong to, service and set-up.
+
+        ``begin`` is where the last call ended; jobs under way then go on. The station tells in ``waited_s`` how long
+        a burst had to wait there: its acknowledgement, and so the next window, comes that much later.
+        """
+        later = self._later
+        time = begin + self.gap()
+        while True:
+            if later and later[0][0] < min(time, end):
+                arrival, which, service, setup, windows = heappop(later)
+                self.waited_s = 0.0
+                yield arrival, which, service, setup
+                if windows:
+                    self._follow(arrival + self.waited_s, which, setup, windows)
+            elif time < end:
+                arrival = on_grid(time)
+                which, service, setup, windows = self._pick()
+                self.waited_s = 0.0
+                yield arrival, which, service, setup
+                if windows:
+                    self._follow(arrival if windows[0] else arrival + self.waited_s, which, setup, windows)
+                time += self.gap()
+            else:
+                return
+
+    def _follow(self, time: float, which: int, setup: float, windows: Windows) -> None:
+        """Note the bursts of the next window; the last of them brings the windows after it."""
+        window, *further = windows if windows[0] else windows[1:]
+        for index, (after, service) in enumerate(window, 1):
+            rest = tuple(further) if index == len(window) else ()
+            heappush(self._later, (time + after, which, service, setup, rest))
+
+    def forget(self, to: float) -> None:
+        """Pass over everything until ``to``: afterwards only jobs are known that are under way then."""
+        self._later.clear()
+        if self.profile.longest_s > 0.0:
+            for _ in self.arrivals(to - self.profile.longest_s, to):
+                pass
+
+    def _pick(self) -> tuple[int, float, float, Windows]:
+        """Draw which stream a job belongs to, its first burst's service, its set-up and what follows."""
         streams, which = self.profile.streams, 0
         if len(streams) > 1 and self.uniform() * self.profile.rate_per_s >= streams[0].rate_per_s:
             which = 1
         stream = streams[which]
         index = min(bisect_left(stream.cumulated, self.uniform()), len(stream.services_s) - 1)
-        return which, stream.services_s[index], stream.setups_s[index]
+        return which, stream.services_s[index], stream.setups_s[index], stream.rests[index]
 
     def stationary(self, upto: int) -> float:
         """Draw the work present when a station serves the first ``upto`` streams (Pollaczek-Khinchine)."""
@@ -146,9 +229,9 @@ class Source:
         total, work = fsum(profile.loads[:upto]), 0.0
         while self.uniform() < total:
             which = 1 if upto > 1 and self.uniform() * total >= profile.loads[0] else 0
-            shares = profile.residuals[which]
+            services, shares = profile.residuals[which]
             index = min(bisect_left(shares, self.uniform()), len(shares) - 1)
-            work += profile.streams[which].services_s[index] * self.uniform()
+            work += services[index] * self.uniform()
         return on_grid(work)
 
 
@@ -191,25 +274,24 @@ class BackgroundCore(Core):
         memory_s = source.profile.memory_s
         if now - begin > memory_s:
             begin = self._skip(begin, on_grid(now - memory_s))
-        time = begin + source.gap()
-        while time < now:
-            arrival = on_grid(time)
-            which, service, setup = source.pick()
+        for arrival, which, service, setup in source.arrivals(begin, now):
             free = self.free_s
             self.busy_s += service
             if which == 0:
                 idle = free <= arrival
+                source.waited_s = 0.0 if idle else max(0.0, self.urgent_free_s - arrival)
                 start = arrival + setup if idle else max(arrival, self.urgent_free_s)
                 self.urgent_free_s = start + service
                 self._ahead_s += service
                 self.free_s = start + service if idle else free + service
             else:
+                source.waited_s = max(0.0, free - arrival)
                 self.free_s = (arrival + setup if free <= arrival else free) + service
-            time += source.gap()
 
     def _skip(self, begin: float, to: float) -> float:
         """Pass over a stretch nobody saw; returns where it ends."""
         source, profile = self._source, self._source.profile
+        source.forget(to)
         work = on_grid(profile.load * (to - begin))
         urgent = on_grid(profile.loads[0] * (to - begin))
         self.busy_s += work
@@ -224,16 +306,20 @@ class BackgroundCore(Core):
 
 
 class BackgroundLink(Link):
-    """A link that also carries what nobody follows."""
+    """A link that also carries what nobody follows.
 
-    __slots__ = ("_source", "_until")
+    The background finds the buffer as full as everybody: what has no room is lost, and its senders bring it again.
+    """
+
+    __slots__ = ("_limit_s", "_source", "_until")
 
     def __init__(self, name: str, source: Source) -> None:
         super().__init__(name)
-        self._source, self._until = source, 0.0
+        self._source, self._until, self._limit_s = source, 0.0, inf
 
     def carry(self, burst: Burst, now: float, charge: LinkCharge) -> float | None:
         """As `Link.carry`, behind the background."""
+        self._limit_s = charge[4]
         self.catch_up(now)
         return Link.carry(self, burst, now, charge)
 
@@ -246,18 +332,17 @@ class BackgroundLink(Link):
         source, profile = self._source, self._source.profile
         if now - begin > profile.memory_s:
             to = on_grid(now - profile.memory_s)
+            source.forget(to)
             work = on_grid(profile.load * (to - begin))
             self.busy_s += work
             free = max(self.free_s, begin) + work if profile.saturated else to + source.stationary(1)
             self.free_s = max(self.free_s, free)
             begin = to
-        time = begin + source.gap()
-        while time < now:
-            arrival = on_grid(time)
-            _, service, _ = source.pick()
+        for arrival, _, service, _ in source.arrivals(begin, now):
             self.busy_s += service
-            self.free_s = max(self.free_s, arrival) + service
-            time += source.gap()
+            free = self.free_s
+            source.waited_s = max(0.0, free - arrival)
+            self.free_s = max(free, min(max(free, arrival), arrival + self._limit_s) + service)
 
 
 class BackgroundPool(Pool):
@@ -291,11 +376,7 @@ class BackgroundPool(Pool):
             to = on_grid(now - memory_s)
             self.busy_s += on_grid(source.profile.load * (to - begin))
             begin = to
-        time = begin + source.gap()
-        while time < now:
-            arrival = on_grid(time)
-            _, service, _ = source.pick()
+        for arrival, _, service, _ in source.arrivals(begin, now):
             self.busy_s += service
             for _ in range(max(1, round(service / self._unit_s))):
                 heapreplace(free_times, max(free_times[0], arrival) + self._unit_s)
-            time += source.gap()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from netsim.datapath.datapath import ExternalParty
-from netsim.engine.load import Exchange, LoadModel, cuts, tariff_of
+from netsim.engine.load import Exchange, LoadModel, sent
 
 if TYPE_CHECKING:
     from netsim.engine.dns_client import Lookups
@@ -57,15 +57,13 @@ def _work(exchange: Exchange) -> dict[tuple[str, str], list[float]]:
     found: dict[tuple[str, str], list[float]] = {}
     share = 1.0 / len(exchange.kinds)
     for kind, position in exchange.kinds:
-        for packet in exchange.packets:
-            tariff = tariff_of(kind, packet)
-            for size, number in cuts(tariff, packet.size):
-                segments = tariff.segments(size)
-                for name, index, bill in tariff.route.hops:
-                    station = tariff.route.passes[index].role.name.lower().replace("_", "-")
-                    each = bill.packet_ns + bill.byte_ns * size + bill.segment_ns * segments + bill.scan_ns * position
-                    known = found.setdefault((name, station), [0.0, 0.0, 0.0])
-                    known[0] += each * _NS * number * share
-                    known[1] += number * share
-                    known[2] += bill.rules * number * share
+        for tariff, size, number in sent(exchange, kind):
+            segments = tariff.segments(size)
+            for name, index, bill in tariff.route.hops:
+                station = tariff.route.passes[index].role.name.lower().replace("_", "-")
+                each = bill.packet_ns + bill.byte_ns * size + bill.segment_ns * segments + bill.scan_ns * position
+                known = found.setdefault((name, station), [0.0, 0.0, 0.0])
+                known[0] += each * _NS * number * share
+                known[1] += number * share
+                known[2] += bill.rules * number * share
     return found

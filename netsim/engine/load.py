@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import fsum
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -21,14 +22,14 @@ from netsim.datapath.types import Role
 from netsim.engine.dns_client import QUERY_WORK_S
 from netsim.engine.draws import quantiles
 from netsim.engine.grid import on_grid
-from netsim.engine.pricing import PAUSE, Tariff
-from netsim.engine.stations import LinkCharge
+from netsim.engine.pacing import DATAGRAMS, Pace, Pieces, Visit, visits
 
 if TYPE_CHECKING:
     from netsim.cluster.objects import Service
     from netsim.cluster.traffic import Call, Edge
     from netsim.engine.dns_client import Lookups, NameResolver
     from netsim.engine.network import Kind, Network, Party
+    from netsim.engine.pricing import Tariff
     from netsim.engine.scripts import LookupScript
 
 PAIRS = 16
@@ -38,16 +39,21 @@ WORK_CLASSES = 8
 Key = TypeVar("Key")
 End = Literal["source", "target"]
 What = Literal["thread", "softirq", "up", "down", "leaf-up", "leaf-down", "pool"]
-Counts = dict[tuple[End, What], dict[tuple[float, float], float]]
-"""How many jobs of (service, set-up) `PAIRS` transactions bring, by where."""
+Counts = dict[tuple[End, What], dict[Visit, float]]
+"""How many jobs of each kind `PAIRS` transactions bring, by where."""
 
 
 class Job(NamedTuple):
-    """One class of work: service and set-up time, and how many of it a transaction brings."""
+    """One class of work: its pieces and their set-up time, and how many of it a transaction brings."""
 
-    service_s: float
+    pieces: Pieces
     setup_s: float
     per_transaction: float
+
+    @property
+    def service_s(self) -> float:
+        """Work of all pieces."""
+        return self.pieces[0][1] if len(self.pieces) == 1 else fsum(service_s for _, service_s, _ in self.pieces)
 
 
 Jobs = Mapping[tuple[End, What], tuple[Job, ...]]
@@ -108,12 +114,14 @@ class Exchange:
     """What one transaction of a flow puts on the network.
 
     ``packets`` are its bursts, ``work`` the server's work as (duration, share), ``kinds`` the kinds of connection of
-    random pairs with the Service's position in the rules; ``pooled`` is 1 where a DNS server's workers answer.
+    random pairs with the Service's position in the rules; ``pace`` is its transport's; ``pooled`` is 1 where a DNS
+    server's workers answer.
     """
 
     packets: tuple[Packet, ...]
     work: tuple[tuple[float, float], ...]
     kinds: tuple[tuple[Kind, float], ...]
+    pace: Pace = DATAGRAMS
     pooled: int = 0
 
     @cached_property
@@ -121,16 +129,14 @@ class Exchange:
         """What a transaction brings to the stations at both ends, averaged over the kinds."""
         counts: Counts = defaultdict(lambda: defaultdict(float))
         for kind, position in self.kinds:
-            _add(counts, kind, self.packets, self.work, position)
+            _add(counts, kind, self, position)
         if self.pooled:
             # queries that leave together come to a server together: one job, which the pool takes apart
             rounds = Counter(packet.after for packet in self.packets if not packet.back)
             for queries in rounds.values():
-                counts["target", "pool"][QUERY_WORK_S * queries, 0.0] += float(len(self.kinds))
+                counts["target", "pool"][_once(QUERY_WORK_S * queries)] += float(len(self.kinds))
         return {
-            place: tuple(
-                Job(service_s, setup_s, number / len(self.kinds)) for (service_s, setup_s), number in classes.items()
-            )
+            place: tuple(Job(*visit, number / len(self.kinds)) for visit, number in classes.items())
             for place, classes in counts.items()
         }
 
@@ -233,7 +239,7 @@ class LoadModel:
             if exchange is None:
                 # lookups of equally long names are alike
                 kinds = tuple(self._kinds(name, group, targets, protocol="UDP", port=53, service=service))
-                exchange = self._known_queries[packets] = Exchange(packets, (), kinds, 1)
+                exchange = self._known_queries[packets] = Exchange(packets, (), kinds, pooled=1)
             yield Flow(name, flow.label, group, targets, flow.rate_per_s, exchange)
 
     def _by_lookup(
@@ -256,7 +262,9 @@ class LoadModel:
             service.key, sources, targets, protocol="UDP" if kind == "udp" else "TCP", port=call.port.port,
             service=None if service.headless else (service.key, call.port.port),
         )  # fmt: skip
-        return Exchange(tuple(packets_of(call, kind)), tuple(_work(call)), tuple(kinds))
+        buffer = self.network.cluster.fabric.buffer_bytes
+        pace = DATAGRAMS if kind == "udp" else Pace.of_tcp(self.network.tcp, buffer, kept=call.keep_alive)
+        return Exchange(tuple(packets_of(call, kind)), tuple(_work(call)), tuple(kinds), pace)
 
     def _kinds(
         self, name: str, sources: Sequence[Party], targets: Sequence[int], *, protocol: Literal["TCP", "UDP"],
@@ -279,35 +287,53 @@ class LoadModel:
         return list(groups.values())
 
 
-def _add(
-    counts: Counts, kind: Kind, packets: Sequence[Packet],
-    work: Sequence[tuple[float, float]], position: float,
-) -> None:  # fmt: skip
+def _add(counts: Counts, kind: Kind, exchange: Exchange, position: float) -> None:
     """Add one transaction: what a thread does in one go is one job, what it sends in one go arrives as one."""
-    turns: dict[tuple[End, int | None], tuple[float, float]] = {}
-    trains: dict[tuple[End, What, int | None], tuple[float, float]] = {}
+    packets, work = exchange.packets, exchange.work
+    turns: dict[tuple[End, int | None], Visit] = {}
+    trains: dict[tuple[End, What, int | None], Visit] = {}
     for index, packet in enumerate(packets):
-        for role, service_s, setup_s, number in _charges(kind, packet, position):
-            end, what = _FORTH[role]
-            if packet.back:
-                end = _OPPOSITE[end]
+        message, acknowledged = visits(
+            exchange.pace, tariff_of(kind, packet), kind.forward if packet.back else kind.reply, packet.size, position
+        )
+        for end, what, role, visit in _placed(message, packet.back):
             if what == "thread":
-                cause = index if role is Role.RECEIVER_CORE else packet.after
-                _join(turns, (end, cause), service_s * number, setup_s)
+                _join(turns, (end, index if role is Role.RECEIVER_CORE else packet.after), visit)
             else:
-                _join(trains, (end, what, packet.after), service_s * number, setup_s)
+                _join(trains, (end, what, packet.after), visit)
+        for end, what, _, visit in _placed(acknowledged, not packet.back):
+            counts[end, what][visit] += 1.0
     for (end, what, _), job in trains.items():
         counts[end, what][job] += 1.0
-    for (end, cause), (service_s, setup_s) in turns.items():
+    for (end, cause), job in turns.items():
         worked = cause is not None and packets[cause].works and work
         for extra_s, share in work if worked else ((0.0, 1.0),):
-            counts[end, "thread"][service_s + extra_s, setup_s] += share
+            counts[end, "thread"][_joined(job, _once(extra_s))] += share
 
 
-def _join(jobs: dict[Key, tuple[float, float]], key: Key, service_s: float, setup_s: float) -> None:
-    """Add a piece to a job; the job waits for the longest set-up among its pieces."""
-    known = jobs.get(key, (0.0, 0.0))
-    jobs[key] = known[0] + service_s, max(known[1], setup_s)
+def _placed(message: Mapping[Role, Visit], back: bool) -> Iterator[tuple[End, What, Role, Visit]]:
+    """Yield where the pieces of a message go that concern its ends' nodes and racks."""
+    for role, visit in message.items():
+        if role in _FORTH:
+            end, what = _FORTH[role]
+            yield _OPPOSITE[end] if back else end, what, role, visit
+
+
+def _once(service_s: float) -> Visit:
+    return Visit(((0.0, service_s, 0),), 0.0)
+
+
+def _join(jobs: dict[Key, Visit], key: Key, visit: Visit) -> None:
+    """Add work to a job."""
+    known = jobs.get(key)
+    jobs[key] = visit if known is None else _joined(known, visit)
+
+
+def _joined(one: Visit, other: Visit) -> Visit:
+    """Return two jobs as one: they start together, and wait for the longer set-up."""
+    (_, first, _), *rest = one.pieces
+    (_, also, _), *more = other.pieces
+    return Visit(((0.0, first + also, 0), *sorted((*rest, *more))), max(one.setup_s, other.setup_s))
 
 
 def _work(call: Call) -> Sequence[tuple[float, float]]:
@@ -325,25 +351,12 @@ def tariff_of(kind: Kind, packet: Packet) -> Tariff:
     return kind.reply if packet.back else kind.forward
 
 
-def cuts(tariff: Tariff, size: int) -> list[tuple[int, int]]:
-    """Cut a message into bursts: (bytes, how many)."""
-    largest = tariff.route.burst_bytes
-    whole, rest = divmod(size, largest)
-    return [(each, number) for each, number in ((largest, whole), (rest, int(rest > 0 or not whole))) if number]
-
-
-def _charges(kind: Kind, packet: Packet, position: float) -> Iterator[tuple[Role, float, float, float]]:
-    """Yield (role, service, set-up, number) of what a message pays."""
-    tariff = tariff_of(kind, packet)
-    for size, number in cuts(tariff, packet.size):
-        for role, service_s, setup_s in priced(tariff, size, position):
-            if role in _FORTH:
-                yield role, service_s, setup_s, float(number)
-
-
-def priced(tariff: Tariff, size: int, position: float = 0.5) -> Iterator[tuple[Role, float, float]]:
-    """Yield (role, service, set-up) of one burst at every station of its route."""
-    walking = tariff.charges(size, position)
-    for index, charge, walked in zip(tariff.stops, tariff.named(size), walking, strict=False):
-        if index != PAUSE:
-            yield Role(index), walked[0], 0.0 if isinstance(charge, LinkCharge) else charge.setup_s
+def sent(exchange: Exchange, kind: Kind) -> Iterator[tuple[Tariff, int, float]]:
+    """Yield (tariff, payload in bytes, how many) of a transaction's bursts, their acknowledgements included."""
+    for packet in exchange.packets:
+        tariff = tariff_of(kind, packet)
+        sizes = Counter(size for bursts in exchange.pace.windows(tariff, packet.size) for size in bursts)
+        for size, number in sizes.items():
+            yield tariff, size, float(number)
+        if exchange.pace.acknowledges(tariff, packet.size):
+            yield kind.forward if packet.back else kind.reply, 0, float(sizes.total())

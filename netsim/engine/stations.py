@@ -176,8 +176,10 @@ class Link(Station):
     """One direction of a link: a burst's head leaves long before its tail has arrived.
 
     ``start = max(head, free)``; ``end = max(start + service, tail + packet)``: the last packet can only leave when it
-    is there. A burst that would overflow the buffer loses the segments that do not fit: ``backlog + service - lag`` is
-    the most the buffer would have to hold, ``lag`` being the time in which the burst arrives.
+    is there. The link itself is taken for ``service`` only: where a burst comes slower than the link could send it
+    (many slow links into one fast one), packets of others fill the gaps. A burst that would overflow the buffer loses
+    the segments that do not fit: ``backlog + service - lag`` is the most the buffer would have to hold, ``lag`` being
+    the time in which the burst arrives.
     """
 
     __slots__ = ()
@@ -193,11 +195,10 @@ class Link(Station):
         excess = start + service - head - lag - limit
         if excess > 0.0:
             return self._overflow(burst, now, charge, excess)
-        end = start + service
+        self.free_s = end = start + service
         last = head + lag + packet
         if last > end:  # noqa: PLR1730
             end = last
-        self.free_s = end
         out = end if whole else start + packet
         burst.lag_s = end - out
         self.busy_s += service

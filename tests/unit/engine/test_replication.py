@@ -69,6 +69,25 @@ def test_followed_and_background_clients_see_the_same_network() -> None:
     assert busiest[1] == pytest.approx(busiest[0], rel=0.15)
 
 
+@pytest.mark.parametrize("connection", ["per-request", "keep-alive"])
+def test_large_transfers_that_nobody_follows_come_at_tcps_pace(connection: str) -> None:
+    """One lump a transfer would overflow switch buffers that the full run leaves half empty."""
+    edge = {**EDGE, "rate": "20/s", "response": "1MiB", "connection": connection}
+    run = {"transactions": 400, "duration": "250ms"}
+    found = {}
+    for clients in ("all", 32):
+        asked = model(traffic=[edge], run={**run, "clients": clients})
+        runs = [run_replication(asked, replication=r) for r in range(3)]
+        latency = [np.quantile(each.times["latency"], (0.5, 0.9)) for each in runs]
+        links = [s.value for each in runs for s in each.scalars if s[:4] == ("scenario", "link", "utilization", "max")]
+        loss = [s.value for each in runs for s in each.scalars if s[:4] == ("scenario", "", "loss", "mean")]
+        found[clients] = np.mean(latency, axis=0), np.mean(links), np.mean(loss)
+    (whole, used, lost), (some, also_used, also_lost) = found["all"], found[32]
+    assert some == pytest.approx(whole, rel=0.2)
+    assert also_used == pytest.approx(used, rel=0.25)
+    assert also_lost <= 2.0 * lost + 1e-4
+
+
 def test_a_lost_datagram_costs_the_resolvers_timeout() -> None:
     for resolver, pause in (("glibc", 5.0), ("musl", 2.5)):
         found = run_replication(model(dns={"loss": 0.02, "resolver": resolver}))

@@ -82,6 +82,18 @@ def test_a_slow_link_behind_a_fast_one_takes_its_own_time() -> None:
     assert done == [41 * US]
 
 
+def test_slow_links_share_a_fast_one_packet_by_packet() -> None:
+    """Four bursts that come in side by side at a quarter of the rate leave side by side, not one after the other."""
+    clock, fast = Clock(), Link("fast")
+    slow = [Link(str(n)) for n in range(4)]
+    charges = [LinkCharge(40 * US, 4 * US, whole=False), LinkCharge(10 * US, US)]
+    done = [send(clock, [link.carry, fast.carry], charges, 0.0) for link in slow]
+    clock.run()
+    assert all(times[0] <= 45 * US for times in done)
+    assert fast.busy_s == 40 * US
+    audit(clock, [fast, *slow])
+
+
 def test_a_shallow_buffer_drops_an_incast() -> None:
     clock, port = Clock(), Link("port")
     charge = LinkCharge(10 * US, US, limit_s=25 * US)
