@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check lint bench evidence experiments notebooks clean
+.PHONY: demo test check lint gate baselines bench evidence experiments clean
 
 demo: $(VENV)/.installed            ## the question of the project, answered: p99 and throughput from 10 to 5,000 nodes
 	$(BIN)/netsim sweep experiments/cluster-size/scenario.yaml -o results/demo
@@ -12,12 +12,18 @@ demo: $(VENV)/.installed            ## the question of the project, answered: p9
 test: $(VENV)/.developing           ## the whole test suite
 	$(BIN)/python -m pytest -n auto
 
-check: lint test                    ## what CI runs
+check: lint gate test               ## what CI runs
 
 lint: $(VENV)/.developing           ## style, types, and the one-way import contract
 	$(BIN)/ruff check netsim tests benchmarks experiments
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+gate: $(VENV)/.developing           ## figures and event counts of reference scenarios, to the last bit
+	$(BIN)/netsim baseline check --exact
+
+baselines: $(VENV)/.developing      ## write them anew, after a change of the model; review and commit
+	$(BIN)/netsim baseline update experiments/reference/*.yaml
 
 bench: $(VENV)/.developing          ## speed against the naive model (and ns-3 where installed), as ratios
 	$(BIN)/python -m benchmarks.run

@@ -13,15 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from netsim.analysis.side import BandKey, FigureKey, Recorded, Side
+from netsim.analysis.side import KEPT_SCOPES, BandKey, FigureKey, Recorded, Side, is_kept
 from netsim.errors import InputError, Place
 from netsim.study.figures import SCOPES, natural, stat_order
 from netsim.study.tables import write_atomically
 
 FORMAT = 1
 """Version of the layout; raised when a reader of the old one would misread the new one."""
-KEPT_SCOPES = ("scenario", "edge", "hop")
-"""Scopes a baseline keeps; nodes and stations would make it long and say little in review."""
 
 
 def write_baseline(side: Side, path: Path, *, source: Path | None = None) -> None:
@@ -42,16 +40,12 @@ def baseline_text(side: Side, path: Path, source: Path | None) -> str:
         "scenario": side.scenario,
         "reasons": [{"levels": dict(levels), "reason": reason} for levels, reason in side.reasons.items()],
     }
-    figures = [_figure_line(key, side.figures[key]) for key in sorted(side.figures, key=_order) if _kept(key)]
+    figures = [_figure_line(key, side.figures[key]) for key in sorted(side.figures, key=_order) if is_kept(key)]
     parts = [_parts_line(key, side.parts[key]) for key in side.parts if key.scope in KEPT_SCOPES]
     sections = [f" {json.dumps(key)}: {_compact(value)}" for key, value in head.items()]
     sections.append(_lines("figures", figures))
     sections.append(_lines("parts", parts))
     return "{\n" + ",\n".join(sections) + "\n}\n"
-
-
-def _kept(key: FigureKey) -> bool:
-    return key.scope in KEPT_SCOPES and key.stat != "max"
 
 
 def _order(key: FigureKey) -> tuple[object, ...]:
@@ -141,7 +135,7 @@ def source_of(path: Path) -> Path:
     place = Place(str(path), field="source")
     if not isinstance(source, str):
         raise InputError("the baseline does not name its scenario", place=place)
-    found = path.parent / source
+    found = Path(os.path.normpath(path.parent / source))
     if not found.exists():
         raise InputError("the baseline's scenario does not exist", place=place, got=source)
     return found

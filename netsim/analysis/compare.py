@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from netsim.analysis.explain import Explanation, explain
 from netsim.analysis.judge import Judgement, is_gated, judge, tolerance_of
 from netsim.analysis.renames import Judge, Rename, find_renames, with_old_names
-from netsim.analysis.side import FigureKey, Recorded, Side, neutral_document, point_label
+from netsim.analysis.side import FigureKey, Recorded, Side, is_kept, neutral_document, point_label
 from netsim.scenario.spec import ToleranceSpec
 from netsim.stats.holm import holm_adjusted
 from netsim.study.provenance import model_digest
@@ -140,11 +140,13 @@ def compare(
     ----------
     tolerances: relative changes that do not matter, by metric; default 2 %.
     level: chance of any false regression in the whole comparison (Holm over all gated figures).
-    exact: gate on equality to the last bit instead of statistically; for figures of the same seeds.
+    exact: gate on equality to the last bit instead of statistically, of every figure that baselines keep, event counts
+        and work per hop included; for figures of the same seeds.
     """
     allowed = tolerances or ToleranceSpec()
-    old = {key: figure for key, figure in baseline.figures.items() if is_gated(key, allowed)}
-    new = {key: figure for key, figure in candidate.figures.items() if is_gated(key, allowed)}
+    compared = is_kept if exact else partial(is_gated, tolerances=allowed)
+    old = {key: figure for key, figure in baseline.figures.items() if compared(key)}
+    new = {key: figure for key, figure in candidate.figures.items() if compared(key)}
     weigh = partial(_weigh, allowed, baseline.seed == candidate.seed)
     renames = find_renames(old, new, weigh)
     new = with_old_names(new, renames)
@@ -161,7 +163,7 @@ def compare(
     explained.sort(key=lambda row: place[row.key])
     return Comparison(
         baseline.label, candidate.label, tuple(explained), tuple(differences(baseline, candidate)), renames,
-        tuple(_notes(explained, old, new, baseline)), exact,
+        tuple(_exact_notes(baseline) if exact else _notes(explained, old, new, baseline)), exact,
     )  # fmt: skip
 
 
@@ -194,12 +196,17 @@ def _rows(
 
 
 def _exact_rows(old: Mapping[FigureKey, Recorded], new: Mapping[FigureKey, Recorded]) -> Iterator[Row]:
-    for key, a, b in _comparable(old, new):
+    for key in (key for key in old if key in new):
+        a, b = old[key], new[key]
         judgement = judge(key, a, b, 0.0, same_seed=True)
         verdict: Verdict = "same"
-        if (a.value, a.values) != (b.value, b.values):
+        if not _identical((a.value, *a.values), (b.value, *b.values)):
             verdict = "worse" if judgement.p_worse <= judgement.p_better else "better"
         yield Row(key, verdict, a.unit, a.value, b.value, judgement.ratio, tolerance=0.0)
+
+
+def _identical(ours: Sequence[float], theirs: Sequence[float]) -> bool:
+    return len(ours) == len(theirs) and all(a == b or a != a and b != b for a, b in zip(ours, theirs, strict=True))
 
 
 def _absent(key: FigureKey, figure: Recorded, candidate: Side) -> Row:
@@ -230,6 +237,11 @@ def _notes(
             f"{len(coarse)} figures are too noisy to see a change of 10%, the worst ({worst.key.label}) sees "
             f"{worst.detectable:.0%}: add replications or transactions"
         )
+    yield from _exact_notes(baseline)
+
+
+def _exact_notes(baseline: Side) -> Iterator[str]:
+    """Say when other code made the baseline."""
     if baseline.versions.get("model") != model_digest():
         yield (
             f"the baseline comes from netsim {baseline.versions.get('netsim', 'of unknown version')} with another "

@@ -7,8 +7,15 @@ from typing import NamedTuple
 
 from netsim.analysis.side import FigureKey, Recorded
 from netsim.scenario.spec import ToleranceSpec
-from netsim.stats.estimates import LEVEL, Estimate, from_replications, t_quantile, t_upper_tail
-from netsim.stats.intervals import independent_difference, independent_log_ratio, paired_log_ratio
+from netsim.stats.estimates import (
+    LEVEL,
+    Estimate,
+    difference_of_replicated,
+    from_replications,
+    t_quantile,
+    t_upper_tail,
+)
+from netsim.stats.intervals import independent_log_ratio, paired_log_ratio
 
 HIGHER_IS_BETTER = frozenset({"throughput", "goodput"})
 GATED_METRICS = frozenset({"latency", "connect", "dns", "request", "throughput", "goodput", "loss", "failed"})
@@ -74,15 +81,15 @@ def judge(key: FigureKey, baseline: Recorded, candidate: Recorded, tolerance: fl
     positive = min((*baseline.values, *candidate.values)) > 0.0
     pair = _common(baseline, candidate) if same_seed else None
     if positive:
-        changes = [independent_log_ratio(candidate.estimate, baseline.estimate)]
+        changes = [independent_log_ratio(candidate.replicated, baseline.replicated)]
         if pair is not None:
             changes.append(paired_log_ratio(*pair))
         up, down = math.log1p(tolerance), -math.log1p(-tolerance)
     else:
-        changes = [independent_difference(candidate.estimate, baseline.estimate)]
+        changes = [difference_of_replicated(candidate.replicated, baseline.replicated)]
         if pair is not None:
             changes.append(from_replications([ours - theirs for ours, theirs in zip(*pair, strict=True)]))
-        up = down = max(tolerance * abs(baseline.estimate.value), SHARE_FLOOR if key.metric in SHARES else 0.0)
+        up = down = max(tolerance * abs(baseline.mean), SHARE_FLOOR if key.metric in SHARES else 0.0)
     known = [change for change in changes if change.df > 0 and not math.isnan(change.se)]
     change = min(known, key=lambda each: each.se, default=changes[0])
     grows, shrinks = (
@@ -111,10 +118,10 @@ def _ratio(
     _, low, high, _ = change.interval(LEVEL)
     if logarithmic:
         return math.exp(change.value), math.exp(low), math.exp(high)
-    base = baseline.estimate.value
+    base = baseline.mean
     if base == 0.0:
         return (1.0 if change.value == 0.0 else math.nan), math.nan, math.nan
-    return candidate.estimate.value / base, (base + low) / base, (base + high) / base
+    return candidate.mean / base, (base + low) / base, (base + high) / base
 
 
 def _tail(excess: float, change: Estimate) -> float:

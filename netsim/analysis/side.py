@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from netsim.errors import InputError, Place
-from netsim.stats.estimates import Estimate, sometimes_pooled
+from netsim.stats.estimates import Replicated, exact_mean
 from netsim.study import provenance
 from netsim.study.figures import SECTIONS
 from netsim.study.result import StudyResult
@@ -35,6 +35,15 @@ class FigureKey(NamedTuple):
         return what + (f" [{point_label(self.levels)}]" if self.levels else "")
 
 
+KEPT_SCOPES = ("scenario", "edge", "hop")
+"""Scopes a baseline keeps; nodes and stations would make it long and say little in review."""
+
+
+def is_kept(key: FigureKey) -> bool:
+    """Whether a baseline keeps a figure; what is kept is what a comparison to the last bit compares."""
+    return key.scope in KEPT_SCOPES and key.stat != "max"
+
+
 class Recorded(NamedTuple):
     """A figure as it was measured: ``value`` over all replications, ``values`` and ``errors`` of each one."""
 
@@ -45,9 +54,14 @@ class Recorded(NamedTuple):
     errors: tuple[float, ...]
 
     @property
-    def estimate(self) -> Estimate:
-        """The mean over replications with the best error they carry, for testing."""
-        return sometimes_pooled(self.values, self.errors, SECTIONS - 1)
+    def replicated(self) -> Replicated:
+        """The replications, for testing."""
+        return Replicated(self.values, self.errors, SECTIONS - 1)
+
+    @property
+    def mean(self) -> float:
+        """The mean over replications, which tests are about."""
+        return exact_mean(self.values)
 
 
 class BandKey(NamedTuple):

@@ -135,6 +135,69 @@ def sometimes_pooled(values: Sequence[float], within_se: Sequence[float], within
     return plain._replace(se=math.sqrt(pooled / n), df=df)
 
 
+class Replicated(NamedTuple):
+    """One system's replications, for a test: their values, the standard errors each saw within itself (NaN: unknown)
+    and the degrees of freedom of these."""
+
+    values: Sequence[float]
+    within_se: Sequence[float]
+    within_df: float
+
+
+UNLIKE = 0.01
+"""Preliminary level at which two systems' variances count as different."""
+
+
+def difference_of_replicated(ours: Replicated, theirs: Replicated) -> Estimate:
+    """Estimate the difference of two systems' means, ours less theirs, from independent replications.
+
+    Two states of the same system mostly vary alike. Unless the variances between their replications differ at the
+    level `UNLIKE`, one common variance is estimated from both, as in Student's test of two samples, and pooled with the
+    one within as in `sometimes_pooled`. Otherwise each side has its own (Welch).
+    """
+    sides = (ours, theirs)
+    apart = [sometimes_pooled(*side) for side in sides]
+    value = apart[0].value - apart[1].value
+    n = tuple(len(side.values) for side in sides)
+    common = _common_variance(sides) if min(n) >= 2 else None
+    if common is None:
+        return welch(value, apart)
+    variance, df = common
+    return Estimate(value, math.sqrt(variance * (1.0 / n[0] + 1.0 / n[1])), df, 0, min(n))
+
+
+def welch(value: float, sides: Sequence[Estimate]) -> Estimate:
+    """Return a sum or difference of independent estimates: degrees of freedom by Welch and Satterthwaite."""
+    samples, replications = sum(side.n_samples for side in sides), min(side.n_replications for side in sides)
+    if any(side.df <= 0 or math.isnan(side.se) for side in sides):
+        return Estimate(value, math.nan, 0, samples, replications)
+    variance = math.fsum(side.se * side.se for side in sides)
+    if variance == 0.0:
+        return Estimate(value, 0.0, math.inf, samples, replications)
+    # Divided before squaring: a subnormal variance squared would vanish.
+    weights = math.fsum((side.se * side.se / variance) ** 2 / side.df for side in sides)
+    return Estimate(value, math.sqrt(variance), 1.0 / weights if weights else math.inf, samples, replications)
+
+
+def _common_variance(sides: Sequence[Replicated]) -> tuple[float, float] | None:
+    """Return the variance of one replication and its degrees of freedom; None where the sides differ in it."""
+    squares = [squared_deviations(side.values, exact_mean(side.values)) for side in sides]
+    degrees = [len(side.values) - 1 for side in sides]
+    low, high = sorted(zip([a / b for a, b in zip(squares, degrees, strict=True)], degrees, strict=True))
+    if high[0] > low[0] * _f_quantile(1.0 - UNLIKE / 2.0, high[1], low[1]):
+        return None
+    df = float(sum(degrees))
+    between = math.fsum(squares) / df
+    errors = [se for side in sides for se in side.within_se]
+    within_df = math.fsum(side.within_df * len(side.values) for side in sides)
+    if not (within_df > 0 and all(math.isfinite(se) for se in errors)):
+        return between, df
+    within = math.fsum(se * se for se in errors) / len(errors)
+    if between > within * _f_quantile(0.75, df, within_df):
+        return between, df
+    return (df * between + within_df * within) / (df + within_df), df + within_df
+
+
 @lru_cache(maxsize=1024)
 def _f_quantile(probability: float, df1: float, df2: float) -> float:
     from scipy import special

@@ -10,7 +10,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from netsim.stats.estimates import LEVEL, Estimate, Interval, exact_mean, from_replications, squared_deviations
+from netsim.stats.estimates import (
+    LEVEL,
+    Estimate,
+    Interval,
+    Replicated,
+    difference_of_replicated,
+    exact_mean,
+    from_replications,
+    squared_deviations,
+    welch,
+)
 from netsim.stats.quantiles import Samples, sections
 
 BATCHES = 20
@@ -76,30 +86,21 @@ def paired_log_ratio(candidate: Sequence[float], baseline: Sequence[float]) -> E
     return from_replications(logs)
 
 
-def independent_log_ratio(candidate: Estimate, baseline: Estimate) -> Estimate:
-    """Estimate ln(candidate/baseline) of two independent positive estimates.
+def independent_log_ratio(candidate: Replicated, baseline: Replicated) -> Estimate:
+    """Estimate ln(candidate/baseline) of two independent sets of positive replications.
 
-    Delta method for the logarithm's error, Welch and Satterthwaite for the degrees of freedom.
+    The value is the logarithm of the ratio of means; its error that of the difference of the mean logarithms, which is
+    the same to first order (delta method).
     """
-    value = math.log(candidate.value) - math.log(baseline.value)
-    relative = [(side.se / side.value, side.df) for side in (candidate, baseline)]
-    return _welch(value, relative, candidate, baseline)
+    logs = difference_of_replicated(*(_logarithms(side) for side in (candidate, baseline)))
+    return logs._replace(value=math.log(exact_mean(candidate.values)) - math.log(exact_mean(baseline.values)))
+
+
+def _logarithms(side: Replicated) -> Replicated:
+    relative = [se / value for se, value in zip(side.within_se, side.values, strict=True)]
+    return side._replace(values=[math.log(value) for value in side.values], within_se=relative)
 
 
 def independent_difference(candidate: Estimate, baseline: Estimate) -> Estimate:
-    """Estimate candidate - baseline of two independent estimates (Welch); for figures that may be zero."""
-    errors = [(side.se, side.df) for side in (candidate, baseline)]
-    return _welch(candidate.value - baseline.value, errors, candidate, baseline)
-
-
-def _welch(value: float, errors: Sequence[tuple[float, float]], candidate: Estimate, baseline: Estimate) -> Estimate:
-    samples = candidate.n_samples + baseline.n_samples
-    replications = min(candidate.n_replications, baseline.n_replications)
-    if any(df <= 0 or math.isnan(se) for se, df in errors):
-        return Estimate(value, math.nan, 0, samples, replications)
-    variance = math.fsum(se * se for se, _ in errors)
-    if variance == 0.0:
-        return Estimate(value, 0.0, math.inf, samples, replications)
-    # Divided before squaring: a subnormal variance squared would vanish.
-    weights = math.fsum((se * se / variance) ** 2 / df for se, df in errors)
-    return Estimate(value, math.sqrt(variance), 1.0 / weights if weights else math.inf, samples, replications)
+    """Estimate candidate - baseline of two independent estimates (Welch)."""
+    return welch(candidate.value - baseline.value, (candidate, baseline))

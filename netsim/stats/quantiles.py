@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from netsim.stats.estimates import LEVEL, Estimate, Interval, squared_deviations
+from netsim.stats.estimates import LEVEL, Estimate, Interval, exact_mean, from_replications, squared_deviations
 
 Samples = NDArray[np.float64]
 
@@ -108,3 +108,20 @@ def sectioned_quantile(runs: Sequence[Samples], q: float) -> Estimate:
     own = [sorted_quantile(np.sort(run), q) for run in filled]
     se = math.sqrt(squared_deviations(own, value) / (n - 1) / n)
     return Estimate(value, se, n - 1, len(pooled), n)
+
+
+def error_within(samples: Samples, q: float, count: int) -> float:
+    """Return the standard error of one run's q-quantile, from ``count`` stretches of the run; NaN where it has none.
+
+    The share of samples up to the quantile is a mean, whose error the stretches' own shares tell, correlation included;
+    the run's quantile function turns an error of the share into one of the quantile: half of Q(q + e) - Q(q - e). This
+    is the batch form of the Bahadur representation (Asmussen & Glynn, Stochastic Simulation, III.4a). The stretches' own
+    quantiles would do only where each reaches far beyond q: with two samples there, their spread is half too wide.
+    """
+    ordered = np.sort(samples)
+    value = sorted_quantile(ordered, q)
+    shares = [exact_mean((part <= value).astype(np.float64).tolist()) for part in sections(samples, count)]
+    error = from_replications(shares).se
+    if not 0.0 <= q - error <= q + error <= 1.0:
+        return math.nan
+    return (sorted_quantile(ordered, q + error) - sorted_quantile(ordered, q - error)) / 2.0

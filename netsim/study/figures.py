@@ -14,11 +14,11 @@ from netsim.stats.intervals import batch_means
 from netsim.stats.quantiles import (
     Samples,
     TooFewSamples,
+    error_within,
     parse_quantile,
     quantile_name,
     required_samples,
     sectioned_quantile,
-    sections,
     sorted_quantile,
 )
 from netsim.study.outcome import TIMES, Measured
@@ -33,7 +33,7 @@ METRICS = (
 SECTIONS = 10
 """Stretches of one run whose spread gives the error *within* a replication."""
 SECTION_TAIL = 2
-"""Samples a stretch must have beyond a quantile before its own quantile says anything."""
+"""Samples beyond a quantile, for each stretch in the mean, below which a run says nothing about its error."""
 
 
 Refusals = dict[float, list[str]]
@@ -148,8 +148,7 @@ def _quantile_of(replication: int, samples: Samples, q: float) -> _Value:
     value = sorted_quantile(np.sort(samples), q)
     if len(samples) * (1.0 - max(q, 1.0 - q)) < SECTIONS * SECTION_TAIL * (1.0 - 1e-9):
         return _Value(replication, value, math.nan, len(samples))
-    own = [sorted_quantile(np.sort(part), q) for part in sections(samples, SECTIONS)]
-    return _Value(replication, value, from_replications(own).se, len(samples))
+    return _Value(replication, value, error_within(samples, q, SECTIONS), len(samples))
 
 
 def _quantile(key: Key, series: Mapping[int, Samples], q: float, single: Estimate, refusals: Refusals) -> Estimate:

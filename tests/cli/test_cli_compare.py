@@ -81,3 +81,28 @@ def test_baselines_are_written_checked_and_updated(app: typer.Typer, home: Path)
 def test_mistakes_are_input_errors(app: typer.Typer, home: Path, arguments: tuple[str, ...]) -> None:
     with pytest.raises(InputError):
         invoke(app, *arguments)
+
+
+BROKEN = {
+    "cut off": lambda text: text[: len(text) // 2],
+    "of an older layout": lambda text: text.replace('"netsim_baseline": 1', '"netsim_baseline": 0'),
+    "without figures": lambda text: text.replace('"figures"', '"numbers"'),
+    "of text where numbers are": lambda text: text.replace('"values": [', '"values": ["a", '),
+    "empty": lambda text: "",
+    "not text": lambda text: "\0\0",
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_baseline_is_one_message_and_exit_2(netsim_command, app: typer.Typer, home: Path, how: str) -> None:
+    invoke(app, "baseline", "update", "kubenet.yaml", "--workers", "1")
+    path = home / "results" / "baseline" / "kubenet.json"
+    path.write_text(BROKEN[how](path.read_text()))
+    asked = [("baseline", "check", "--workers", 1)]
+    if how not in ("empty", "not text"):  # without its first key it is no baseline, and read as a scenario
+        asked.append(("compare", path, "kubenet.yaml", "--workers", 1))
+    for arguments in asked:
+        outcome = netsim_command(*arguments)
+        assert outcome.code == 2, outcome.out
+        assert "kubenet.json" in outcome.err
+        assert outcome.out == "" and "Traceback" not in outcome.err

@@ -131,6 +131,16 @@ def test_exact_gate() -> None:
     assert not better.ok
 
 
+def test_exact_gate_has_event_counts_and_refused_quantiles() -> None:
+    events, p99 = key("events"), key(stat="p99")
+    old = {events: recorded(90.0, 91.0, unit="1"), p99: recorded(1.0, 2.0, value=NAN)}
+    assert compare(side(old), side(old), exact=True).counts["same"] == 2
+    for figure, moved in ((events, recorded(90.0, 92.0, unit="1")), (p99, recorded(1.0, 2.1, value=NAN))):
+        comparison = compare(side(old), side({**old, figure: moved}), exact=True)
+        assert [row.key for row in comparison.with_verdict("worse", "better")] == [figure]
+    assert [row.key for row in compare(side(old), side(old)).rows] == []
+
+
 def test_one_replication_cannot_be_judged_and_it_is_said() -> None:
     comparison = compare(side({MEAN: recorded(1.0)}), side({MEAN: recorded(2.0)}, seed=2))
     assert comparison.rows[0].verdict == "same"
@@ -258,6 +268,37 @@ def test_every_format_tells_the_same_story() -> None:
     assert suite is not None
     assert (suite.get("tests"), suite.get("failures")) == ("5", "2")
     assert "wire" in "".join(failure.text or "" for failure in suite.iter("failure"))
+
+
+STATISTICS = {"tests", "failures", "errors", "skipped"}
+
+
+def test_junit_is_what_readers_of_it_expect() -> None:
+    """Element by element as the schema of the Jenkins xUnit plugin (junit-10.xsd) has them."""
+    root = ElementTree.fromstring(to_junit(comparison_with_everything(), comparison_with_everything()))
+    assert root.tag == "testsuites"
+    assert [suite.tag for suite in root] == ["testsuite"] * 2
+    for suite in root:
+        assert suite.get("name")
+        assert {name: int(suite.get(name, "-1")) for name in STATISTICS} == {
+            "tests": len(suite.findall("testcase")), "failures": len(suite.findall("testcase/failure")), "errors": 0,
+            "skipped": 0,
+        }  # fmt: skip
+        assert [child.tag for child in suite][0] == "properties"
+        assert {child.tag for child in suite} == {"properties", "testcase"}
+        assert all(each.keys() == ["name", "value"] for each in suite.findall("properties/property"))
+        for case in suite.findall("testcase"):
+            assert case.get("name") and case.get("classname")
+            assert float(case.get("time", "x")) >= 0.0
+            assert {child.tag for child in case} <= {"failure"}
+            assert all(failure.get("type") and failure.get("message") for failure in case)
+
+
+def test_markdown_tables_have_as_many_cells_everywhere() -> None:
+    lines = [line for line in to_markdown(comparison_with_everything(), everything=True).splitlines() if "|" in line]
+    table = [line for line in lines if line.startswith("|")]
+    assert len(table) == 2 + 5
+    assert {line.replace("\\|", "").count("|") for line in table} == {6}
 
 
 def test_all_rows_on_request() -> None:

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netsim.stats.estimates import Estimate, from_replications, sometimes_pooled, t_quantile, t_upper_tail
+from netsim.stats.estimates import (
+    Estimate,
+    Replicated,
+    difference_of_replicated,
+    from_replications,
+    sometimes_pooled,
+    t_quantile,
+    t_upper_tail,
+)
 
 VALUES = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=20)
 
@@ -63,6 +71,35 @@ def test_a_single_replication_borrows_the_error_inside_it() -> None:
     estimate = sometimes_pooled([10.0], [0.5], 9)
     assert (estimate.se, estimate.df) == (0.5, 9)
     assert sometimes_pooled([10.0, 11.0], [math.nan, 0.1], 9) == from_replications([10.0, 11.0])
+
+
+UNKNOWN = (math.nan,) * 5
+STEADY = (10.0, 10.2, 9.9, 10.1, 9.8)
+
+
+def test_two_systems_that_vary_alike_share_their_variance() -> None:
+    """Student's test of two samples by hand: pooled variance 0.025, 8 degrees of freedom."""
+    found = difference_of_replicated(Replicated([v + 1 for v in STEADY], UNKNOWN, 0), Replicated(STEADY, UNKNOWN, 0))
+    assert found.value == pytest.approx(1.0)
+    assert found.se == pytest.approx(math.sqrt(0.025 * 2 / 5))
+    assert found.df == 8
+    within = Replicated(STEADY, [0.16] * 5, 9)
+    assert difference_of_replicated(within, within).df == 8 + 10 * 9
+
+
+def test_two_systems_of_unlike_variance_keep_their_own() -> None:
+    wild = Replicated([8.0, 14.0, 2.0, 11.0, 15.0], UNKNOWN, 0)
+    found = difference_of_replicated(wild, Replicated(STEADY, UNKNOWN, 0))
+    assert found.df == pytest.approx(4, rel=1e-2)  # Welch: the wild side's alone
+    assert found.se == pytest.approx(math.sqrt(from_replications(wild.values).se ** 2 + 0.025 / 5))
+
+
+def test_equal_replications_are_exact_and_single_ones_rest_on_what_they_saw() -> None:
+    same = Replicated([2.0] * 3, [math.nan] * 3, 0)
+    assert difference_of_replicated(same, same).se == 0.0
+    one = Replicated([2.0], [0.1], 9)
+    assert difference_of_replicated(one, one).df == pytest.approx(18)
+    assert difference_of_replicated(one, Replicated([2.0], [math.nan], 0)).df == 0
 
 
 def test_limits_are_rounded_to_twelve_digits() -> None:

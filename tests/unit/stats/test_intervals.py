@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from netsim.stats.estimates import Estimate, from_replications
+from netsim.stats.estimates import Estimate, Replicated, from_replications
 from netsim.stats.intervals import (
     batch_means,
     bootstrap_interval,
@@ -49,7 +49,10 @@ def test_pairs_cancel_what_they_share() -> None:
     ratio = paired_log_ratio([value * 1.05 for value in shared], shared)
     assert ratio.value == pytest.approx(math.log(1.05))
     assert ratio.se < 1e-12
-    independent = independent_log_ratio(from_replications([v * 1.05 for v in shared]), from_replications(shared))
+    unknown = [math.nan] * len(shared)
+    ours, theirs = Replicated([v * 1.05 for v in shared], unknown, 0), Replicated(shared, unknown, 0)
+    independent = independent_log_ratio(ours, theirs)
+    assert independent.value == pytest.approx(ratio.value)
     assert independent.se > 0.3
 
 

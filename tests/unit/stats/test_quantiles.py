@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from netsim.stats.quantiles import (
     TooFewSamples,
+    error_within,
     order_interval,
     parse_quantile,
     quantile_name,
@@ -74,3 +75,19 @@ def test_order_interval_brackets_the_quantile() -> None:
     assert interval.low < 499.5 < interval.high
     # binomial(1000, 1/2): two standard deviations are 31.6 ranks
     assert interval.half_width == pytest.approx(31, abs=1.5)
+
+
+def test_the_error_within_a_run_is_that_of_theory() -> None:
+    """Independent samples: sqrt(q(1-q)/n) over the density at the quantile; the median of 200 runs' errors."""
+    n, q = 2000, 0.99
+    theory = math.sqrt(q * (1 - q) / n) / (1 - q)  # of an exponential distribution, whose density there is 1 - q
+    rng = np.random.default_rng(4)
+    found = sorted(error_within(rng.exponential(1.0, n), q, 10) for _ in range(200))
+    assert found[100] == pytest.approx(theory, rel=0.1)
+
+
+def test_the_error_within_a_run_charges_correlation() -> None:
+    steps = np.repeat(np.random.default_rng(5).exponential(1.0, 100), 100)  # as good as 100 samples, not 10,000
+    alone = np.random.default_rng(5).exponential(1.0, 10_000)
+    assert error_within(steps, 0.5, 10) > 4 * error_within(alone, 0.5, 10)
+    assert math.isnan(error_within(np.arange(30.0), 0.99, 10))  # q + error is beyond the largest sample
