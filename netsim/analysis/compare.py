@@ -206,7 +206,11 @@ def _exact_rows(old: Mapping[FigureKey, Recorded], new: Mapping[FigureKey, Recor
 
 
 def _identical(ours: Sequence[float], theirs: Sequence[float]) -> bool:
-    return len(ours) == len(theirs) and all(a == b or a != a and b != b for a, b in zip(ours, theirs, strict=True))
+    return len(ours) == len(theirs) and all(map(_alike, ours, theirs))
+
+
+def _alike(ours: float, theirs: float) -> bool:
+    return ours == theirs or (math.isnan(ours) and math.isnan(theirs))
 
 
 def _absent(key: FigureKey, figure: Recorded, candidate: Side) -> Row:

@@ -136,8 +136,10 @@ def sometimes_pooled(values: Sequence[float], within_se: Sequence[float], within
 
 
 class Replicated(NamedTuple):
-    """One system's replications, for a test: their values, the standard errors each saw within itself (NaN: unknown)
-    and the degrees of freedom of these."""
+    """One system's replications, for a test.
+
+    ``within_se`` are the standard errors each saw within itself (NaN: unknown), ``within_df`` their degrees of freedom.
+    """
 
     values: Sequence[float]
     within_se: Sequence[float]

@@ -114,9 +114,9 @@ def error_within(samples: Samples, q: float, count: int) -> float:
     """Return the standard error of one run's q-quantile, from ``count`` stretches of the run; NaN where it has none.
 
     The share of samples up to the quantile is a mean, whose error the stretches' own shares tell, correlation included;
-    the run's quantile function turns an error of the share into one of the quantile: half of Q(q + e) - Q(q - e). This
-    is the batch form of the Bahadur representation (Asmussen & Glynn, Stochastic Simulation, III.4a). The stretches' own
-    quantiles would do only where each reaches far beyond q: with two samples there, their spread is half too wide.
+    the run's quantile function turns an error of the share into one of the quantile: half of Q(q + e) - Q(q - e), as
+    quantile and share move together (Bahadur, Annals of Mathematical Statistics 37, 1966). The stretches' own quantiles
+    would do only where each reaches far beyond q: with two samples there, their spread is half too wide.
     """
     ordered = np.sort(samples)
     value = sorted_quantile(ordered, q)

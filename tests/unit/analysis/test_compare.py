@@ -284,7 +284,7 @@ def test_junit_is_what_readers_of_it_expect() -> None:
             "tests": len(suite.findall("testcase")), "failures": len(suite.findall("testcase/failure")), "errors": 0,
             "skipped": 0,
         }  # fmt: skip
-        assert [child.tag for child in suite][0] == "properties"
+        assert next(child.tag for child in suite) == "properties"
         assert {child.tag for child in suite} == {"properties", "testcase"}
         assert all(each.keys() == ["name", "value"] for each in suite.findall("properties/property"))
         for case in suite.findall("testcase"):
