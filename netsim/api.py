@@ -44,14 +44,20 @@ def load_cluster(*paths: str | Path) -> Cluster:
 
 
 def run(
-    scenario: Scenario | str | Path, *, seed: int | None = None, out: str | Path | None = None, workers: int = 1
-) -> Result:
-    """Run one scenario, without its sweep; ``seed`` replaces the scenario's. Raises `InputError`."""
+    scenario: Scenario | str | Path, *, seed: int | None = None, out: str | Path | None = None, workers: int = 1,
+    uncertainty: int = 0,
+) -> Result:  # fmt: skip
+    """Run one scenario, without its sweep; ``seed`` replaces the scenario's. Raises `InputError`.
+
+    With ``uncertainty`` draws of the costs the result also has prediction intervals (``.uncertainty``, ``.influence``).
+    """
+    from netsim.analysis.prediction import predicted
     from netsim.report import Result
     from netsim.study import run_study
     from netsim.study.points import single
 
-    return Result.of(run_study(_prepared(single(_scenario(scenario)), seed), out=out, workers=workers))
+    found = run_study(_prepared(single(_scenario(scenario)), seed), out=out, workers=workers)
+    return Result.of(predicted(found, uncertainty, workers=workers) if uncertainty else found)
 
 
 def sweep(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,8 +40,9 @@ class Draws:
 class Influence:
     """How much of an answer's spread one cost explains.
 
-    ``share`` is the squared rank correlation of cost and answer, ``low`` and ``high`` the relative change of the answer
-    between the lowest and the highest fifth of the cost's draws and its middle: the bars of a tornado plot.
+    ``share`` is the part of the answer's spread (of ranks) that the cost explains beyond those named before; ``low``
+    and ``high`` are the relative change of the answer in the lowest and the highest fifth of the cost's draws. Of
+    several answers, which may move in opposite directions, they are the mean size of changes below and above zero.
     """
 
     figure: str
@@ -103,9 +105,12 @@ def latin_hypercube(
     return Draws(keys, unit, values.reshape(draws, len(keys)))
 
 
-def draws_of(profile: CostProfile, draws: int, *, seed: int = 1, excluded: Collection[str] = ()) -> Draws:
-    """Return draws of a whole profile; see `latin_hypercube`."""
-    return latin_hypercube(profile.figures, draws, seed=seed, excluded=excluded)
+def draws_of(
+    profile: CostProfile, draws: int, *, seed: int = 1, excluded: Collection[str] = (), used: Collection[str] = ()
+) -> Draws:
+    """Return draws of a profile's figures, all of them or the ``used`` ones; see `latin_hypercube`."""
+    figures = {key: figure for key, figure in profile.figures.items() if not used or key in used}
+    return latin_hypercube(figures, draws, seed=seed, excluded=excluded)
 
 
 def interval(value: float, samples: Sequence[float], level: float = 0.9) -> Interval:
@@ -144,7 +149,10 @@ TINY = 1e-12
 
 
 def influences(table: Draws, answers: Array, count: int = 3) -> tuple[Influence, ...]:
-    """Return the costs that answers depend on most.
+    """Return the costs that answers depend on most, one after the other.
+
+    Each next cost is the one that explains most of what those before leave over (forward selection on ranks): with few
+    draws of many costs, some correlate with a strong one by chance, and would be named for its effect.
 
     Parameters
     ----------
@@ -155,24 +163,42 @@ def influences(table: Draws, answers: Array, count: int = 3) -> tuple[Influence,
     answers = np.atleast_2d(answers)
     if not table.keys or answers.size == 0:
         return ()
-    ranks = np.argsort(np.argsort(table.unit, axis=0), axis=0).astype(float)
-    ranks -= ranks.mean(axis=0)
     moving = answers[answers.std(axis=1) > 0]
     if not len(moving):
         return ()
-    order = np.argsort(np.argsort(moving, axis=1), axis=1).astype(float)
-    order -= order.mean(axis=1, keepdims=True)
-    correlation = order @ ranks / np.sqrt(np.outer((order**2).sum(axis=1), (ranks**2).sum(axis=0)))
+    columns = _normalised(np.argsort(np.argsort(table.unit, axis=0), axis=0).T)
+    left = _normalised(np.argsort(np.argsort(moving, axis=1), axis=1))
     weight = moving.std(axis=1) / moving.std(axis=1).sum()
-    shares = weight @ correlation**2
-    best = sorted(range(len(table.keys)), key=lambda column: (-shares[column], table.keys[column]))[:count]
-    return tuple(_influence(table, moving, weight, column, float(shares[column])) for column in best)
+    found = []
+    for _ in range(min(count, len(table.keys))):
+        explained = weight @ (left @ columns.T) ** 2
+        best = min(range(len(table.keys)), key=lambda column: (-explained[column], table.keys[column]))
+        found.append(_influence(table, moving, weight, best, float(explained[best])))
+        chosen = columns[best].copy()
+        left -= np.outer(left @ chosen, chosen)
+        columns = _normalised(columns - np.outer(columns @ chosen, chosen))
+    return tuple(found)
+
+
+def _normalised(rows: npt.NDArray[Any]) -> Array:
+    """Return rows without their mean and of length one; rows that have nothing left become zero."""
+    centred = rows - rows.mean(axis=1, keepdims=True)
+    length = np.sqrt((centred**2).sum(axis=1, keepdims=True))
+    result: Array = np.divide(centred, length, out=np.zeros_like(centred, dtype=float), where=length > TINY_LENGTH)
+    return result
+
+
+TINY_LENGTH = 1e-6
+"""Of a vector of ranks that only rounding has left."""
 
 
 def _influence(table: Draws, answers: Array, weight: Array, column: int, share: float) -> Influence:
     unit = table.unit[:, column]
 
-    def change(chosen: npt.NDArray[np.bool_]) -> float:
-        return float(np.expm1(weight @ np.abs(answers[:, chosen].mean(axis=1)))) if chosen.any() else 0.0
+    def change(chosen: npt.NDArray[np.bool_], sign: float) -> float:
+        if not chosen.any():
+            return 0.0
+        moved = answers[:, chosen].mean(axis=1)
+        return float(np.expm1(moved[0])) if len(answers) == 1 else sign * float(np.expm1(weight @ np.abs(moved)))
 
-    return Influence(table.keys[column], share, -change(unit < 0.2), change(unit > 0.8))
+    return Influence(table.keys[column], share, change(unit < 0.2, -1.0), change(unit > 0.8, 1.0))

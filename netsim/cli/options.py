@@ -40,6 +40,13 @@ WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="pro
 PrecisionOption = Annotated[
     str | None, typer.Option("--precision", help="add replications until intervals are this narrow: 5%")
 ]
+UncertaintyOption = Annotated[
+    int,
+    typer.Option(
+        "--uncertainty", min=0, metavar="N",
+        help="also run N draws of the costs within their ranges: prediction intervals, and the costs that matter most",
+    ),
+]  # fmt: skip
 PluginOption = Annotated[str | None, typer.Option("--plugin", help="network plugin, shipped or a file")]
 ProxyOption = Annotated[Proxy | None, typer.Option("--proxy", help="service implementation")]
 CostsOption = Annotated[str | None, typer.Option("--costs", help="cost profile, shipped or a file")]

@@ -13,6 +13,7 @@ from netsim.cli.options import (
     ScenarioPath,
     SeedOption,
     SetOption,
+    UncertaintyOption,
     WorkersOption,
     assignments,
 )
@@ -29,6 +30,7 @@ def command(
     proxy: ProxyOption = None,
     costs: CostsOption = None,
     workers: WorkersOption = None,
+    uncertainty: UncertaintyOption = 0,
     output: FormatOption = Format.TEXT,
 ) -> None:
     """Run one scenario (without its sweep) and print throughput and latency with their intervals.
@@ -42,4 +44,4 @@ def command(
     asked = load(scenario, changes)
     # a result's manifest stands for the study that wrote it, sweep included
     chosen = asked if scenario.name == "manifest.json" else single(asked)
-    finish(perform(chosen, out=out, workers=workers, resume=False), output)
+    finish(perform(chosen, out=out, workers=workers, resume=False, draws=uncertainty), output)

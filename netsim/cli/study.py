@@ -20,19 +20,30 @@ if TYPE_CHECKING:
     from netsim.scenario import Scenario
     from netsim.study import Progress, StudyResult
     from netsim.study.study import ProgressCallback
+    from netsim.study.tables import Table
 
 SECONDS_BETWEEN_LINES = 10.0
 
 
-def perform(scenario: Scenario, *, out: Path | None, workers: int | None, resume: bool) -> StudyResult:
-    """Run a study; mistakes are told before it starts, progress on standard error while it works."""
+def perform(
+    scenario: Scenario, *, out: Path | None, workers: int | None, resume: bool, draws: int = 0
+) -> StudyResult:
+    """Run a study; mistakes are told before it starts, progress on standard error while it works.
+
+    ``draws`` of the costs add prediction intervals.
+    """
+    from netsim.analysis.prediction import check_draws, predicted
     from netsim.study import run_study
     from netsim.study.preflight import check
 
+    if draws:
+        check_draws(draws)
     for warning in check(scenario):
         typer.echo(f"warning: {warning}", err=True)
+    processes = workers or os.cpu_count() or 1
     with _bar() if sys.stderr.isatty() else nullcontext(_lines()) as show:
-        return run_study(scenario, out=out, workers=workers or os.cpu_count() or 1, resume=resume, progress=show)
+        result = run_study(scenario, out=out, workers=processes, resume=resume, progress=show)
+        return predicted(result, draws, workers=processes, progress=show) if draws else result
 
 
 @contextmanager
@@ -87,6 +98,7 @@ def finish(result: StudyResult, output: Format) -> None:
 
 def _print(result: StudyResult, report: Path | None) -> None:
     from netsim.report import answer_of, summary_rows
+    from netsim.report.sureness import sureness
 
     columns, rows = summary_rows(result)
     if len(result.points) == 1 or report is None:
@@ -95,7 +107,7 @@ def _print(result: StudyResult, report: Path | None) -> None:
         typer.echo(f"failed: {reason}", err=True)
     for note in result.notes if report is None else ():
         typer.echo(note if note.startswith("warning: ") else f"note: {note}", err=True)
-    for line in answer_of(result):
+    for line in (*answer_of(result), *sureness(result)):
         typer.echo(line)
     if report is not None:
         typer.echo(f"report: {report}")
@@ -103,14 +115,18 @@ def _print(result: StudyResult, report: Path | None) -> None:
 
 def _document(result: StudyResult) -> dict[str, Any]:
     """Return the study as one JSON document: figures as rows, points without figures with their reason."""
-    table = result.tables["figures"].columns
-    rows = [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
     return {
         "scenario": result.scenario.name,
-        "figures": [{key: _plain(value) for key, value in row.items()} for row in rows],
+        "figures": _records(result.tables["figures"]),
         "unmeasured": result.unmeasured(),
         "notes": list(result.notes),
+        **{name: _records(result.tables[name]) for name in ("uncertainty", "influence") if name in result.tables},
     }
+
+
+def _records(table: Table) -> list[dict[str, Any]]:
+    rows = zip(*table.columns.values(), strict=True)
+    return [{key: _plain(value) for key, value in zip(table.columns, row, strict=True)} for row in rows]
 
 
 def _plain(value: object) -> object:

@@ -69,9 +69,12 @@ def plugin_of(scenario: Scenario) -> Plugin:
 
 
 def profile_of(scenario: Scenario) -> CostProfile:
-    """Return the scenario's cost profile, shipped or from a file beside the scenario. Raises `InputError`."""
+    """Return the scenario's cost profile, shipped or from a file beside the scenario, with the prices it states.
+
+    Raises `InputError`.
+    """
     with scenario.origin.placing():
-        return load_profile(_beside(scenario, scenario.network.costs))
+        return load_profile(_beside(scenario, scenario.network.costs)).stating(scenario.network.prices)
 
 
 def _beside(scenario: Scenario, name: str) -> str:

@@ -8,7 +8,7 @@ without the costs that came from it.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
@@ -94,6 +94,23 @@ class CostProfile(BaseModel):
                     raise ValueError(f"{key}: source {estimate.source!r} is not in sources")
         return self
 
+    def stating(self, values: Mapping[str, float]) -> CostProfile:
+        """Return the profile with some figures set to known values. Raises `InputError` when one has no such figure."""
+        if not values:
+            return self
+        unknown = sorted(set(values) - set(self.figures))
+        if unknown:
+            raise InputError("no such cost", place=Place(field="network.prices"), got=", ".join(unknown),
+                             allowed=", ".join(sorted(self.figures)))  # fmt: skip
+        stated = {
+            key: self.figures[key].model_copy(
+                update={"estimates": (Estimate(source=STATED, value=value, low=value, high=value),)}
+            )
+            for key, value in values.items()
+        }
+        sources = {**self.sources, STATED: "the scenario states it"}
+        return self.model_copy(update={"figures": {**self.figures, **stated}, "sources": sources})
+
     def prices(
         self,
         *,
@@ -171,6 +188,29 @@ class Prices:
     def at_clock(self, clock_ghz: float) -> Prices:
         """Return the prices at another clock: CPU work takes inversely longer, memory and waiting do not change."""
         return replace(self, factor=self.factor * self.clock_ghz / clock_ghz, clock_ghz=clock_ghz)
+
+
+STATED = "scenario"
+"""Source of figures that a scenario states itself."""
+ALWAYS_USED = ("machine.factor", "machine.memory_factor", "regime.closed_loop")
+"""Figures that are part of every price of a run."""
+
+
+@dataclass(frozen=True)
+class RecordingPrices(Prices):
+    """Prices that note in ``asked`` which figures they were asked for; those derived from them note there too."""
+
+    asked: set[str] = field(default_factory=set, compare=False)
+
+    @classmethod
+    def of(cls, prices: Prices) -> RecordingPrices:
+        """Return prices that record."""
+        return cls(**{item.name: getattr(prices, item.name) for item in fields(prices)})
+
+    def __getitem__(self, key: str) -> float:
+        """Return a price and note it, with what it is where pieces follow each other."""
+        self.asked.update((key, f"{key}.again"))
+        return super().__getitem__(key)
 
 
 WAITING_US, WORK_US = 9.3, 11.65

@@ -13,8 +13,10 @@ from netsim.report import charts, notes, tables
 from netsim.report.answer import Impossible, answer
 from netsim.report.bottlenecks import growth_rows, indicator_rows, split_rows
 from netsim.report.frame import Frame, frame_of, size_name
+from netsim.report.sureness import influence_rows, prediction_rows, sureness, tornado
 
 if TYPE_CHECKING:
+    from netsim.report.canvas import Canvas
     from netsim.study import StudyResult
 
 
@@ -44,7 +46,10 @@ def write_report(result: StudyResult) -> Path:
 def render_html(result: StudyResult) -> str:
     """Return the HTML report as text."""
     frame = frame_of(result)
-    drawn = {"legend": _legend(frame), "charts": _charts(frame), "hop_chart": _hop_chart(frame)}
+    drawn = {
+        "legend": _legend(frame), "charts": _charts(frame), "hop_chart": _hop_chart(frame),
+        "tornado": _drawn(tornado(result)),
+    }  # fmt: skip
     return _render("report.html.j2", _context(result, frame, tables.html_table) | drawn, escape=True)
 
 
@@ -69,7 +74,7 @@ def _context(result: StudyResult, frame: Frame, table: tables.TableWriter) -> di
     return {
         "title": result.scenario.name,
         "question": result.scenario.question.strip(),
-        "answer": answer(frame, _impossible(result)),
+        "answer": (*answer(frame, _impossible(result)), *sureness(result)),
         "tables": {
             "main": table(*tables.summary_rows(result)),
             "slo": table(*tables.objective_rows(result, frame)) if result.scenario.slo else "",
@@ -78,6 +83,8 @@ def _context(result: StudyResult, frame: Frame, table: tables.TableWriter) -> di
             "parts": table(*split_rows(result, frame)),
             "growth": table(*growth_rows(result, frame)) if frame.size is not None else "",
             "indicators": table(*indicator_rows(result, frame)),
+            "prediction": table(*prediction_rows(result)) if "uncertainty" in result.tables else "",
+            "influence": table(*influence_rows(result)) if "uncertainty" in result.tables else "",
         },
         "impossible": _cannot_exist(result, frame),
         "warnings": notes.warnings(result),
@@ -142,6 +149,10 @@ def _charts(frame: Frame) -> list[Chart]:
             drawn = charts.size_chart(frame, frame, metric, "mean", title=title)
             return [*found, Chart(charts.to_svg(drawn), f"{title.capitalize()} against {axis}")]
     return found
+
+
+def _drawn(canvas: Canvas | None) -> str:
+    return charts.to_svg(canvas) if canvas is not None else ""
 
 
 def _hop_chart(frame: Frame) -> str:

@@ -166,3 +166,17 @@ def stacked_chart(rows: Sequence[tuple[str, Mapping[str, float]]], *, title: str
     axes.set_xlabel(f"{title} ({scale.unit})")
     axes.legend(fontsize=9, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return canvas
+
+
+def tornado_chart(bars: Sequence[tuple[str, float, float]], *, title: str) -> Canvas:
+    """Draw how far an answer moves with each cost: ``bars`` are (cost, change at its low end, at its high end)."""
+    canvas, axes = _canvas(8.0, 0.4 * len(bars) + 1.2)
+    for position, (_, low, high) in enumerate(bars):
+        for change, index, name in ((low, 0, "low end of the cost"), (high, 1, "high end")):
+            axes.barh(position, change * 100, color=COLOURS[index], label=name if position == 0 else None)
+    axes.axvline(0.0, color="#1b1f24", linewidth=0.8)
+    axes.set_yticks(range(len(bars)), [name for name, _, _ in bars], fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlabel(f"change of {title} (%)")
+    axes.legend(fontsize=8, frameon=False, loc="best")
+    return canvas

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from netsim.report import charts, tables
 from netsim.report.build import answer_of
 from netsim.report.frame import Frame, frame_of
+from netsim.report.sureness import tornado
 from netsim.study import StudyResult
 
 if TYPE_CHECKING:
@@ -61,6 +62,18 @@ class Result(StudyResult):
         """Draw the work of a transaction, hop by hop, at the largest size each configuration carries."""
         frame = self._frame_with("hop_time", "mean", "hop")
         return charts.stacked_chart(tables.main_hops(tables.hop_values(frame)), title="work per transaction")
+
+    def plot_tornado(self) -> Canvas:
+        """Draw how far the first headline figure moves with the costs it depends on most.
+
+        Raises
+        ------
+        KeyError: the run had no draws of the costs.
+        """
+        drawn = tornado(self)
+        if drawn is None:
+            raise KeyError("no draws of the costs; run with uncertainty=100")
+        return drawn
 
     def _frame_with(self, metric: str, stat: str, scope: str = "scenario") -> Frame:
         frame = frame_of(self)

@@ -150,6 +150,9 @@ class NetworkSpec(Spec):
         None, description="service implementation; default: the plugin's usual one"
     )
     costs: str = Field("server", description="a shipped cost profile or the path of one")
+    prices: Mapping[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict, description="figures of the cost profile with another value, in their own unit"
+    )
     mtu: Annotated[int, Field(ge=576, le=65535)] | Literal["auto"] = Field(
         "auto", description="pod MTU in bytes; auto: what the plugin would set"
     )

@@ -43,7 +43,9 @@ def open_study(directory: str | Path) -> StudyResult:
         state.target = len(state.outcomes)
         if state.stopped is None:
             state.summary = summarise(state.measured(), study.quantiles)
-    return replace(study.result(), folder=path)
+    result = study.result()
+    extra = {name: table for name in ("uncertainty", "influence") if (table := folder.read_table(name)) is not None}
+    return replace(result, folder=path, tables={**result.tables, **extra})
 
 
 def _refuse(scenario: Scenario, *, seed: int, replication: int) -> Measured | Impossible:

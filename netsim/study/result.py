@@ -72,6 +72,21 @@ class StudyResult:
         return self.tables["parts"].to_pandas()
 
     @cached_property
+    def uncertainty(self) -> pd.DataFrame:
+        """Prediction intervals of the figures, empty for a run without draws of the costs."""
+        return self._optional("uncertainty")
+
+    @cached_property
+    def influence(self) -> pd.DataFrame:
+        """The costs that headline figures depend on most, with the change each makes at both ends of its range."""
+        return self._optional("influence")
+
+    def _optional(self, name: str) -> pd.DataFrame:
+        import pandas as pd
+
+        return self.tables[name].to_pandas() if name in self.tables else pd.DataFrame()
+
+    @cached_property
     def samples(self) -> pd.DataFrame:
         """Every recorded transaction: point columns, replication, edge, start and times in seconds."""
         import pandas as pd

@@ -7,6 +7,7 @@
     figures.csv .parquet   one row a point, scope, name, metric and statistic
     replications.parquet   the same for every replication
     hops.parquet           work of every hop per edge        parts.parquet   what means and quantiles are made of
+    uncertainty.csv .parquet  prediction intervals    influence.csv .parquet  costs the answers depend on, if asked for
     samples/               every recorded transaction of every replication
     units/                 what a replication measured besides its samples; a study resumes from these
 """
@@ -32,7 +33,8 @@ from netsim.study.tables import Table, parquet_bytes, write_atomically
 
 OWNED = (
     "manifest.json", "inputs", "figures.csv", "figures.parquet", "replications.parquet", "hops.parquet",
-    "parts.parquet", "samples", "units", "report.html", "report.md",
+    "parts.parquet", "samples", "units", "report.html", "report.md", "uncertainty.csv", "uncertainty.parquet",
+    "influence.csv", "influence.parquet",
 )  # fmt: skip
 """Everything netsim writes into a result folder, and may replace."""
 
@@ -139,8 +141,19 @@ class ResultFolder:
 
     def write_figures(self, figures: Table) -> None:
         """Store the figures, as CSV and Parquet."""
-        write_atomically(self.path / "figures.csv", figures.to_csv().encode())
-        write_atomically(self.path / "figures.parquet", parquet_bytes(figures.to_arrow()))
+        self.write_both("figures", figures)
+
+    def write_both(self, name: str, table: Table) -> None:
+        """Store a table as CSV, for people, and as Parquet."""
+        write_atomically(self.path / f"{name}.csv", table.to_csv().encode())
+        self.write_table(name, table)
+
+    def read_table(self, name: str) -> Table | None:
+        """Return a stored table, None where there is none."""
+        import pyarrow.parquet as pq
+
+        path = self.path / f"{name}.parquet"
+        return Table(pq.read_table(path).to_pydict()) if path.is_file() else None
 
     def write_table(self, name: str, table: Table) -> None:
         """Store ``name.parquet``."""
