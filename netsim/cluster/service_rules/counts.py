@@ -38,8 +38,8 @@ class Shared(NamedTuple):
     """Keys of sets and maps that several Service ports share, so that they cannot be added up port by port.
 
     ``cluster_ips`` distinct cluster IPs; ``service_addresses`` those, external and load-balancer IPs; ``backends``
-    distinct usable endpoints; ``loopback`` distinct endpoints on the node itself; ``service_cidr`` True where the API
-    server's service range is known.
+    distinct endpoints usable from the node; ``loopback`` distinct endpoints on the node itself; ``service_cidr`` True
+    where the API server's service range is known.
     """
 
     cluster_ips: int

@@ -1,9 +1,10 @@
 """eBPF service handling in the manner of Cilium's kube-proxy replacement: hash maps, no rules.
 
-Map layout: cilium ``pkg/maps/lbmap`` and ``bpf/lib/lb.h``. A frontend has one master entry and one slot a backend in
-the service map and one reverse-NAT entry (a cluster IP with 4 endpoints: 6 entries); endpoints are stored once,
-however many Services use them. Where exactly one of the two traffic policies is Local, external frontends exist
-twice: one scope for traffic from outside, one for traffic of the node's own pods and processes.
+Map layout: cilium 1.14 to 1.18, ``pkg/maps/lbmap``, ``bpf/lib/lb.h`` and the dumps of ``pkg/loadbalancer/tests``. A
+frontend has one master entry and one slot a backend in the service map and one reverse-NAT entry (a cluster IP with 4
+endpoints: 6 entries); a backend that serves while it terminates keeps its slot beside active ones. Endpoints are
+stored once, however many Services use them. Where exactly one of the two traffic policies is Local, external frontends
+exist twice: one scope for traffic from outside, one for traffic of the node's own pods and processes.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ class Ebpf:
         counts: Counts = Counter()
         version = 4 if port.family == "IPv4" else 6
         services, reverse = f"cilium_lb{version}_services_v2", f"cilium_lb{version}_reverse_nat"
-        frontends = [len(choice.internal(port))]
-        frontends += [len(choice.external(port))] * self._external_frontends(port, site)
-        if port.external_local != port.internal_local:
-            inner = choice.local if port.internal_local else choice.cluster
-            frontends += [len(inner)] * self._external_frontends(port, site)
+        inside, outside = (_slots(port, choice, local, site) for local in (port.internal_local, port.external_local))
+        scopes = (inside, outside) if port.external_local != port.internal_local else (outside,)
+        frontends = [inside]
+        for slots in scopes:
+            frontends += [slots] * self._external_frontends(port, site)
         counts["map", services] = sum(1 + slots for slots in frontends)
         counts["map", reverse] = len(frontends)
         if port.load_balancer_ips:
@@ -89,3 +90,10 @@ class Ebpf:
     def established(self, counts: Counts, where: Where) -> Walk:
         """One look-up of the connection on the way in."""
         return Walk(lookups=1 if where == "in" else 0)
+
+
+def _slots(port: ServedPort, choice: Choice, local: bool, site: Site) -> int:
+    """Return the backends of a frontend: those in use, and those that serve while they terminate."""
+    chosen = choice.local if local else choice.cluster
+    draining = sum(end.draining and (end.on(site.name) or not local) for end in port.backends)
+    return len(chosen) + (draining if any(end.ready for end in chosen) else 0)

@@ -86,6 +86,11 @@ class ServedPort:
         return self.internal_local or (self.external_local and self.external)
 
     @property
+    def confined(self) -> bool:
+        """A node never uses endpoints of other nodes: both policies are Local, or the only one that counts is."""
+        return self.internal_local and (self.external_local or not self.external)
+
+    @property
     def filtered(self) -> bool:
         """``loadBalancerSourceRanges`` guard its load-balancer IPs."""
         return bool(self.load_balancer_ips and self.source_ranges)

@@ -30,6 +30,8 @@ RULESETS: Mapping[ProxyMode, type[Iptables] | type[Ipvs] | type[Nftables] | type
     "nftables": Nftables,
     "ebpf": Ebpf,
 }
+Target = tuple[str, int, str]
+"""Address, port and protocol of an endpoint."""
 LOOPBACK: Mapping[Family, str] = {"IPv4": "127.0.0.1", "IPv6": "::1"}
 
 
@@ -216,14 +218,19 @@ class ServiceTable:
         return {node: len(ends) for node, ends in found.items()}
 
     @cached_property
-    def _backend_number(self) -> int:
-        usable = {
-            (end.address, end.port, port.protocol)
-            for port in self.ports
-            for end in port.backends
-            if end.ready or end.draining
-        }
-        return len(usable)
+    def _backends(self) -> tuple[frozenset[Target], Mapping[str, frozenset[Target]]]:
+        """Distinct usable endpoints: of ports that any node uses, and by node those of ports confined to it."""
+        everywhere: set[Target] = set()
+        confined: dict[str, set[Target]] = defaultdict(set)
+        for port in self.ports:
+            for end in port.backends:
+                if end.ready or end.draining:
+                    (confined[end.node] if port.confined else everywhere).add((end.address, end.port, port.protocol))
+        return frozenset(everywhere), {node: frozenset(ends) for node, ends in confined.items()}
+
+    def _backend_number(self, site: Site) -> int:
+        everywhere, confined = self._backends
+        return len(everywhere) + len(confined.get(site.name, frozenset()) - everywhere)
 
     @cached_property
     def _cluster_ip_number(self) -> int:
@@ -234,7 +241,7 @@ class ServiceTable:
         return Shared(
             cluster_ips=self._cluster_ip_number,
             service_addresses=self.service_addresses,
-            backends=self._backend_number,
+            backends=self._backend_number(site),
             loopback=self._loopback.get(site.name, 0) if site.name else 0,
             service_cidr=bool(self.service_cidrs),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -137,6 +138,22 @@ def test_ebpf_stores_shared_endpoints_once_and_local_frontends_twice() -> None:
     local = service(type="NodePort", external_traffic_policy="Local")
     entries = node_report(cluster(local, endpoints=ends(2)), "ebpf")["map_entries"]
     assert entries["cilium_lb4_services_v2"] == (1 + 2) + 2 * (1 + 0) + 2 * (1 + 2)
+
+
+def test_ebpf_keeps_terminating_backends_and_stores_only_what_a_node_may_use() -> None:
+    """As in the dumps of cilium ``pkg/loadbalancer/tests``: graceful-termination and trafficpolicy."""
+    active, leaving = ends(2)
+    leaving = replace(leaving, ready=False, terminating=True)
+    entries = node_report(cluster(service(), endpoints=(active, leaving)), "ebpf")["map_entries"]
+    assert (entries["cilium_lb4_services_v2"], entries["cilium_lb4_backends_v3"]) == (3, 2)
+    pair = (*ends(1, "here"), *ends(1, "there", start=2))
+    facts = {"type": "LoadBalancer", "load_balancer_ips": ("1.1.1.1",), "ports": (ServicePort(80, "http"),)}
+    local = service(internal_traffic_policy="Local", external_traffic_policy="Local", **facts)
+    entries = node_report(cluster(local, endpoints=pair), "ebpf")["map_entries"]
+    assert entries == {"cilium_lb4_services_v2": 4, "cilium_lb4_reverse_nat": 2, "cilium_lb4_backends_v3": 1}
+    mixed = service(internal_traffic_policy="Local", **facts)
+    entries = node_report(cluster(mixed, endpoints=pair), "ebpf")["map_entries"]
+    assert entries == {"cilium_lb4_services_v2": 7, "cilium_lb4_reverse_nat": 3, "cilium_lb4_backends_v3": 2}
 
 
 # ------------------------------------------------------------------------------------------------ answers
