@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast, get_args
 
 from netsim.cluster.cluster import Cluster
@@ -18,6 +19,7 @@ from netsim.cluster.resolver import RESOLVERS
 from netsim.cluster.service_rules import ProxyConfig, ProxyMode, RulesReport, inspect_rules
 from netsim.cluster.traffic import Call, Edge, traffic_of
 from netsim.datapath import build
+from netsim.datapath.cni_report import CniReport, inspect_cni
 from netsim.datapath.limitfacts import TrafficFacts, facts_of, plugin_facts
 from netsim.datapath.limits import LimitUse
 from netsim.datapath.limits import limits as limits_of
@@ -27,7 +29,7 @@ from netsim.errors import InputError, Place
 from netsim.scenario import with_values
 from netsim.scenario.spec import Scenario
 
-__all__ = ["LimitsReport", "dns", "limits", "path", "policy", "rules"]
+__all__ = ["LimitsReport", "cni", "dns", "limits", "path", "policy", "rules"]
 
 
 def _cluster(asked: Cluster | Scenario) -> Cluster:
@@ -113,6 +115,28 @@ def rules(
     if proxy is None:
         proxy = (asked.network.proxy if isinstance(asked, Scenario) else None) or "iptables"
     return inspect_rules(_cluster(asked), proxy, nodes, config, added=added)
+
+
+def cni(
+    path: str | Path, asked: Cluster | Scenario | None = None, *, pod: str | None = None, node: str | None = None,
+    node_mtu_bytes: int = 1500,
+) -> CniReport:  # fmt: skip
+    """Return what a CNI configuration amounts to: chain, network of a node, and the hops packets then meet.
+
+    Parameters
+    ----------
+    path: ``.conf``, ``.conflist`` or ``.json`` file, a directory of them, a manifest whose ConfigMap holds one, or the
+        word ``kubenet``.
+    asked: cluster or scenario with the ``pod`` or ``node``.
+    pod, node: whose part is told; default: the first node.
+    node_mtu_bytes: MTU of the node's interface, where there is no cluster.
+
+    Raises
+    ------
+    InputError: with the message of libcni or of the plugin; unknown pod or node.
+    """
+    cluster = None if asked is None else _cluster(asked)
+    return inspect_cni(path, cluster, pod=pod, node=node, node_mtu_bytes=node_mtu_bytes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -186,6 +188,65 @@ def rules(
 
 
 _WALKS = ("nat_mean", "nat_worst", "filter_mean", "filter_worst")
+
+
+@app.command()
+def cni(
+    configuration: Annotated[
+        str, typer.Argument(help="CNI file, directory, manifest with a network's ConfigMap, or kubenet")
+    ],
+    cluster: Annotated[
+        Path | None, typer.Option("--cluster", help="scenario, manifests or dump with the nodes and pods")
+    ] = None,
+    pod: Annotated[str | None, typer.Option("--pod", help="namespace/name of a pod of the cluster")] = None,
+    node: Annotated[str | None, typer.Option("--node", help="node of the cluster; default: the pod's, or any")] = None,
+    node_mtu: Annotated[int, typer.Option("--node-mtu", min=68, max=65535, help="where no cluster says")] = 1500,
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """Print what a CNI configuration amounts to: plugins in order, addresses, MTU, and the hops of packets."""
+    from netsim import inspect
+
+    asked = _load(cluster, None) if cluster is not None else None
+    document = inspect.cni(configuration, asked, pod=pod, node=node, node_mtu_bytes=node_mtu).to_dict()
+    if output is Format.JSON:
+        print_json(document)
+        return
+    typer.echo(f"{document['name']} (CNI {document['version'] or 'without version'}): {', '.join(document['plugins'])}")
+    for label, text in _cni_rows(document):
+        typer.echo(f"{label:<26}{text}")
+    for note in document["notes"]:
+        typer.echo(f"note: {note}")
+
+
+def _cni_rows(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    network, profile, pod = document["network"], document["profile"], document["pod"]
+    yield "attachment", " ".join(part for part in (network["attachment"], network["bridge"]) if part)
+    yield "pod MTU", f"{network['pod_mtu_bytes'] or 'not stated'} of the node's {document['node']['mtu_bytes']} bytes"
+    yield "between nodes", network["encapsulation"] or "not stated"
+    if network["ranges"]:
+        room = f" ({network['pods_per_node']} pods)"
+        yield "addresses", f"{network['ipam']}: {', '.join(network['ranges'])}{room}"
+    else:
+        yield "addresses", network["ipam"] or "not stated"
+    for way in ("ingress", "egress"):
+        if network[way]:
+            yield f"{way} limit", f"{network[way]['rate_bps']:,} bit/s, burst {network[way]['burst_bytes']:,} bytes"
+    if profile["name"] is None:
+        yield "profile", profile["reason"]
+        return
+    yield "profile", f"as {profile['base']}, Services by {profile['proxy']}"
+    yield "policies", profile["policy"]
+    yield "masquerade", profile["masquerade"]
+    yield "bandwidth annotations", profile["bandwidth"]
+    for way, title in (("egress", "out of a pod"), ("ingress", "into a pod"), ("local", "between pods of the node")):
+        yield title, " > ".join(profile["hops"][way])
+    if pod is not None:
+        yield "pod", f"{pod['pod']} {', '.join(pod['addresses'])} on {document['node']['name']}"
+        for way in ("ingress_bps", "egress_bps"):
+            if pod.get(way):
+                yield way, f"{pod[way]:,} bit/s"
+        if pod.get("host_ports"):
+            yield "host ports", ", ".join(map(str, pod["host_ports"]))
 
 
 @app.command()

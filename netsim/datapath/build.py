@@ -11,7 +11,7 @@ from netsim.datapath.costs import CostProfile, load_profile
 from netsim.datapath.datapath import Datapath
 from netsim.datapath.limitfacts import plugin_facts
 from netsim.datapath.limits import Reason, cannot_exist
-from netsim.datapath.plugin import Plugin, combination, load_plugin
+from netsim.datapath.plugin import Plugin, combination, load_plugin, plugin_names
 from netsim.errors import InputError, Place
 from netsim.scenario.spec import ClusterSpec, Scenario
 
@@ -65,7 +65,11 @@ def _corefile(scenario: Scenario) -> str:
 def plugin_of(scenario: Scenario) -> Plugin:
     """Return the scenario's plugin, shipped or from a file beside the scenario. Raises `InputError`."""
     with scenario.origin.placing():
-        return load_plugin(_beside(scenario, scenario.network.plugin))
+        name = scenario.network.plugin
+        beside = scenario.directory / name
+        if name not in plugin_names() and beside.is_dir():
+            name = str(beside)
+        return load_plugin(_beside(scenario, name), node_mtu_bytes=scenario.cluster.machine.mtu)
 
 
 def profile_of(scenario: Scenario) -> CostProfile:

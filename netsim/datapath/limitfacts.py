@@ -173,6 +173,7 @@ def plugin_facts(plugin: Plugin, proxy: str) -> PluginFacts:
     hops = [step.hop for step in legs.egress] if legs else []
     return PluginFacts(
         name=plugin.name,
+        families=plugin.families,
         routes_in_cloud=plugin.routes_in_cloud,
         layer2=plugin.layer2_domain,
         bridge="bridge" in hops,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from ipaddress import ip_address
 
 from netsim.cluster.cluster import Cluster
@@ -275,11 +276,17 @@ class Composer:
         if asked.source.pod is not None and asked.source.node_name == node.name and self.leaves_cluster(asked):
             snat = Nat(client, server, server, hidden)
         walks = self.walks(node).of_service(asked.service)
-        return Leg(node.name, node.machine, reply, walks, nat, snat)
+        return Leg(node.name, node.machine, reply, walks, nat, snat, pods=self._pods_per_node)
+
+    @cached_property
+    def _pods_per_node(self) -> float:
+        return len(self.cluster.pods) / max(1, len(self.cluster.nodes))
 
     def leaves_cluster(self, asked: Connection) -> bool:
         """Tell whether a pod's traffic takes its node's address on the way out."""
         target, rule = asked.target, self.plugin.masquerade
+        if rule == "outside-node":
+            return target.node_name != asked.source.node_name
         if target.pod is not None or target.node_name == asked.source.node_name or rule == "never":
             return False
         if target.node is None:

@@ -15,12 +15,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from netsim.cluster.cni.network import TokenBucket
+from netsim.cluster.objects import Family
 from netsim.cluster.service_rules import ProxyMode
 from netsim.datapath.bridge import Bridge, BridgeNetfilter, Switch
 from netsim.datapath.conntrack import Conntrack
 from netsim.datapath.ebpf import Program
 from netsim.datapath.encapsulation import Decap, Encap, Encapsulation
 from netsim.datapath.enforcement import Policy
+from netsim.datapath.firewall import FirewallChain
 from netsim.datapath.masquerade import Masquerade
 from netsim.datapath.netfilter import Netfilter
 from netsim.datapath.ovs import Switching
@@ -43,7 +46,7 @@ def _tag(value: object) -> object:
 AnyStep = Annotated[
     Annotated[
         Veth | Bridge | Switch | BridgeNetfilter | Netfilter | Conntrack | ServiceNat | Policy | Route | Masquerade
-        | Encap | Decap | Program | Switching,
+        | Encap | Decap | Program | Switching | FirewallChain,
         Field(discriminator="hop"),
     ],
     BeforeValidator(_tag),
@@ -130,9 +133,12 @@ class Plugin(BaseModel):
     ``impossible`` maps proxy modes that cannot exist with it to the reason; ``policy`` names the engine that enforces
     NetworkPolicies. ``masquerade`` says which destinations a pod's traffic reaches with the node's address: those
     outside the cluster's pods and nodes (``outside-cluster``), all but other pods (``outside-pods``), all but private
-    ranges (``outside-private``).
+    ranges (``outside-private``), all but pods of the own node (``outside-node``: the bridge plugin's ``ipMasq`` spares
+    its own range only, so that even pods of other nodes see the node's address).
     ``bandwidth`` names what holds pods to their bandwidth annotations: nothing, the CNI bandwidth plugin's token bucket
     (``tbf``; the container runtimes ask for a burst of 2^32 - 1 bits), or kubenet's classes on the bridge (``htb``).
+    ``pod_ingress`` and ``pod_egress`` are token buckets that every pod gets, whatever its annotations say.
+    ``mtu_bytes`` is the MTU of pods where a configuration states it.
     ``routes_in_cloud``, ``layer2_domain`` and ``eni`` state what limits the cluster's size.
     """
 
@@ -142,14 +148,18 @@ class Plugin(BaseModel):
     title: str
     encapsulation: Encapsulation | None = None
     policy: PolicyEngine = "none"
-    masquerade: Literal["outside-cluster", "outside-pods", "outside-private", "never"] = "outside-pods"
+    masquerade: Literal["outside-cluster", "outside-pods", "outside-private", "outside-node", "never"] = "outside-pods"
     bandwidth: Shaper = "none"
+    pod_ingress: TokenBucket | None = None
+    pod_egress: TokenBucket | None = None
     routes_in_cloud: bool = False
     layer2_domain: bool = False
     pod_cidr_per_node: bool = True
     eni: EniAddresses | None = None
     mtu_overhead_bytes: int | None = None
     """Bytes the plugin takes off the node's MTU; ``None`` means its encapsulation's overhead."""
+    mtu_bytes: int | None = Field(None, ge=68)
+    families: tuple[Family, ...] = ("IPv4", "IPv6")
     usual_proxy: ProxyMode = "iptables"
     impossible: Mapping[ProxyMode, str] = Field(default_factory=dict)
     legs: Mapping[Literal["default", "iptables", "ipvs", "nftables", "ebpf"], Legs]
@@ -176,6 +186,8 @@ class Plugin(BaseModel):
 
     def pod_mtu_bytes(self, node_mtu_bytes: int, ipv6_underlay: bool = False) -> int:
         """Return the MTU the plugin gives a pod on a node whose interface has ``node_mtu_bytes``."""
+        if self.mtu_bytes is not None:
+            return min(self.mtu_bytes, node_mtu_bytes)
         if self.mtu_overhead_bytes is not None:
             return node_mtu_bytes - self.mtu_overhead_bytes
         return node_mtu_bytes - self.tunnel_bytes(ipv6_underlay)
@@ -207,15 +219,29 @@ def plugin_names() -> tuple[str, ...]:
     return tuple(sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml")))
 
 
-def load_plugin(name_or_path: str) -> Plugin:
-    """Return a shipped plugin by name, or one from a YAML file. Raises `InputError`."""
+def load_plugin(name_or_path: str, node_mtu_bytes: int = 1500) -> Plugin:
+    """Return a shipped plugin by name, one from a YAML file, or the one a CNI configuration amounts to.
+
+    Parameters
+    ----------
+    name_or_path: name, YAML file, or CNI configuration (``.conf``, ``.conflist``, ``.json``, a directory of them).
+    node_mtu_bytes: MTU of the nodes' interfaces: what a CNI configuration leaves of it to pods tells the encapsulation.
+
+    Raises
+    ------
+    InputError: no such plugin, or a file that is refused.
+    """
+    from netsim.datapath.cni import is_configuration, load_cni_plugin  # such profiles are built on shipped ones
+
     if name_or_path in plugin_names():
         return _shipped(name_or_path)
     path = Path(name_or_path)
+    if is_configuration(path):
+        return load_cni_plugin(path, node_mtu_bytes)
     if path.suffix not in (".yaml", ".yml") or not path.is_file():
         raise InputError(
             "no such plugin", place=Place(field="network.plugin"), got=name_or_path,
-            allowed=", ".join(plugin_names()) + " or a YAML file",
+            allowed=", ".join(plugin_names()) + ", a YAML file or a CNI configuration",
         )  # fmt: skip
     return read_model(read_text(path), str(path), Plugin)
 

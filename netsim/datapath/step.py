@@ -86,7 +86,7 @@ class Leg:
     """What is known where a leg is laid: the node, the connection's translation there, its tunnels, its policies.
 
     ``tunnel_in`` and ``tunnel_out`` are the tunnels the packet arrives and leaves in; ``snat`` is the masquerading of
-    traffic that leaves the cluster. ``walks`` counts the service rules of this node.
+    traffic that leaves the cluster. ``walks`` counts the service rules of this node; ``pods`` those of a mean node.
     """
 
     node: str = ""
@@ -98,6 +98,7 @@ class Leg:
     policy: PolicyWalks | None = None
     tunnel_in: Tunnel | None = None
     tunnel_out: Tunnel | None = None
+    pods: float = 0.0
 
 
 class Step(Protocol):

@@ -145,7 +145,10 @@ class ClusterSpec(Spec):
 class NetworkSpec(Spec):
     """Plugin, service implementation, costs, MTU."""
 
-    plugin: str = Field("flannel-vxlan", description="a shipped plugin or the path of a plugin file")
+    plugin: str = Field(
+        "flannel-vxlan",
+        description="a shipped plugin, the path of a plugin file, or of a CNI configuration (file or directory)",
+    )
     proxy: Literal["iptables", "ipvs", "nftables", "ebpf"] | None = Field(
         None, description="service implementation; default: the plugin's usual one"
     )

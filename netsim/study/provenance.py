@@ -24,7 +24,8 @@ MODEL_PACKAGES = ("scenario", "cluster", "datapath", "engine", "stats", "study",
 """Parts of netsim that can move a figure."""
 PATH_KEYS = ("cluster.manifests", "network.plugin", "network.costs", "dns.corefile")
 """Keys of a scenario that may name files."""
-MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
+COPIED_SUFFIXES = (".yaml", ".yml", ".json", ".conf", ".conflist", ".env")
+"""What is read out of a directory: manifests, CNI configurations and flannel's ``subnet.env``."""
 
 
 class Input(NamedTuple):
@@ -129,7 +130,7 @@ def input_files(source: Input) -> Iterator[tuple[str, bytes]]:
         yield source.kept_as, source.source.read_bytes()
         return
     for path in sorted(source.source.rglob("*")):
-        if path.is_file() and path.suffix in MANIFEST_SUFFIXES:
+        if path.is_file() and path.suffix in COPIED_SUFFIXES:
             yield f"{source.kept_as}/{path.relative_to(source.source).as_posix()}", path.read_bytes()
 
 
