@@ -8,6 +8,7 @@ all bursts of a connection. The last leg is `deliver`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from heapq import heappush
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +40,12 @@ def deliver(burst: Burst, now: float, charge: object) -> None:
     """End of the way, the last leg of every burst: tell who waits for it, in the thread that has it now."""
     station = burst.station
     station.current_s = now
-    tell(burst.arrived, now)
-    station.current_s = -1.0
+    try:
+        burst.arrived(now)
+    except StopIteration:  # as in `tell`
+        return
+    finally:
+        station.current_s = -1.0
 
 
 class Notice:
@@ -83,7 +88,7 @@ class Burst:
         self.index, self.lag_s, self.seen_s = 0, 0.0, inf
         later = legs[0](self, clock._now, charges[0])
         if later is not None:
-            clock.at(later, self.advance)
+            heappush(clock.lights, (later, 1, next(clock.births), self.advance))
 
     def advance(self, now: float) -> float | None:
         """Leave the station whose time is over and enter the next one."""

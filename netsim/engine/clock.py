@@ -15,7 +15,7 @@ one it got when it was scheduled. The order therefore does not depend on how man
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush, heappushpop
 from types import MethodType
 from typing import Any
@@ -28,11 +28,17 @@ Action = Callable[[float], float | None]
 
 
 class Clock(simpy.Environment):
-    """`simpy.Environment` whose ``run`` and ``step`` also drain light events."""
+    """`simpy.Environment` whose ``run`` and ``step`` also drain light events.
+
+    ``lights`` is the heap and ``births`` counts serial numbers: for `netsim.engine.burst`, which cannot afford to call
+    `at` for every burst.
+    """
 
     def __init__(self, initial_time: float = 0.0) -> None:
         super().__init__(initial_time)
         self._heap: list[Any] = self._queue
+        self.lights: list[Any] = self._heap
+        self.births: Iterator[int] = self._eid
 
     def at(self, time: float, action: Action) -> None:
         """Schedule a light event: ``action``, a bound method, is called at ``time``."""
@@ -83,15 +89,13 @@ class Clock(simpy.Environment):
     def _drain(self) -> None:
         heap = self._heap
         while heap:
-            item = heappop(heap)
-            action = item[3]
+            now, priority, serial, action = heappop(heap)
             while action.__class__ is MethodType:
-                self._now = now = item[0]
+                self._now = now
                 later = action(now)
                 if later is None:
                     break
-                item = heappushpop(heap, (later, 1, item[2], action))
-                action = item[3]
+                now, priority, serial, action = heappushpop(heap, (later, 1, serial, action))
             else:
-                heappush(heap, item)
+                heappush(heap, (now, priority, serial, action))
                 super().step()

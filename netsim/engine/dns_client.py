@@ -76,7 +76,8 @@ class Dns:
         streams = network.streams
         self._choice = streams.uniform("dns/replica")
         self._flow = streams.uniform("dns/flow")
-        self._loss = streams.uniform("dns/loss") if spec.loss > 0.0 else None
+        self.loses = spec.loss > 0.0
+        self._loss = streams.uniform("dns/loss")
 
     def replica(self, party: Party) -> Replica:
         """Return the server that runs at a party."""
@@ -125,7 +126,7 @@ class Dns:
 
     def lost(self) -> bool:
         """Draw whether a datagram is lost on top of what full queues lose."""
-        return self._loss is not None and self._loss() < self.spec.loss
+        return self._loss() < self.spec.loss
 
     def wait_s(self, ask: Ask) -> float:
         """Return how long upstream servers take over a query."""
@@ -159,7 +160,8 @@ class Flight:
         self._send(ways[0], ask.query_bytes, self._received)
 
     def _send(self, way: Way, size: int, arrived: Callable[[float], None]) -> None:
-        if self.waiter.dns.lost():
+        dns = self.waiter.dns
+        if dns.loses and dns.lost():
             Notice(way.clock, way.clock.now, self._gone)
         elif self.ask.opens:
             way.open(size, arrived, self._gone)
