@@ -171,8 +171,11 @@ def limits(asked: Scenario) -> LimitsReport:
         edges = ()  # limits of a cluster without traffic are still worth reading
     facts = facts_of(cluster, iptables_rules=_iptables_rules(cluster, proxy))
     found = limits_of(
-        replace(facts, conntrack_max=asked.network.conntrack_max), plugin_facts(plugin, proxy), proxy=proxy,
-        traffic=_traffic_facts(asked, cluster, edges),
+        replace(
+            facts, conntrack_max=asked.network.conntrack_max, local_ports=asked.network.local_ports,
+            snat_ports=asked.network.snat_ports,
+        ),
+        plugin_facts(plugin, proxy), proxy=proxy, traffic=_traffic_facts(asked, cluster, edges, proxy),
     )  # fmt: skip
     return LimitsReport(found, reasons)
 
@@ -185,7 +188,7 @@ def _iptables_rules(cluster: Cluster, proxy: str) -> float | None:
     return float(counts["nat_rules"] + counts["filter_rules"])
 
 
-def _traffic_facts(asked: Scenario, cluster: Cluster, edges: Sequence[Edge]) -> TrafficFacts:
+def _traffic_facts(asked: Scenario, cluster: Cluster, edges: Sequence[Edge], proxy: str) -> TrafficFacts:
     """Return what the traffic means for an average node and for the busiest client pod."""
     rates = [rate for edge in edges for rate in _connection_rates(edge)]
     connections = math.fsum(total for total, _, _ in rates)
@@ -195,12 +198,32 @@ def _traffic_facts(asked: Scenario, cluster: Cluster, edges: Sequence[Edge]) -> 
     return TrafficFacts(
         connections_per_s=2.0 * connections / nodes,  # one end at the client's node, one at the server's
         udp_flows_per_s=2.0 * connections / nodes if lookups else 0.0,
-        busiest_client_per_s=max((each for _, each, _ in rates), default=0.0),
+        busiest_client_per_s=max(
+            (
+                each / (_backends(cluster, call) if proxy == "ebpf" or call.service.headless else 1)
+                for edge in edges for _, each, call in _connection_rates(edge)
+                if not edge.external or call is not edge.call
+            ),
+            default=0.0,
+        ),
+        port_wait_s=1.0 if asked.network.tcp_tw_reuse else 60.0,
+        entering_busiest_per_s=max(
+            (
+                total / nodes / _backends(cluster, call)
+                for edge in edges for total, _, call in _connection_rates(edge)
+                if edge.external and call is edge.call and call.service.external_traffic_policy == "Cluster"
+            ),
+            default=0.0,
+        ),
         outside_per_s=0.0,
         dns_queries_per_s=asked_names / nodes if lookups else 0.0,
         dns_outside_per_s=0.0,
         dns_upstream_s=asked.dns.upstream_latency,
     )
+
+
+def _backends(cluster: Cluster, call: Call) -> int:
+    return max(1, len(cluster.endpoints(call.service.key)))
 
 
 def _connection_rates(edge: Edge) -> Iterator[tuple[float, float, Call]]:

@@ -221,10 +221,11 @@ def _queues(scenario: Scenario) -> int:
 
 
 def _conntrack(scenario: Scenario) -> int:
-    from netsim.datapath.limitmeasures import CONNTRACK_LEAST, CONNTRACK_PER_CORE
+    from netsim.datapath.conntrack import usual_limit
 
-    cores = min((node.machine.cores for node in cluster_of(scenario).nodes), default=scenario.cluster.machine.cores)
-    return max(CONNTRACK_LEAST, CONNTRACK_PER_CORE * cores)
+    return usual_limit(
+        min((node.machine.cores for node in cluster_of(scenario).nodes), default=scenario.cluster.machine.cores)
+    )
 
 
 OPEN: Mapping[str, Callable[[Scenario], int]] = {

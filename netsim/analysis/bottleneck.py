@@ -191,7 +191,11 @@ class Lift:
     limits: tuple[str, ...] = ()
 
 
-LIFTED: Mapping[str, Mapping[str, Any]] = {"conntrack entries": {"network.conntrack_max": 1 << 40}}
+LIFTED: Mapping[str, Mapping[str, Any]] = {
+    "conntrack entries": {"network.conntrack_max": 1 << 40},
+    "ephemeral ports per destination": {"network.local_ports": 1 << 40},
+    "masquerade ports per destination": {"network.snat_ports": 1 << 40},
+}
 """Settings that lift a limit the engine plays out too."""
 
 

@@ -311,7 +311,8 @@ class Datapath:
 
         verdict, reason = self.answer(asked, case)
         tracked = dict.fromkeys(crossing.role for crossing in forward.crossings if _tracks(crossing.hop))
-        outer = any(isinstance(c.hop, OuterConntrack) and c.hop.per_flow for c in forward.crossings)
+        outer = any(isinstance(crossing.hop, OuterConntrack) for crossing in forward.crossings)
+        tunnel = self.plugin.encapsulation
         return Routes(
             first=route(forward, Packet(True, False, asked.protocol)),
             first_reply=route(reply, Packet(True, True, asked.protocol)),
@@ -321,7 +322,7 @@ class Datapath:
             reason=reason,
             conntrack=tuple(tracked),
             snat=asked.masquerade or self.composer(asked).leaves_cluster(asked),
-            outer_conntrack=2 if outer else 0,
+            outer_conntrack=tunnel.outer_entries if tunnel is not None and outer else 0,
         )
 
     def answer(self, asked: Connection, case: PolicyCase) -> tuple[Verdict, str]:

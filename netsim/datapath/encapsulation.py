@@ -39,6 +39,11 @@ class Encapsulation(BaseModel):
     outer_tuple: Literal["per-flow", "per-node-pair"] = "per-flow"
     underlay_conntrack: bool = True
 
+    @property
+    def outer_entries(self) -> int:
+        """Conntrack entries that a connection takes at each node for its outer packets: a flow each way, or none."""
+        return 2 if self.underlay_conntrack and self.outer_tuple == "per-flow" else 0
+
     def overhead_bytes(self, ipv6_underlay: bool = False) -> int:
         """Return the bytes a packet grows by: outer IP, UDP and tunnel header, the inner Ethernet header."""
         outer = IPV6_BYTES if ipv6_underlay else IPV4_BYTES

@@ -31,6 +31,7 @@ class PluginFacts:
     pod_cidr_mask: length of a node's range; ``None``: as the nodes state it, else /24 (/64 for IPv6).
     interface_addresses: pod addresses a node's cloud interfaces carry, ``None`` where that is not how pods get theirs.
     ebpf: services and connections are in eBPF maps. conntrack: pod traffic is tracked by the node's conntrack.
+    outer_entries: conntrack entries that a connection between nodes takes besides, for its tunnel.
     masquerade: traffic to the outside takes the node's address.
     policy: how policies are enforced: empty for not at all, ``iptables``, ``ipset``, ``ebpf``, ``ovs``, ``azure-npm``.
     families: IP families it can give to pods.
@@ -47,6 +48,7 @@ class PluginFacts:
     interface_addresses: int | None = None
     ebpf: bool = False
     conntrack: bool = True
+    outer_entries: int = 0
     masquerade: bool = True
     policy: str = ""
     families: tuple[str, ...] = ("IPv4", "IPv6")
@@ -61,7 +63,9 @@ class TrafficFacts:
     ----------
     connections_per_s: new TCP connections that start or end on the node. connection_s: how long one stays open.
     udp_flows_per_s: new UDP flows, DNS questions included (two of one socket are one flow).
-    busiest_client_per_s: new connections of the busiest pod to one destination address and port.
+    busiest_client_per_s: new connections of the busiest pod to one destination address and port. port_wait_s: how long
+        its port stays taken after one is closed.
+    entering_busiest_per_s: new connections from outside that the busiest node masquerades towards one backend.
     outside_per_s: new connections to outside the cluster. outside_busiest_per_s: those to the busiest destination.
     dns_queries_per_s: questions the node's pods send to the cluster DNS.
     dns_outside_per_s: those the cluster DNS forwards upstream. dns_upstream_s: how long upstream takes.
@@ -72,6 +76,8 @@ class TrafficFacts:
     connection_s: float = 0.0
     udp_flows_per_s: float | None = None
     busiest_client_per_s: float | None = None
+    port_wait_s: float = 60.0
+    entering_busiest_per_s: float | None = None
     outside_per_s: float | None = None
     outside_busiest_per_s: float | None = None
     dns_queries_per_s: float | None = None
@@ -107,6 +113,7 @@ class ClusterFacts:
     published_names: names ExternalDNS keeps. iptables_rules: rules of the busiest node, where counted exactly.
     cores, nic_bps, max_pods: of the smallest node. provider: its cloud.
     conntrack_max: entries a node's conntrack table holds, ``None`` as kube-proxy sets it.
+    local_ports, snat_ports: ports of a client, and of a masquerading node, for one destination.
     pod_cidrs, service_cidrs: ranges of the cluster. node_masks: length of a node's range by family.
     """
 
@@ -135,6 +142,8 @@ class ClusterFacts:
     nic_bps: float = 25e9
     max_pods: int = 110
     conntrack_max: int | None = None
+    local_ports: int = 28_232
+    snat_ports: int = 64_512
     provider: str = ""
     pod_cidrs: tuple[str, ...] = ()
     service_cidrs: tuple[str, ...] = ()
@@ -182,6 +191,7 @@ def plugin_facts(plugin: Plugin, proxy: str) -> PluginFacts:
         interface_addresses=plugin.eni.pods if plugin.eni else None,
         ebpf="ebpf" in hops,
         conntrack="conntrack" in hops,
+        outer_entries=plugin.encapsulation.outer_entries if plugin.encapsulation else 0,
         masquerade=plugin.masquerade != "never",
         policy=_ENFORCED.get(plugin.policy, ""),
         impossible={str(mode): why for mode, why in plugin.impossible.items()},

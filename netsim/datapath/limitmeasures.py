@@ -15,14 +15,11 @@ from netsim.cluster.cni.hostlocal import Network
 from netsim.cluster.externaldns.providers import PROVIDERS, list_calls
 from netsim.cluster.externaldns.records import records_per_name
 from netsim.cluster.limitbook import KnownLimit
+from netsim.datapath.conntrack import TCP_CLOSED_S, UDP_SHORT_S, usual_limit
 from netsim.datapath.limitfacts import ClusterFacts, PluginFacts, TrafficFacts
 
-CONNTRACK_PER_CORE, CONNTRACK_LEAST = 32768, 131072
-"""kube-proxy's ``conntrack.maxPerCore`` and ``min`` (pkg/proxy/apis/config/v1alpha1/defaults.go)."""
-TCP_TIME_WAIT_S, UDP_TIMEOUT_S = 120.0, 30.0
-"""Lifetimes of conntrack entries after close and of one-shot UDP (kernel nf_conntrack-sysctl)."""
 SOCKET_TIME_WAIT_S = 60.0
-"""Time a client's port stays in TIME_WAIT (kernel include/net/tcp.h TCP_TIMEWAIT_LEN)."""
+"""Time a socket stays in TIME_WAIT (kernel include/net/tcp.h TCP_TIMEWAIT_LEN)."""
 SECONDS_PER_RULE = 12.772 / 695918
 """iptables-restore time per line, measured in kubernetes issue 96018."""
 SLICE_ENDPOINTS = 100
@@ -78,25 +75,43 @@ def _times(*parts: float | None) -> float | None:
 
 
 def _tcp_entries(state: State) -> float | None:
-    return _times(state.traffic.connections_per_s, state.traffic.connection_s + TCP_TIME_WAIT_S)
+    return _times(state.traffic.connections_per_s, state.traffic.connection_s + TCP_CLOSED_S)
 
 
 def _udp_entries(state: State) -> float | None:
-    return _times(state.traffic.udp_flows_per_s, UDP_TIMEOUT_S)
+    return _times(state.traffic.udp_flows_per_s, UDP_SHORT_S)
+
+
+def _tunnel_entries(state: State) -> float | None:
+    """A connection between nodes makes an outer flow each way, never answered: one-way UDP at both nodes."""
+    flows = _known(state.traffic.connections_per_s, state.traffic.udp_flows_per_s)
+    elsewhere = 1.0 - 1.0 / state.cluster.nodes
+    return _times(flows, elsewhere, state.plugin.outer_entries, state.traffic.connection_s + UDP_SHORT_S)
 
 
 def _conntrack_entries(state: State) -> float | None:
     """TCP entries live from the handshake until TIME_WAIT ends, UDP ones 30 s; unknown parts count as none."""
-    known = [part for part in (_tcp_entries(state), _udp_entries(state)) if part is not None]
-    return _sum(*known) if known else None
+    return _known(_tcp_entries(state), _udp_entries(state), _tunnel_entries(state))
+
+
+def _known(*parts: float | None) -> float | None:
+    """Return the sum of the parts that are known, unknown when none is."""
+    found = [part for part in parts if part is not None]
+    return _sum(*found) if found else None
 
 
 def _client_ports(state: State) -> float | None:
-    return _times(state.traffic.busiest_client_per_s, state.traffic.connection_s + SOCKET_TIME_WAIT_S)
+    return _times(state.traffic.busiest_client_per_s, state.traffic.connection_s + state.traffic.port_wait_s)
+
+
+def _masquerade_ports(state: State) -> float | None:
+    """Ports of the busiest node to the busiest destination, outside the cluster or behind a node port."""
+    rates = (state.traffic.outside_busiest_per_s, state.traffic.entering_busiest_per_s)
+    return max((_outside(rate, state) or 0.0 for rate in rates if rate is not None), default=None)
 
 
 def _outside(rate: float | None, state: State) -> float | None:
-    return _times(rate, state.traffic.connection_s + TCP_TIME_WAIT_S)
+    return _times(rate, state.traffic.connection_s + TCP_CLOSED_S)
 
 
 def _neighbours(state: State) -> float | None:
@@ -187,6 +202,7 @@ USES: Mapping[str, Callable[[State], float | None]] = {
     "udp_entries": _udp_entries,
     "conntrack_entries": _conntrack_entries,
     "client_ports": _client_ports,
+    "masquerade_ports": _masquerade_ports,
     "outside_entries": lambda state: _outside(state.traffic.outside_per_s, state),
     "snat_ports_busiest": lambda state: _outside(state.traffic.outside_busiest_per_s, state),
     "outside_busiest_cluster": lambda state: _times(
@@ -258,8 +274,10 @@ LIMITS: Mapping[str, Callable[[State], float | None]] = {
     "interface_addresses": lambda state: state.plugin.interface_addresses,
     "service_addresses": _service_addresses,
     "conntrack_max": lambda state: (
-        state.cluster.conntrack_max or max(CONNTRACK_PER_CORE * state.cluster.cores, CONNTRACK_LEAST)
+        state.cluster.conntrack_max or usual_limit(state.cluster.cores)
     ),
+    "local_ports": lambda state: state.cluster.local_ports,
+    "snat_ports": lambda state: state.cluster.snat_ports,
     "cilium_ct_tcp": lambda state: next(size for cores, size in CILIUM_CT_TCP if state.cluster.cores >= cores),
     "azure_snat_ports": _azure_snat,
     "nic_bps": lambda state: state.cluster.nic_bps,

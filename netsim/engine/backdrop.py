@@ -167,9 +167,9 @@ def tracked(here: Sequence[Presence]) -> dict[float, float]:
         if not any(packet.opens and not packet.back for packet in exchange.packets):
             continue
         for kind, _ in exchange.kinds:
-            entries = kind.entries.sender if end == "source" else kind.entries.receiver
             rate = flow.rate_at(end) * len(pods) / len(exchange.kinds)
-            found[kind.lifetime_s] += rate * kind.lifetime_s * entries
+            for lifetime_s, entries in kind.entries.sender if end == "source" else kind.entries.receiver:
+                found[lifetime_s] += rate * lifetime_s * entries
     return found
 
 

@@ -1,14 +1,12 @@
 """Connection tracking: a table a node, with a limit and lifetimes.
 
-A closed TCP connection stays for 120 s, a short UDP exchange for 30 s: longer than most runs. So tables start as full
-as they would be after hours of the same traffic (Little's law: rate × lifetime); these entries expire evenly while new
-ones come. A full table drops the packet that would open a connection (``nf_conntrack: table full, dropping packet``).
-What the kernel's garbage collector reclaims of closing connections above 95 % (at most a twentieth of the table a
-pass, passes up to a minute apart) is left out.
+A closed TCP connection stays for 120 s, a short UDP exchange and each flow of a tunnel for 30 s: longer than most runs.
+So tables start as full as they would be after hours of the same traffic (Little's law: rate × lifetime); these entries
+expire evenly while new ones come. A full table drops the packet that would open a connection (``nf_conntrack: table
+full, dropping packet``). What the kernel's garbage collector reclaims of closing connections above 95 % (at most a
+twentieth of the table a pass, passes up to a minute apart) is left out.
 
-Sources: ``nf_conntrack_tcp_timeout_time_wait`` 120 s and ``nf_conntrack_udp_timeout`` 30 s (Linux
-Documentation/networking/nf_conntrack-sysctl.rst); kube-proxy's ``--conntrack-max-per-core`` 32768 and
-``--conntrack-min`` 131072.
+Lifetimes, limits and their sources are in `netsim.datapath.conntrack`.
 """
 
 from __future__ import annotations
@@ -16,39 +14,35 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from math import fsum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from netsim.datapath.conntrack import UDP_SHORT_S, usual_limit
 from netsim.datapath.types import Role
 
 if TYPE_CHECKING:
     from netsim.cluster.cluster import Cluster
     from netsim.datapath.types import Routes
 
-TCP_CLOSED_S = 120.0
-UDP_SHORT_S = 30.0
-PER_CORE, LEAST = 32_768, 131_072
 _AT_SENDER, _AT_RECEIVER = (Role.SENDER_CORE,), (Role.SOFTIRQ_CORE, Role.RECEIVER_CORE)
-
-
-def usual_limit(cores: int) -> int:
-    """Return the limit kube-proxy sets on a node."""
-    return max(PER_CORE * cores, LEAST)
+Claim = tuple[tuple[float, int], ...]
+"""What a connection wants of one table: (lifetime in seconds, entries)."""
 
 
 class Entries(NamedTuple):
     """What one connection takes at the nodes of its two ends and at the node it enters by."""
 
-    sender: int
-    receiver: int
-    via: int
+    sender: Claim
+    receiver: Claim
+    via: Claim
 
     @staticmethod
-    def of(routes: Routes) -> Entries:
-        """Count a connection's entries, its tunnel's included."""
-        outer = routes.outer_conntrack
+    def of(routes: Routes, lifetime_s: float) -> Entries:
+        """Count a connection's own entry, which stays for ``lifetime_s``, and those of its tunnel's datagrams."""
+        outer: Claim = ((UDP_SHORT_S, routes.outer_conntrack),) if routes.outer_conntrack else ()
 
-        def at(roles: tuple[Role, ...]) -> int:
-            return int(any(role in routes.conntrack for role in roles)) + outer
+        def at(roles: tuple[Role, ...]) -> Claim:
+            own: Claim = ((lifetime_s, 1),) if any(role in routes.conntrack for role in roles) else ()
+            return own + outer
 
         return Entries(at(_AT_SENDER), at(_AT_RECEIVER), at((Role.VIA_CORE,)))
 
@@ -103,23 +97,26 @@ class ConntrackTable:
             present += lived.count
         return present
 
-    def admit(self, now: float, entries: int, lifetime_s: float) -> bool:
+    def admit(self, now: float, claim: Claim) -> bool:
         """Take the entries of a new connection; False when there is no room."""
         if self._accepted < 1.0:
             # the background takes whatever becomes free: a newcomer is as lucky as any other
             admitted = self._draw() < self._accepted
             self.dropped += not admitted
             return admitted
-        present = self.occupancy(now) + entries
+        present = self.occupancy(now)
+        for _, count in claim:
+            present += count
         if present > self.limit:
             self.dropped += 1
             return False
         self.most = max(self.most, present)
-        lived = self._live.get(lifetime_s)
-        if lived is None:
-            lived = self._live[lifetime_s] = _Lived()
-        lived.made.append((now, entries))
-        lived.count += entries
+        for lifetime_s, count in claim:
+            lived = self._live.get(lifetime_s)
+            if lived is None:
+                lived = self._live[lifetime_s] = _Lived()
+            lived.made.append((now, count))
+            lived.count += count
         return True
 
 
@@ -153,19 +150,27 @@ class Conntrack:
         return known
 
     def gates(self, entries: Entries, sender: int | None, receiver: int | None, via: int | None) -> Gates:
-        """Return the tables a connection needs room in, with how many entries it takes in each."""
+        """Return the tables a connection needs room in, with what it wants of each."""
         if via is None and sender is not None and receiver is not None and sender != receiver:
             tables, (here, there, _) = self.tables, entries
             if here and there:  # the usual case, in a quarter of the time
                 one = tables.get(sender) or self.table(sender)
                 return (one, here), (tables.get(receiver) or self.table(receiver), there)
         wanted = ((sender, entries.sender), (receiver, entries.receiver), (via, entries.via))
-        counts: dict[int, int] = {}
-        for node, count in wanted:
-            if node is not None and count:
+        claims: dict[int, Claim] = {}
+        for node, claim in wanted:
+            if node is not None and claim:
                 # both ends on one node share its entry
-                counts[node] = max(counts.get(node, 0), count)
-        return tuple((self.table(node), count) for node, count in counts.items())
+                claims[node] = max(claims.get(node, ()), claim)
+        return tuple((self.table(node), claim) for node, claim in claims.items())
 
 
-Gates = tuple[tuple[ConntrackTable, int], ...]
+class Gate(Protocol):
+    """Something that must have room for a new connection."""
+
+    def admit(self, now: float, claim: Claim) -> bool:
+        """Take what a connection wants; False when there is no room."""
+        ...
+
+
+Gates = tuple[tuple[Gate, Claim], ...]

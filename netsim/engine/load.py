@@ -145,15 +145,18 @@ class Exchange:
 class Flow:
     """Traffic from some parties to others, all alike.
 
-    ``label`` is that of its record; ``rate_per_s`` is transactions a second and source.
+    ``label`` is that of its record, ``service`` the key of the Service that is meant; ``rate_per_s`` is transactions a
+    second and source; ``kept`` tells that connections are kept.
     """
 
     name: str
     label: str
+    service: str
     sources: Sequence[Party]
     targets: Sequence[int]
     rate_per_s: float
     exchange: Exchange
+    kept: bool = False
 
     @property
     def jobs(self) -> Jobs:
@@ -215,7 +218,7 @@ class LoadModel:
                 # the instances of a repeated application are alike
                 exchange = self._known[id(call)] = self._exchange(call, kind, service, group, targets)
             name = f"{label}@{service.key}"
-            flow = Flow(name, label, group, targets, rate_per_s, exchange)
+            flow = Flow(name, label, service.key, group, targets, rate_per_s, exchange, call.keep_alive)
             yield flow
             yield from self._lookup_flows(call, flow)
             each = flow.total_per_s / len(targets)
@@ -240,7 +243,7 @@ class LoadModel:
                 # lookups of equally long names are alike
                 kinds = tuple(self._kinds(name, group, targets, protocol="UDP", port=53, service=service))
                 exchange = self._known_queries[packets] = Exchange(packets, (), kinds, pooled=1)
-            yield Flow(name, flow.label, group, targets, flow.rate_per_s, exchange)
+            yield Flow(name, flow.label, service[0], group, targets, flow.rate_per_s, exchange)
 
     def _by_lookup(
         self, resolver: NameResolver, sources: Sequence[Party]

@@ -41,7 +41,10 @@ def measure_stations(network: Network) -> tuple[Scalar, ...]:
     stations = list(network.stations())
     for station in stations:
         station.catch_up(now)
-    return (*_conntrack_figures(network), *_station_figures(stations, now))
+    refused = sum(table.dropped for table in network.conntrack.tables.values())
+    if network.ports is not None:
+        refused += sum(table.dropped for table in network.ports.snat.values() if table is not None)
+    return (*_conntrack_figures(network), *_station_figures(stations, now, refused))
 
 
 def measure_traffic(traffic: Traffic, chosen: Plan, edges: Sequence[Edge]) -> tuple[Scalar, ...]:
@@ -109,10 +112,13 @@ def _conntrack_figures(network: Network) -> list[Scalar]:
 _KINDS: tuple[tuple[type[Station], str], ...] = ((Core, "core"), (Link, "link"), (Pool, "pool"))
 
 
-def _station_figures(stations: list[Station], duration: float) -> list[Scalar]:
-    """Return loss over all, utilisation per kind of station (mean and highest), and the busiest by name."""
+def _station_figures(stations: list[Station], duration: float, refused: int) -> list[Scalar]:
+    """Return loss over all, utilisation per kind of station (mean and highest), and the busiest by name.
+
+    ``refused`` packets found no room in a table.
+    """
     figures = []
-    dropped = sum(station.dropped for station in stations)
+    dropped = refused + sum(station.dropped for station in stations)
     offered = dropped + sum(station.arrived for station in stations)
     figures.append(Scalar("scenario", "", "loss", "mean", dropped / max(1, offered), "1", offered))
     used = [station for station in stations if station.arrived]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from netsim.engine.ports import PortSettings
 from netsim.engine.tcp import TcpSettings
 from netsim.scenario.spec import DnsSpec, RunSpec
 
@@ -26,6 +27,7 @@ class Model:
     run: how long, how many clients.
     tcp: constants of the TCP stacks.
     conntrack_max: entries a node's conntrack table holds; `None` as kube-proxy sets it.
+    ports: how many ports clients and masquerading nodes have.
     free_cores: cores take no time (`netsim.engine.lifting`).
     """
 
@@ -36,6 +38,7 @@ class Model:
     run: RunSpec = field(default_factory=RunSpec)
     tcp: TcpSettings = field(default_factory=TcpSettings)
     conntrack_max: int | None = None
+    ports: PortSettings = field(default_factory=PortSettings)
     free_cores: bool = False
 
 

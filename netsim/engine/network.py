@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
+from netsim.datapath.conntrack import TCP_CLOSED_S, UDP_SHORT_S
 from netsim.datapath.types import Role
 from netsim.engine.backends import Backends
 from netsim.engine.clock import Clock
-from netsim.engine.conntrack import TCP_CLOSED_S, UDP_SHORT_S, Conntrack, Entries
+from netsim.engine.conntrack import Conntrack, Entries
 from netsim.engine.places import Place, Places
 from netsim.engine.pricing import Limits, Tariff
 from netsim.engine.sockets import Socket
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from netsim.cluster.objects import Protocol as Transport
     from netsim.cluster.objects import Service
     from netsim.datapath.types import Route, Routes
+    from netsim.engine.ports import Ports
     from netsim.engine.stations import Station
     from netsim.engine.streams import Streams
 
@@ -35,6 +37,11 @@ Party = Any
 
 class Datapath(Protocol):
     """What the engine needs of `netsim.datapath.datapath.Datapath`."""
+
+    @property
+    def proxy(self) -> str:
+        """The proxy mode."""
+        ...
 
     def routes(
         self, source: Party, target: Party, *, protocol: Transport = "TCP", port: int = 0,
@@ -48,7 +55,7 @@ class Datapath(Protocol):
 class Kind:
     """The tariffs of one kind of connection, both directions, first and later packets.
 
-    ``entries`` are what it takes in conntrack tables, for ``lifetime_s``.
+    ``entries`` are what it takes in conntrack tables.
     """
 
     routes: Routes
@@ -57,7 +64,6 @@ class Kind:
     forward: Tariff
     reply: Tariff
     entries: Entries
-    lifetime_s: float
 
 
 class Network:
@@ -81,6 +87,7 @@ class Network:
         self.places = Places(cluster, streams.hash("places"))
         self.backends = Backends(cluster)
         self.conntrack = Conntrack(cluster, conntrack_max, streams.uniform("conntrack"))
+        self.ports: Ports | None = None
         self.extra: list[Station] = []
         self._kinds: dict[tuple[Routes, bool], Kind] = {}
         self._tariffs: dict[tuple[Route, bool], Tariff] = {}
@@ -143,8 +150,7 @@ class Network:
                 self._tariff(routes.first_reply, datagrams, source),
                 self._tariff(routes.forward, datagrams, target),
                 self._tariff(routes.reply, datagrams, source),
-                Entries.of(routes),
-                UDP_SHORT_S if datagrams else TCP_CLOSED_S,
+                Entries.of(routes, UDP_SHORT_S if datagrams else TCP_CLOSED_S),
             )
         return known
 
@@ -159,11 +165,12 @@ class Network:
 
     def ways(
         self, kind: Kind, source: Party, target: Party, flow: int, *, service: str = "",
-        entry_node: int | None = None, socket: int = 0,
+        entry_node: int | None = None, socket: int = 0, port: int = 0,
     ) -> tuple[Way, Way]:  # fmt: skip
         """Bind both directions of a connection to its stations; ``flow`` stands for its header hash.
 
-        ``socket`` is the port a UDP server listens at; 0 for TCP, whose window keeps senders from overrunning a socket.
+        ``socket`` is the port a UDP server listens at; 0 for TCP, whose window keeps senders from overrunning a socket,
+        and whose port is ``port``.
         """
         homes = self._homes
         sender, core = homes.get(source) or self.home(source)
@@ -183,8 +190,12 @@ class Network:
             kind.entries, None if sender is None else sender.index, None if receiver is None else receiver.index,
             entry_node,
         )  # fmt: skip
+        if kind.routes.snat and node >= 0 and self.ports is not None:
+            by = node if entry_node is None else entry_node
+            lifetime_s = UDP_SHORT_S if socket else TCP_CLOSED_S
+            gates += self.ports.masquerade(by, service, target, socket or port, lifetime_s)
         return (
-            Way(clock, legs, kind.first, kind.forward, position=position, gates=gates, lifetime_s=kind.lifetime_s),
+            Way(clock, legs, kind.first, kind.forward, position=position, gates=gates),
             Way(clock, back, kind.first_reply, kind.reply, position=position),
         )
 
@@ -209,7 +220,7 @@ class Network:
         kind = self.kind(source, target, "TCP", port, service=addressed, entry_node=entry_node)
         if kind.routes.verdict != "ALLOW":
             return kind
-        forth, back = self.ways(kind, source, target, flow, service=key, entry_node=entry_node)
+        forth, back = self.ways(kind, source, target, flow, service=key, entry_node=entry_node, port=port)
         return Connection(forth, back, self.tcp)
 
     def datagrams(

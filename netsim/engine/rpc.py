@@ -52,7 +52,7 @@ class RpcCaller(Performer):
             now = resolved = yield from self.resolver.resolve(source, wake, now)
             if now < 0.0:
                 return self.fail("dns")
-        made = self._dial(source)
+        made = self._dial(source, brief=True)
         if isinstance(made, str):
             return self.fail(made)
         connection, target = made
@@ -127,13 +127,20 @@ class RpcCaller(Performer):
         if pool.waiting:
             Notice(self.network.clock, now, pool.waiting.popleft())
 
-    def _dial(self, source: Party) -> tuple[Connection, Party] | str:
-        """Choose a backend and make a connection to it; a text says why there is none."""
+    def _dial(self, source: Party, *, brief: bool = False) -> tuple[Connection, Party] | str:
+        """Choose a backend and make a connection to it; a text says why there is none.
+
+        A ``brief`` connection is closed after one request, and its port is not free for long.
+        """
         service, entry = self.service(source), self.around.entry()
         target = self.backend(source, service, entry)
         if target is None:
             return "refused"
-        made = self.network.connection(
+        network = self.network
+        ports = network.ports if brief else None
+        if ports is not None and not ports.connect(self, source, target, network.clock.now):
+            return "ports"
+        made = network.connection(
             source, target, self.port(target), flow=self.flow(), service=None if service.headless else service,
             service_port=self.call.port.port, entry_node=entry,
         )  # fmt: skip

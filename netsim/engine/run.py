@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from netsim.engine.hops import HopTime, hop_times
 from netsim.engine.lifting import with_free_cores
 from netsim.engine.measures import Scalar, measure_stations, measure_traffic
 from netsim.engine.network import Network
+from netsim.engine.ports import Ports
 from netsim.engine.probes import COLUMNS, EdgeRecord
 from netsim.engine.sampling import Plan, plan
 from netsim.engine.streams import Streams
@@ -94,7 +96,11 @@ def prepare(model: Model, streams: Streams, chosen: Plan) -> tuple[Network, Traf
     """Build the network of a replication and start its clients."""
     network = Network(model.cluster, model.datapath, streams, tcp=model.tcp, conntrack_max=model.conntrack_max)
     lookups = Lookups(network, model.dns)
-    network.conntrack.settled = Tracked(network, lambda: followed_flows(network, model, chosen, lookups))
+    flows = cache(lambda: followed_flows(network, model, chosen, lookups))
+    network.conntrack.settled = Tracked(network, flows)
+    network.ports = Ports(
+        model.cluster, model.ports, flows, streams.uniform("ports"), at_socket=model.datapath.proxy == "ebpf"
+    )
     if not chosen.whole:
         backdrop = Backdrop(network, model, chosen, lookups)
         network.places.make, network.conntrack.background = backdrop.make, backdrop.tracked
@@ -114,7 +120,7 @@ def _collect(
     order = np.lexsort((edge, starts))
     times = {name: np.concatenate([each[name] for each in columns])[order] for name in COLUMNS if name != "start"}
     complaints = _complaints([record for record, _, _ in records])
-    notes = [chosen.describe(model.edges), *complaints, *_full_tables(network)]
+    notes = [chosen.describe(model.edges), *complaints, *_full_tables(network), *_no_ports(network)]
     return Replication(
         infos, edge[order], starts[order], times, (*measure_traffic(traffic, chosen, model.edges), *stations),
         chosen.duration_s,
@@ -131,6 +137,14 @@ def _full_tables(network: Network) -> list[str]:
     return [
         f"warning: conntrack tables full on {len(full)} nodes: new connections are dropped; on {worst.name} "
         f"{worst.dropped} with a limit of {worst.limit}"
+    ]
+
+
+def _no_ports(network: Network) -> list[str]:
+    return [
+        f"warning: {kind} ran out: {found[0].name} was refused {found[0].dropped} times with {found[0].limit} ports"
+        + (f", {len(found) - 1} more such pairs" if len(found) > 1 else "")
+        for kind, found in (network.ports.exhausted() if network.ports is not None else ())
     ]
 
 

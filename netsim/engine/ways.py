@@ -28,21 +28,19 @@ class Way:
     opening: tariff of the packet that opens the flow.
     following: tariff of all later packets.
     position: where the service lies in the list that first packets walk, 0 to 1.
-    gates: conntrack tables that must have room for the flow, with the entries it takes in each.
-    lifetime_s: how long these entries stay.
+    gates: tables that must have room for the flow, with what it wants of each.
     """
 
     __slots__ = (
-        "_gates", "_lifetime_s", "_opening_legs", "burst_bytes", "clock", "following", "legs", "mss", "opening",
-        "position",
+        "_gates", "_opening_legs", "burst_bytes", "clock", "following", "legs", "mss", "opening", "position",
     )  # fmt: skip
 
     def __init__(
         self, clock: Clock, legs: list[Any], opening: Tariff, following: Tariff, *, position: float = 0.0,
-        gates: Gates = (), lifetime_s: float = 0.0,
+        gates: Gates = (),
     ) -> None:  # fmt: skip
         self.clock, self.opening, self.following, self.position = clock, opening, following, position
-        self._gates, self._lifetime_s = gates, lifetime_s
+        self._gates = gates
         self.legs = following.pick(legs)
         # routes of opening and later packets mostly visit the same stations
         self._opening_legs = self.legs if opening.pick is following.pick else opening.pick(legs)
@@ -50,12 +48,17 @@ class Way:
         self.mss, self.burst_bytes = route.mss_bytes, route.burst_bytes
 
     def open(self, size: int, arrived: Reaction, lost: Reaction = nobody) -> None:
-        """Send the packet that opens the flow; it is lost where a conntrack table is full."""
+        """Send the packet that opens the flow; it is lost where a table is full.
+
+        What it has been given stays: when it is sent again, only the tables that had no room are asked.
+        """
         clock = self.clock
-        for table, entries in self._gates:
-            if not table.admit(clock._now, entries, self._lifetime_s):
+        while self._gates:
+            table, claim = self._gates[0]
+            if not table.admit(clock._now, claim):
                 Notice(clock, clock._now, lost)
                 return
+            self._gates = self._gates[1:]
         Burst(clock, self._opening_legs, self.opening.charges(size, self.position), size, arrived, lost)
 
     def send(self, size: int, arrived: Reaction = nobody, lost: Reaction = nobody) -> None:

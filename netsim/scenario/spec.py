@@ -160,6 +160,13 @@ class NetworkSpec(Spec):
         "auto", description="pod MTU in bytes; auto: what the plugin would set"
     )
     conntrack_max: int | None = Field(None, ge=1024, description="entries per node; default as kube-proxy sets it")
+    local_ports: int = Field(
+        28_232, ge=1, description="ports a client has for connections to one destination (ip_local_port_range)"
+    )
+    tcp_tw_reuse: bool = Field(False, description="ports in TIME_WAIT serve new connections after 1 s, not after 60 s")
+    snat_ports: int = Field(
+        64_512, ge=1, description="ports a node has for masqueraded connections to one destination (1024-65535)"
+    )
 
 
 class DnsSpec(Spec):

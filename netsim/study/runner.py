@@ -16,9 +16,10 @@ from netsim.datapath.build import Stamp, cluster_of, datapath_of, impossible, in
 from netsim.datapath.limits import Reason
 from netsim.engine.model import Model
 from netsim.engine.overload import warnings
+from netsim.engine.ports import REUSE_S, TIME_WAIT_S, PortSettings
 from netsim.engine.run import Replication, run_replication
 from netsim.scenario import build
-from netsim.scenario.spec import Scenario
+from netsim.scenario.spec import NetworkSpec, Scenario
 from netsim.study.bands import by_phase, part_times
 from netsim.study.outcome import Edge, HopTime, Impossible, Measured, Scalar
 from netsim.study.selection import STANDARD_QUANTILES, quantiles_of
@@ -79,10 +80,14 @@ def _model(document: str, directory: Path, file: str, stamp: Stamp) -> tuple[Mod
     datapath = datapath_of(scenario)
     model = Model(
         cluster, datapath, edges, dns=None if scenario.dns.lookups == "none" else scenario.dns, run=scenario.run,
-        conntrack_max=scenario.network.conntrack_max,
+        conntrack_max=scenario.network.conntrack_max, ports=_ports(scenario.network),
     )  # fmt: skip
     load = (Note("overload", text, "warning") for text in warnings(model))
     return model, (*cluster.notes, *inferred, *datapath.notes, *load)
+
+
+def _ports(spec: NetworkSpec) -> PortSettings:
+    return PortSettings(spec.local_ports, spec.snat_ports, REUSE_S if spec.tcp_tw_reuse else TIME_WAIT_S)
 
 
 def _told(note: Note) -> str:

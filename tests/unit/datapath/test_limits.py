@@ -57,6 +57,8 @@ def test_conntrack_by_littles_law() -> None:
     traffic = TrafficFacts(connections_per_s=1000, connection_s=2, udp_flows_per_s=100)
     found = by_id(cluster(), PluginFacts(), traffic=traffic)["conntrack_entries"]
     assert found.used == 1000 * 122 + 100 * 30
+    tunnel = by_id(cluster(), plugin_facts(load_plugin("flannel-vxlan"), "iptables"), traffic=traffic)
+    assert tunnel["conntrack_entries"].used == pytest.approx(found.used + 0.9 * 2 * (1000 + 100) * (2 + 30))
     assert found.limit == 131072
     assert by_id(cluster(cores=8), PluginFacts(), traffic=traffic)["conntrack_entries"].limit == 262144
 
