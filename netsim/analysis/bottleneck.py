@@ -137,7 +137,7 @@ def cause_of(trial: Trial) -> Cause:
         return Cause("limit", stop.name, used, stop.text)
     missed = max(trial.judged, key=lambda item: (item.verdict == "missed", item.strain))
     if missed.objective.metric in ("loss", "failed"):
-        dropping = _dropping(trial.figures)
+        dropping = _exhausted(trial.figures) or _dropping(trial.figures)
         if dropping is not None:
             return dropping
     busiest = _busiest(trial.figures)
@@ -155,6 +155,16 @@ def _busiest(figures: Sequence[Figure]) -> Cause | None:
     kind, used = station_kind_named(top.key.name), top.estimate.value
     name = next((load.name for load in station_ranking(figures) if load.kind == kind), kind)
     return Cause(kind, name, used, f"{kind} {name} is busy {used:.0%} of the time")
+
+
+def _exhausted(figures: Sequence[Figure]) -> Cause | None:
+    """Return the table that refuses most, under the name of its limit."""
+    counts = [each for each in figures if each.key.metric in ("port_refusals", "conntrack_drops")]
+    worst = max(counts, key=lambda figure: figure.estimate.value, default=None)
+    if worst is None or worst.estimate.value <= 0.0:
+        return None
+    name = worst.key.name or "conntrack entries"
+    return Cause("limit", name, None, f"{name}: {worst.estimate.value:.3g} connections found none left")
 
 
 def _dropping(figures: Sequence[Figure]) -> Cause | None:

@@ -44,7 +44,7 @@ def measure_stations(network: Network) -> tuple[Scalar, ...]:
     refused = sum(table.dropped for table in network.conntrack.tables.values())
     if network.ports is not None:
         refused += sum(table.dropped for table in network.ports.snat.values() if table is not None)
-    return (*_conntrack_figures(network), *_station_figures(stations, now, refused))
+    return (*_conntrack_figures(network), *_port_figures(network), *_station_figures(stations, now, refused))
 
 
 def measure_traffic(traffic: Traffic, chosen: Plan, edges: Sequence[Edge]) -> tuple[Scalar, ...]:
@@ -107,6 +107,15 @@ def _conntrack_figures(network: Network) -> list[Scalar]:
     if dropped:
         figures.append(Scalar("scenario", "", "conntrack_drops", "sum", float(dropped), "1"))
     return figures
+
+
+def _port_figures(network: Network) -> list[Scalar]:
+    """Return how often ranges of ports had none left, by kind."""
+    found = network.ports.exhausted() if network.ports is not None else []
+    return [
+        Scalar("scenario", kind, "port_refusals", "sum", float(sum(table.dropped for table in tables)), "1")
+        for kind, tables in found
+    ]
 
 
 _KINDS: tuple[tuple[type[Station], str], ...] = ((Core, "core"), (Link, "link"), (Pool, "pool"))

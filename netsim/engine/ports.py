@@ -125,7 +125,7 @@ class Ports:
 
     def exhausted(self) -> list[tuple[str, list[ConntrackTable]]]:
         """Return the ranges that ran out, by kind, those that refused most first."""
-        kinds = (("ephemeral ports", self.local), ("masquerade ports", self.snat))
+        kinds = (("ephemeral ports per destination", self.local), ("masquerade ports per destination", self.snat))
         found = []
         for kind, tables in kinds:
             out = [table for table in tables.values() if table is not None and table.dropped]

@@ -142,7 +142,7 @@ def _full_tables(network: Network) -> list[str]:
 
 def _no_ports(network: Network) -> list[str]:
     return [
-        f"warning: {kind} ran out: {found[0].name} was refused {found[0].dropped} times with {found[0].limit} ports"
+        f"warning: no {kind} left: {found[0].name} was refused {found[0].dropped} times with {found[0].limit} ports"
         + (f", {len(found) - 1} more such pairs" if len(found) > 1 else "")
         for kind, found in (network.ports.exhausted() if network.ports is not None else ())
     ]
