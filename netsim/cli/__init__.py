@@ -21,6 +21,9 @@ def main() -> None:
         # the reader (head, less) went away: nothing is wrong
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        print(f"netsim: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("netsim: stopped; what was finished is kept (continue with --resume)", file=sys.stderr)
         sys.exit(130)

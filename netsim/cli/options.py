@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
+import sys
+import tempfile
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,10 +30,27 @@ class Proxy(StrEnum):
     EBPF = "ebpf"
 
 
+def _standard_input(path: Path) -> Path:
+    """Let ``-`` stand for manifests or a dump on standard input (``kubectl get … -o yaml | netsim inspect …``)."""
+    if str(path) != "-":
+        return path
+    folder = Path(tempfile.mkdtemp(prefix="netsim-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = folder / "stdin.yaml"
+    file.write_bytes(sys.stdin.buffer.read())
+    return file
+
+
 ScenarioPath = Annotated[
     Path, typer.Argument(help="scenario file, manifest file, dump or directory", metavar="SCENARIO")
 ]
-ClusterPath = Annotated[Path, typer.Argument(help="scenario file, manifest file, dump or directory", metavar="CLUSTER")]
+ClusterPath = Annotated[
+    Path,
+    typer.Argument(
+        help="scenario file, manifest file, dump or directory; - reads manifests from standard input",
+        metavar="CLUSTER", callback=_standard_input,
+    ),
+]  # fmt: skip
 FormatOption = Annotated[Format, typer.Option("--format", help="text for people, json for programs")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="change a key of the scenario: cluster.nodes=100", metavar="KEY=VALUE")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 
 from netsim.cluster.build import build_cluster
@@ -23,8 +24,13 @@ def input_stamp(scenario: Scenario) -> Stamp:
     """Return the stamp of every file the scenario names; of a directory, of all files in it."""
     named = (*scenario.cluster.manifests, scenario.network.plugin, scenario.network.costs)
     paths = [scenario.directory / name for name in named]
-    found = [file for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
+    found = [file for path in paths for file in ([path] if path.is_file() else _files_in(path))]
     return tuple((str(file), (stat := file.stat()).st_mtime_ns, stat.st_size) for file in found)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Return the files below a folder; ``os.path.isfile`` is false for what may not be looked at."""
+    return sorted(path for path in folder.rglob("*") if os.path.isfile(path))  # noqa: PTH113
 
 
 def cluster_of(scenario: Scenario) -> Cluster:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def read_objects(path: Path) -> Iterator[RawObject]:
     file = str(path)
     try:
         with path.open("rb") as stream:
-            head = stream.read(4096)
+            head = stream.read(4096).removeprefix(BOM_UTF8)
             if not head.strip():
                 return
             if not head.lstrip().startswith(b"{{") and (path.suffix == ".json" or _JSON_START.match(head)):
