@@ -148,7 +148,7 @@ def _brute(policies: list[Json], own: Json, other: Json, way: str, port: tuple[i
     """One side: ``way`` is Ingress (``own`` receives) or Egress (``own`` sends)."""
     if not own["pod"]:
         return True
-    if way == "Ingress" and not other["pod"] and other["node"] == own["node"]:
+    if not other["pod"] and other["node"] == own["node"]:
         return True
     destination = own if way == "Ingress" else other
     isolated = False

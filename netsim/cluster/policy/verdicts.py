@@ -1,8 +1,8 @@
 """Which connections the policies of a cluster allow.
 
 Semantics (API documentation of ``NetworkPolicySpec``): a pod is open in a direction until a policy selects it there;
-then the union of all selecting policies' rules counts; both ends must agree; replies always pass. Verdicts are for new
-connections.
+then the union of all selecting policies' rules counts; both ends must agree; replies always pass. Traffic of a pod to
+and from the node it runs on is always allowed (kubernetes.io, Network Policies). Verdicts are for new connections.
 
 Pods with equal namespace, labels and named ports share an *identity*; selectors are evaluated once per identity and a
 verdict once per pair of identities and port, when first asked. Only ``ipBlock`` peers look at addresses.
@@ -267,11 +267,13 @@ class Verdicts:
 
     def lets_out(self, sender: End, receiver: End, port: int, protocol: Protocol) -> bool:
         """Do as `egress_allows` for ends made once with `end`."""
+        if _resident(receiver, sender):
+            return True
         return self._side("egress", sender, receiver, (port, protocol))
 
     def lets_in(self, sender: End, receiver: End, port: int, protocol: Protocol) -> bool:
         """Do as `ingress_allows` for ends made once with `end`."""
-        if sender.identity is None and sender.node and sender.node == receiver.node:
+        if _resident(sender, receiver):
             return True
         return self._side("ingress", receiver, sender, (port, protocol))
 
@@ -324,6 +326,11 @@ class Verdicts:
             assert peer.ip_block is not None
             known = self._blocks[id(peer)] = (peer, compile_block(peer.ip_block))
         return known[1]
+
+
+def _resident(host: End, pod: End) -> bool:
+    """Whether ``host`` is the node that ``pod`` runs on, or one of its processes."""
+    return host.identity is None and bool(host.node) and host.node == pod.node
 
 
 def _parse_all(addresses: Sequence[str]) -> tuple[Address, ...]:
