@@ -140,6 +140,8 @@ class PodTemplate:
     images: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     set_hostname_as_fqdn: bool = False
+    host_aliases: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Lines of the pods' hosts file: (address, names)."""
     ingress_bps: int | None = None
     """Rate in bits per second the ``kubernetes.io/ingress-bandwidth`` annotation limits traffic to the pod to."""
     egress_bps: int | None = None

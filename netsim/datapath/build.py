@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from netsim.cluster.build import build_cluster
@@ -42,13 +43,13 @@ def cluster_of(scenario: Scenario) -> Cluster:
     """
     with scenario.origin.placing():
         corefile = _corefile(scenario)
-        return _cluster(scenario.cluster, scenario.dns.replicas, scenario.directory, corefile, input_stamp(scenario))
+        dns = scenario.dns
+        cluster = _cluster(scenario.cluster, dns.replicas, scenario.directory, corefile, input_stamp(scenario))
+        return replace(cluster, host_search=dns.host_search) if dns.host_search else cluster
 
 
 @functools.lru_cache(maxsize=2)
 def _cluster(spec: ClusterSpec, dns_replicas: int | None, directory: Path, corefile: str, stamp: Stamp) -> Cluster:
-    from dataclasses import replace
-
     cluster = build_cluster(spec, dns_replicas=dns_replicas, directory=directory)
     return replace(cluster, corefile=corefile) if corefile else cluster
 

@@ -83,7 +83,7 @@ class Scripts:
 
     def __init__(self, cluster: Cluster, spec: DnsSpec) -> None:
         self._cluster, self._spec = cluster, spec
-        self._outside = Outside()
+        self._outside = Outside(search=cluster.host_search)
         self._servers = Resolvers(cluster, self._outside)
         self._configs: dict[int, ResolverConfig] = {}
         self._known: dict[tuple[int, str], LookupScript] = {}
@@ -143,6 +143,6 @@ class Scripts:
                         answers.append((query, response))
             if not answers:
                 return LookupScript(self._spec.resolver, config, name, tuple(rounds), Done("TIMEOUT"))
-            rounds.append(Round(tuple(asks), min(send.timeout_s or config.timeout_s for send in sends)))
+            rounds.append(Round(tuple(asks), min(send.timeout_s or config.timeout_s() for send in sends)))
             for query, response in answers:
                 lookup.answered(query, response)

@@ -181,6 +181,9 @@ class DnsSpec(Spec):
     fqdn: bool = Field(False, description="clients ask for the full name with a final dot: no search list")
     lookups: Literal["per-connection", "none"] = Field("per-connection", description="when clients resolve")
     upstream_latency: Seconds = Field(2e-3, description="round trip to the resolver outside the cluster")
+    host_search: tuple[str, ...] = Field(
+        (), max_length=32, description="search domains of the nodes' resolv.conf, appended to those of pods"
+    )
     loss: float = Field(0.0, ge=0, lt=1, description="share of DNS datagrams lost besides full queues")
 
 

@@ -121,7 +121,7 @@ def query_sequence(
     """
     kind = _checked_type(type)
     types = (kind,) if kind else ADDRESS_TYPES
-    host = host or HostResolv()
+    host = host or HostResolv(search=cluster.host_search)
     outside = outside or Outside(search=host.search)
     config = resolv_conf(pod, cluster, host)
     servers = Resolvers(cluster, outside)

@@ -129,6 +129,7 @@ def read_blueprint(spec: Fields, metadata: Fields, namespace: str, place: Place)
         memory_bytes=int(_requests(spec, containers, sidecars, "memory").to_integral_value(ROUND_CEILING)),
         images=tuple(container.text("image") for container in running if container.has("image")),
         set_hostname_as_fqdn=spec.flag("setHostnameAsFQDN"),
+        host_aliases=tuple(_host_alias(alias) for alias in spec.children("hostAliases")),
         ingress_bps=ingress_bps,
         egress_bps=egress_bps,
         place=place,
@@ -160,6 +161,10 @@ def _dns_config(config: Fields) -> DnsConfig:
         for option in config.children("options")
     )
     return DnsConfig(config.addresses("nameservers"), config.texts("searches"), options)
+
+
+def _host_alias(alias: Fields) -> tuple[str, tuple[str, ...]]:
+    return alias.ip("ip", alias.text("ip")), tuple(name.lower() for name in alias.texts("hostnames"))
 
 
 def _toleration(toleration: Fields) -> Toleration:

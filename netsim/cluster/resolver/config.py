@@ -52,15 +52,13 @@ class ResolverConfig:
         """Dots from which on a name is tried as given first; 1 by default, 15 at most."""
         return self._number("ndots", 1, 0, 15)
 
-    @property
-    def timeout_s(self) -> int:
-        """Seconds to wait for an answer, 5 by default."""
-        return self._number("timeout", 5, 1, 30)
+    def timeout_s(self, most: int = 30) -> int:
+        """Return the seconds to wait for an answer, 5 by default; ``most`` is the resolver's bound (glibc's 30)."""
+        return self._number("timeout", 5, 1, most)
 
-    @property
-    def attempts(self) -> int:
-        """Rounds over the servers, 2 by default."""
-        return self._number("attempts", 2, 1, 5)
+    def attempts(self, most: int = 5) -> int:
+        """Return the rounds over the servers, 2 by default; ``most`` is the resolver's bound (glibc's 5)."""
+        return self._number("attempts", 2, 1, most)
 
     @property
     def rotate(self) -> bool:
@@ -103,9 +101,9 @@ def resolv_conf(pod: Pod, cluster: Cluster, host: HostResolv | None = None) -> R
     ----------
     pod: decides by ``dnsPolicy``, ``hostNetwork`` and ``dnsConfig``.
     cluster: its DNS address (the node-local cache listens on the same one) and domain.
-    host: the node's resolv.conf.
+    host: the node's resolv.conf; by default it has the cluster's ``host_search``.
     """
-    host = host or HostResolv()
+    host = host or HostResolv(search=cluster.host_search)
     template = pod.template
     base = _base(template.dns_policy, template.host_network, template.namespace, cluster, host)
     if template.dns_config is not None:
@@ -152,8 +150,16 @@ def _within_limits(search: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def pod_hosts(pod: Pod, cluster: Cluster) -> Mapping[str, tuple[str, ...]]:
-    """Return what the hosts file of a pod holds: localhost, and the pod's own name where it has its own network."""
-    entries: dict[str, tuple[str, ...]] = {"localhost": ("127.0.0.1", "::1")}
+    """Return what the hosts file of a pod holds: localhost, its own name where it has its own network, hostAliases."""
+    entries: dict[str, tuple[str, ...]] = {"localhost": ("127.0.0.1", "::1"), **_own_names(pod, cluster)}
+    for address, names in pod.template.host_aliases:
+        for name in names:
+            entries[name] = _unique(entries.get(name, ()), (address,))
+    return entries
+
+
+def _own_names(pod: Pod, cluster: Cluster) -> Mapping[str, tuple[str, ...]]:
+    entries: dict[str, tuple[str, ...]] = {}
     template = pod.template
     if template.host_network or not pod.addresses:
         return entries

@@ -59,7 +59,7 @@ class GlibcLookup(Lookup):
 
     def _timeout_s(self) -> float:
         """Return res_send.c's timeout: it doubles per server, shared out over their number."""
-        seconds = self.config.timeout_s << self._server
+        seconds = self.config.timeout_s() << self._server
         return max(seconds // self._servers if self._server else seconds, 1)
 
     def answered(self, query: Query, response: Response) -> None:
@@ -99,7 +99,7 @@ class GlibcLookup(Lookup):
         self._server += 1
         if self._server == self._servers:
             self._server, self._attempt = 0, self._attempt + 1
-        if self._attempt == self.config.attempts:
+        if self._attempt == self.config.attempts():
             self._decided(reason)
         else:
             self._ask()

@@ -9,6 +9,8 @@ from netsim.cluster.resolver.config import ResolverConfig
 from netsim.cluster.resolver.machine import ADDRESS_TYPES, Lookup, Query, Transport
 from netsim.cluster.resolver.plan import go_plan
 
+UNBOUNDED = 0xFFFFFF
+"""``timeout`` and ``attempts`` have no upper bound but that of any number in resolv.conf (net/parse.go: dtoi)."""
 EDNS_BYTES = 1232
 """Datagram size Go announces (maxDNSPacketSize)."""
 
@@ -57,7 +59,7 @@ class GoLookup(Lookup):
             self._exchange(task)
 
     def _exchange(self, task: _Task) -> None:
-        timeout_s = self.config.timeout_s
+        timeout_s = self.config.timeout_s(UNBOUNDED)
         task.round = self._send(self._plan[self._at], (task.type,), task.server, timeout_s, task.transport)
 
     def _task(self, round: int) -> _Task | None:
@@ -93,7 +95,7 @@ class GoLookup(Lookup):
         task.server += 1
         if task.server == self._servers:
             task.server, task.attempt = 0, task.attempt + 1
-        if task.attempt == self.config.attempts:
+        if task.attempt == self.config.attempts(UNBOUNDED):
             task.result = reason
             self._progress()
         else:

@@ -8,6 +8,8 @@ from netsim.cluster.resolver.machine import ADDRESS_TYPES, Lookup, Query
 from netsim.cluster.resolver.plan import musl_plan
 
 MAX_SERVERS = 3
+MOST_SECONDS, MOST_ATTEMPTS = 60, 10
+"""Bounds of ``timeout`` and ``attempts`` (src/network/resolvconf.c)."""
 
 
 class MuslLookup(Lookup):
@@ -47,7 +49,7 @@ class MuslLookup(Lookup):
         self._rounds += 1
         self._transmission += 1
         self._retries = 2 * len(self.types)
-        interval = self.config.timeout_s / self.config.attempts
+        interval = self.config.timeout_s(MOST_SECONDS) / self.config.attempts(MOST_ATTEMPTS)
         self._emit(self._plan[self._at], missing, range(self._servers), interval, "udp")
 
     def answered(self, query: Query, response: Response) -> None:
@@ -75,7 +77,7 @@ class MuslLookup(Lookup):
         """Transmit what is still unanswered once more, or give up."""
         if round != self._rounds or self._done is not None:
             return
-        if self._transmission < self.config.attempts:
+        if self._transmission < self.config.attempts(MOST_ATTEMPTS):
             self._transmit()
         else:
             self._finish(self._failed, name=self._plan[self._at])

@@ -102,9 +102,9 @@ def test_cname_without_address() -> None:
 
 def test_options() -> None:
     config = ResolverConfig(options=("ndots:99", "timeout:0", "attempts:7", "rotate", "edns0", "ndots", "no-aaaa"))
-    assert (config.ndots, config.timeout_s, config.attempts, config.rotate, config.edns0) == (15, 1, 5, True, True)
+    assert (config.ndots, config.timeout_s(), config.attempts(), config.rotate, config.edns0) == (15, 1, 5, True, True)
     defaults = ResolverConfig()
-    assert (defaults.ndots, defaults.timeout_s, defaults.attempts, defaults.tcp) == (1, 5, 2, False)
+    assert (defaults.ndots, defaults.timeout_s(), defaults.attempts(), defaults.tcp) == (1, 5, 2, False)
     no_aaaa = ResolverConfig(("10.0.0.1",), (), ("no-aaaa",))
     assert asked("glibc", "a.", found, no_aaaa)[1] == ["A a."]
 
@@ -198,6 +198,35 @@ def test_limits_cut_the_tail() -> None:
     long = DnsConfig(("10.0.0.1",), ("x" * 254, *(f"{i}{'y' * 200}" for i in range(20))))
     made = resolv_conf(Pod("p", PodTemplate("shop", dns_policy="None", dns_config=long)), Cluster())
     assert len(" ".join(made.search)) <= 2048 and not made.search[0].startswith("x")
+
+
+def test_every_resolver_has_its_own_bounds() -> None:
+    """glibc takes at most 30 s and 5 attempts, musl 60 s and 10, Go whatever is written."""
+    config = ResolverConfig(("10.96.0.10",), options=("timeout:90", "attempts:12"))
+    seconds = {}
+    for kind in ("glibc", "musl", "go"):
+        sent = new_lookup(kind, config, "a.").next()
+        assert isinstance(sent, Send)
+        seconds[kind] = sent.timeout_s
+    assert seconds == {"glibc": 30, "musl": 60 / 10, "go": 90}
+
+
+def test_search_domains_of_the_nodes() -> None:
+    cluster = Cluster(host_search=("ec2.internal",))
+    assert resolv_conf(Pod("p", PodTemplate("shop")), cluster).search[-2:] == ("cluster.local", "ec2.internal")
+    default = Pod("p", PodTemplate("shop", dns_policy="Default"))
+    assert resolv_conf(default, cluster).search == ("ec2.internal",)
+
+
+def test_host_aliases_of_any_pod() -> None:
+    aliases = (("10.9.9.9", ("db.example", "db")), ("fd00::9", ("db",)), ("127.0.0.1", ("p",)))
+    own = Pod("p", PodTemplate("shop", host_aliases=aliases), addresses=("10.1.1.2",))
+    hosts = resolv_conf(own, Cluster()).hosts
+    assert (hosts["db"], hosts["db.example"], hosts["p"]) == (
+        ("10.9.9.9", "fd00::9"), ("10.9.9.9",), ("10.1.1.2", "127.0.0.1"),
+    )  # fmt: skip
+    on_host = Pod("agent", PodTemplate("shop", host_network=True, host_aliases=aliases))
+    assert resolv_conf(on_host, Cluster()).hosts["db"] == ("10.9.9.9", "fd00::9")
 
 
 def test_hosts_file() -> None:
