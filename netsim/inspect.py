@@ -16,11 +16,14 @@ from netsim.cluster.cluster import Cluster
 from netsim.cluster.dns.report import DnsReport, inspect_dns
 from netsim.cluster.policy import PolicyTable, policy_table
 from netsim.cluster.resolver import RESOLVERS
-from netsim.cluster.service_rules import ProxyConfig, ProxyMode, RulesReport, inspect_rules
+from netsim.cluster.service_rules import ProxyConfig, ProxyMode, RulesReport, inspect_rules, service_tables
+from netsim.cluster.service_rules.counts import total as total_of
 from netsim.cluster.traffic import Call, Edge, traffic_of
 from netsim.datapath import build
 from netsim.datapath.cni_report import CniReport, inspect_cni
-from netsim.datapath.limitfacts import TrafficFacts, facts_of, plugin_facts
+from netsim.datapath.limitfacts import ClusterFacts, TrafficFacts, facts_of, plugin_facts
+from netsim.datapath.limitgrowth import Growth, measured_growth, probe_sizes
+from netsim.datapath.limitmeasures import State
 from netsim.datapath.limits import LimitUse
 from netsim.datapath.limits import limits as limits_of
 from netsim.datapath.limits import to_dict as limits_to_dict
@@ -156,36 +159,59 @@ class LimitsReport:
         return limits_to_dict(self.uses)
 
 
-def limits(asked: Scenario) -> LimitsReport:
+def limits(asked: Scenario, *, growth: bool = True) -> LimitsReport:
     """Return each known limit with current use, the size that reaches it, what happens then, and its source.
 
-    Connection tables and ports are judged by Little's law from the scenario's rates. Raises `InputError`.
+    Connection tables and ports are judged by Little's law from the scenario's rates. The size follows the scenario's
+    own rules of growth (``cluster.scale``), looked at where it is cheap (`limitgrowth.probe_sizes`); ``growth=False``
+    leaves it out. Raises `InputError`.
     """
     plugin = build.plugin_of(asked)
     proxy = asked.network.proxy or plugin.usual_proxy
-    reasons = tuple(reason.text for reason in build.impossible(asked))
     cluster = build.cluster_of(asked)
+    counts, traffic = _facts(asked, cluster, proxy)
+    state = State(counts, plugin_facts(plugin, proxy), traffic, proxy)
+    reasons = tuple(reason.text for reason in build.impossible(asked, state.cluster))
+    rules_of_growth = _growth(asked, state) if growth else None
+    found = limits_of(state.cluster, state.plugin, proxy=proxy, traffic=state.traffic, growth=rules_of_growth)
+    return LimitsReport(found, reasons)
+
+
+def _facts(asked: Scenario, cluster: Cluster, proxy: str) -> tuple[ClusterFacts, TrafficFacts]:
     try:
         edges, _ = traffic_of(cluster, asked)
     except InputError:
         edges = ()  # limits of a cluster without traffic are still worth reading
     facts = facts_of(cluster, iptables_rules=_iptables_rules(cluster, proxy))
-    found = limits_of(
-        replace(
-            facts, conntrack_max=asked.network.conntrack_max, local_ports=asked.network.local_ports,
-            snat_ports=asked.network.snat_ports,
-        ),
-        plugin_facts(plugin, proxy), proxy=proxy, traffic=_traffic_facts(asked, cluster, edges, proxy),
-    )  # fmt: skip
-    return LimitsReport(found, reasons)
+    network = asked.network
+    facts = replace(
+        facts, conntrack_max=network.conntrack_max, local_ports=network.local_ports, snat_ports=network.snat_ports
+    )
+    return facts, _traffic_facts(asked, cluster, edges, proxy)
+
+
+def _growth(asked: Scenario, state: State) -> Growth:
+    """Return how the scenario grows, from its states at a few sizes; sizes it cannot have are left out."""
+    spec = asked.cluster
+    present = round(state.cluster.nodes)
+    described = spec.synthetic.nodes if spec.synthetic is not None else None
+    base = spec.scale.base_nodes or described or present
+    others = []
+    for nodes in probe_sizes(present, base, (state.cluster.pods or 0.0) / present):
+        try:
+            grown = with_values(asked, {"cluster.nodes": nodes})
+            facts, traffic = _facts(grown, build.cluster_of(grown, keep=False), state.proxy)
+        except InputError:
+            continue
+        others.append(replace(state, cluster=facts, traffic=traffic))
+    return measured_growth(state, others)
 
 
 def _iptables_rules(cluster: Cluster, proxy: str) -> float | None:
     if proxy != "iptables" or not cluster.nodes:
         return None
-    nodes: Any = inspect_rules(cluster, "iptables", [cluster.nodes[0].name], added=True).to_dict()["nodes"]
-    counts = nodes[cluster.nodes[0].name]
-    return float(counts["nat_rules"] + counts["filter_rules"])
+    counts = [table.counts(cluster.nodes[0]) for table in service_tables(cluster, "iptables", ProxyConfig())]
+    return float(sum(total_of(count, group) for count in counts for group in ("nat", "filter")))
 
 
 def _traffic_facts(asked: Scenario, cluster: Cluster, edges: Sequence[Edge], proxy: str) -> TrafficFacts:

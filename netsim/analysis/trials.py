@@ -181,6 +181,6 @@ def hard_limits_of(scenario: Scenario) -> tuple[Stop, ...]:
         return tuple(Stop(reason.limit_name or reason.text, reason.text, limit=reason.limit) for reason in reasons)
     return tuple(
         Stop(use.name, f"{use.name}: {use.then}" if use.then else use.name, use.used, use.limit, use.source)
-        for use in limits(scenario).uses
+        for use in limits(scenario, growth=False).uses
         if use.exceeded
     )

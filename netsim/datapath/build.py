@@ -11,7 +11,7 @@ from netsim.cluster.build import build_cluster
 from netsim.cluster.cluster import Cluster
 from netsim.datapath.costs import CostProfile, load_profile
 from netsim.datapath.datapath import Datapath
-from netsim.datapath.limitfacts import plugin_facts
+from netsim.datapath.limitfacts import ClusterFacts, plugin_facts
 from netsim.datapath.limits import Reason, cannot_exist
 from netsim.datapath.plugin import Plugin, combination, load_plugin, plugin_names
 from netsim.errors import InputError, Place
@@ -34,8 +34,10 @@ def _files_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if os.path.isfile(path))  # noqa: PTH113
 
 
-def cluster_of(scenario: Scenario) -> Cluster:
+def cluster_of(scenario: Scenario, *, keep: bool = True) -> Cluster:
     """Return the scenario's cluster. The last few are kept: the points of a sweep mostly share theirs.
+
+    ``keep=False`` builds one for a single look.
 
     Raises
     ------
@@ -43,8 +45,8 @@ def cluster_of(scenario: Scenario) -> Cluster:
     """
     with scenario.origin.placing():
         corefile = _corefile(scenario)
-        dns = scenario.dns
-        cluster = _cluster(scenario.cluster, dns.replicas, scenario.directory, corefile, input_stamp(scenario))
+        dns, built = scenario.dns, _cluster if keep else _cluster.__wrapped__
+        cluster = built(scenario.cluster, dns.replicas, scenario.directory, corefile, input_stamp(scenario))
         return replace(cluster, host_search=dns.host_search) if dns.host_search else cluster
 
 
@@ -93,10 +95,11 @@ def _beside(scenario: Scenario, name: str) -> str:
     return str(path) if path.is_file() else name
 
 
-def impossible(scenario: Scenario) -> tuple[Reason, ...]:
+def impossible(scenario: Scenario, facts: ClusterFacts | None = None) -> tuple[Reason, ...]:
     """Return why the scenario's combination or size cannot exist; empty when it can.
 
     The pair of plugin and proxy is judged before the cluster is built, so that a pair that never fits costs nothing.
+    ``facts`` are the cluster's, where they are known.
     """
     plugin = plugin_of(scenario)
     proxy = scenario.network.proxy or plugin.usual_proxy
@@ -104,7 +107,7 @@ def impossible(scenario: Scenario) -> tuple[Reason, ...]:
     if mismatch is not None:
         return (Reason(mismatch),)
     with scenario.origin.placing():
-        return cannot_exist(plugin_facts(plugin, proxy), proxy, cluster_of(scenario))
+        return cannot_exist(plugin_facts(plugin, proxy), proxy, facts or cluster_of(scenario))
 
 
 def datapath_of(scenario: Scenario) -> Datapath:

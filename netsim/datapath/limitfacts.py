@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from netsim.cluster.cluster import Cluster
@@ -87,25 +87,15 @@ class TrafficFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
-    """How a cluster grows with its nodes: pods ~ nodes^pods, Services ~ nodes^services (endpoints take the rest).
-
-    The default adds nodes like those there are, with pods and Services like those there are. ``services=0`` keeps the
-    Services and lets each have more endpoints.
-    """
-
-    pods: float = 1.0
-    services: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
 class ClusterFacts:
     """The counts of a cluster that limits are compared with; ``None`` means unknown.
 
     Parameters
     ----------
-    nodes, pods, services, namespaces: totals. pods_per_node, pods_per_namespace, services_per_namespace: the largest.
-    service_ports, cluster_ips, node_ports: totals over Services. endpoints: total; endpoints_per_service: the largest.
+    nodes, pods, containers, services, namespaces: totals. pods_per_node, pods_per_namespace,
+        services_per_namespace: the largest.
+    service_ports, cluster_ips, node_ports, source_ranges: totals over Services. ports_per_service: the most of one.
+    load_balancers: Services of that type. endpoints: total; endpoints_per_service: the largest.
     headless_endpoints: endpoints of the largest headless Service. identities: distinct label sets of pods.
     policies: NetworkPolicies. policy_peers: pods the widest selector of a policy covers.
     policy_ports: ports of the policy rule with most.
@@ -119,6 +109,7 @@ class ClusterFacts:
 
     nodes: float = 1
     pods: float | None = None
+    containers: float | None = None
     pods_per_node: float | None = None
     pods_per_namespace: float | None = None
     services: float | None = None
@@ -127,6 +118,9 @@ class ClusterFacts:
     service_ports: float | None = None
     cluster_ips: float | None = None
     node_ports: float | None = None
+    ports_per_service: float | None = None
+    load_balancers: float | None = None
+    source_ranges: float | None = None
     endpoints: float | None = None
     endpoints_per_service: float | None = None
     headless_endpoints: float | None = None
@@ -148,26 +142,6 @@ class ClusterFacts:
     pod_cidrs: tuple[str, ...] = ()
     service_cidrs: tuple[str, ...] = ()
     node_masks: Mapping[int, int] = field(default_factory=dict)
-
-    def at(self, nodes: float, growth: Growth) -> ClusterFacts:
-        """Return the facts of the same cluster grown (or shrunk) to another number of nodes."""
-        ratio = nodes / self.nodes
-        pods, services = ratio**growth.pods, ratio**growth.services
-
-        def by(value: float | None, factor: float) -> float | None:
-            return None if value is None else value * factor
-
-        return replace(
-            self, nodes=nodes, pods=by(self.pods, pods), endpoints=by(self.endpoints, pods),
-            pods_per_node=by(self.pods_per_node, pods / ratio),
-            pods_per_namespace=by(self.pods_per_namespace, pods), policy_peers=by(self.policy_peers, pods),
-            services=by(self.services, services), services_per_namespace=by(self.services_per_namespace, services),
-            service_ports=by(self.service_ports, services), cluster_ips=by(self.cluster_ips, services),
-            node_ports=by(self.node_ports, services), published_names=by(self.published_names, services),
-            endpoints_per_service=by(self.endpoints_per_service, pods / services),
-            headless_endpoints=by(self.headless_endpoints, pods / services),
-            iptables_rules=by(self.iptables_rules, max(pods, services)),
-        )  # fmt: skip
 
 
 _ENFORCED: Mapping[str, str] = {
@@ -220,6 +194,7 @@ def facts_of(cluster: Cluster, *, iptables_rules: float | None = None) -> Cluste
     return ClusterFacts(
         nodes=max(len(nodes), 1),
         pods=len(cluster.pods),
+        containers=sum(max(1, len(pod.template.images)) for pod in cluster.pods),
         pods_per_node=_most(pod.node for pod in cluster.pods if pod.node),
         pods_per_namespace=_most(pod.namespace for pod in cluster.pods),
         services=len(services),
@@ -230,6 +205,9 @@ def facts_of(cluster: Cluster, *, iptables_rules: float | None = None) -> Cluste
             (sum(family in _families(service) for service in with_address) for family in ("IPv4", "IPv6")), default=0
         ),
         node_ports=sum(_node_ports(service) for service in services),
+        ports_per_service=max((len(service.ports) for service in services), default=0),
+        load_balancers=sum(service.type == "LoadBalancer" for service in services),
+        source_ranges=sum(len(service.source_ranges) for service in services),
         endpoints=sum(sizes.values()),
         endpoints_per_service=max(sizes.values(), default=0),
         headless_endpoints=max((sizes[service.key] for service in services if service.headless), default=0),

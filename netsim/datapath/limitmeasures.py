@@ -114,6 +114,18 @@ def _outside(rate: float | None, state: State) -> float | None:
     return _times(rate, state.traffic.connection_s + TCP_CLOSED_S)
 
 
+def _largest_kind(state: State) -> float | None:
+    """Objects of the kind there are most of: pods, Services or EndpointSlices (at least one a Service)."""
+    known = [count for count in (state.cluster.pods, state.cluster.services) if count is not None]
+    return max(known) if known else None
+
+
+def _balancer_targets(state: State) -> float | None:
+    """Every node is a target of each load balancer that sends to node ports."""
+    balancers = state.cluster.load_balancers
+    return None if balancers is None else state.cluster.nodes if balancers else 0.0
+
+
 def _neighbours(state: State) -> float | None:
     """Layer 2: every pod and node; routes in the cloud: local pods and the gateway; else local pods and other nodes."""
     if state.plugin.routes_in_cloud:
@@ -185,6 +197,8 @@ def _externaldns_calls(state: State) -> float | None:
 USES: Mapping[str, Callable[[State], float | None]] = {
     "nodes": lambda state: state.cluster.nodes,
     "pods": lambda state: state.cluster.pods,
+    "containers": lambda state: state.cluster.containers,
+    "objects_of_a_kind": _largest_kind,
     "pods_per_node": lambda state: state.cluster.pods_per_node,
     "pods_per_namespace": lambda state: state.cluster.pods_per_namespace,
     "pods_and_nodes": lambda state: _sum(state.cluster.pods, state.cluster.nodes),
@@ -192,6 +206,10 @@ USES: Mapping[str, Callable[[State], float | None]] = {
     "services": lambda state: state.cluster.services,
     "services_per_namespace": lambda state: state.cluster.services_per_namespace,
     "cluster_ips": lambda state: state.cluster.cluster_ips,
+    "ports_per_service": lambda state: state.cluster.ports_per_service,
+    "source_ranges": lambda state: state.cluster.source_ranges,
+    "balancer_targets": _balancer_targets,
+    "headless_endpoints": lambda state: state.cluster.headless_endpoints,
     "node_ports": lambda state: state.cluster.node_ports,
     "pod_changes": lambda state: state.traffic.pod_changes_per_s,
     "endpoints_per_service": lambda state: state.cluster.endpoints_per_service,
@@ -269,6 +287,7 @@ def _azure_snat(state: State) -> float:
 
 LIMITS: Mapping[str, Callable[[State], float | None]] = {
     "max_pods": lambda state: state.cluster.max_pods,
+    "tested_pods": lambda state: min(110.0, 10.0 * state.cluster.cores),
     "node_cidrs": _node_cidrs,
     "pod_addresses": _pod_addresses,
     "interface_addresses": lambda state: state.plugin.interface_addresses,

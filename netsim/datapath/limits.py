@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.limitbook import KnownLimit, limit_book
-from netsim.datapath.limitfacts import ClusterFacts, Growth, PluginFacts, TrafficFacts, facts_of
+from netsim.datapath.limitfacts import ClusterFacts, PluginFacts, TrafficFacts, facts_of
+from netsim.datapath.limitgrowth import Growth, PowerGrowth
 from netsim.datapath.limitmeasures import LIMITS, USES, State, node_mask
 
 LARGEST_CLUSTER = 1_000_000
 """Sizes above this are reported as never reached."""
 ROUNDING = 1 + 1e-9
 """Scaled counts carry rounding; a use this close to its limit still fits."""
-GROWTH = Growth()
+GROWTH = PowerGrowth()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +75,14 @@ def limits(
     *,
     proxy: str = "iptables",
     traffic: TrafficFacts = TrafficFacts(),  # noqa: B008
-    growth: Growth = GROWTH,
+    growth: Growth | None = GROWTH,
 ) -> tuple[LimitUse, ...]:
     """Return every known limit that applies, in the order of the list.
 
     Parameters
     ----------
     cluster: what exists, or its counts. plugin: what the plugin uses up. proxy: ``iptables``, ``ipvs``, ``nftables``,
-        ``ebpf``. traffic: rates per node. growth: how the counts grow with the nodes.
+        ``ebpf``. traffic: rates per node. growth: how the counts grow with the nodes; ``None`` leaves `reached_at` out.
     """
     facts = cluster if isinstance(cluster, ClusterFacts) else facts_of(cluster)
     state = State(facts, plugin, traffic, proxy)
@@ -109,7 +110,8 @@ def cannot_exist(
     nodes: judge the cluster grown to this size.
     """
     facts = cluster if isinstance(cluster, ClusterFacts) else facts_of(cluster)
-    state = State(facts.at(nodes, growth) if nodes else facts, plugin, TrafficFacts(), proxy)
+    state = State(facts, plugin, TrafficFacts(), proxy)
+    state = growth.grown(state, nodes) if nodes else state
     return (*_combinations(state), *_sizes(state))
 
 
@@ -152,25 +154,32 @@ def _limit(known: KnownLimit, state: State) -> float | None:
     return LIMITS[known.limit](state) if isinstance(known.limit, str) else known.limit
 
 
-def _judge(known: KnownLimit, state: State, growth: Growth) -> LimitUse:
+def _judge(known: KnownLimit, state: State, growth: Growth | None) -> LimitUse:
     used, limit = _used(known, state), _limit(known, state)
+    reached = None if growth is None else _reached_at(known, state, growth)
     return LimitUse(
-        known.id, known.name, known.scope, used, limit, known.unit, _reached_at(known, state, growth), known.then,
-        known.source, known.advisory,
-    )  # fmt: skip
+        known.id, known.name, known.scope, used, limit, known.unit, reached, known.then, known.source, known.advisory
+    )
 
 
 def _reached_at(known: KnownLimit, state: State, growth: Growth) -> int | None:
-    """Return the largest size that still fits, by bisection: use and limit may be any monotone function of it."""
+    """Return the largest size that still fits, by bisection: use and limit may be any monotone function of it.
+
+    From the present size upwards where that fits, downwards where it does not.
+    """
 
     def fits(nodes: int) -> bool | None:
-        grown = replace(state, cluster=state.cluster.at(nodes, growth))
+        grown = growth.grown(state, nodes)
         used, limit = _used(known, grown), _limit(known, grown)
         return None if used is None or limit is None else used <= limit * ROUNDING
 
-    if fits(1) is None or fits(LARGEST_CLUSTER) or not fits(1):
+    present = max(1, round(state.cluster.nodes))
+    now = fits(present)
+    if now is None:
         return None
-    low, high = 1, LARGEST_CLUSTER
+    low, high = (present, LARGEST_CLUSTER) if now else (1, present)
+    if not fits(low) or fits(high):
+        return None
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)

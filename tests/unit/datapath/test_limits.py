@@ -7,7 +7,8 @@ import pytest
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.limitbook import limit_book
 from netsim.cluster.objects import Machine, Node, Pod, PodTemplate, Service, ServicePort
-from netsim.datapath.limitfacts import ClusterFacts, Growth, PluginFacts, TrafficFacts, facts_of, plugin_facts
+from netsim.datapath.limitfacts import ClusterFacts, PluginFacts, TrafficFacts, facts_of, plugin_facts
+from netsim.datapath.limitgrowth import PowerGrowth
 from netsim.datapath.limitmeasures import LIMITS, USES
 from netsim.datapath.limits import LimitUse, cannot_exist, limits, to_dict
 from netsim.datapath.plugin import load_plugin, plugin_names
@@ -80,9 +81,9 @@ def test_addresses() -> None:
 def test_growth_decides_what_grows() -> None:
     facts = facts_of(cluster())
     assert by_id(facts)["endpoints_per_service"].reached_at is None
-    fixed = by_id(facts, growth=Growth(services=0))["endpoints_object"]
+    fixed = by_id(facts, growth=PowerGrowth(services=0))["endpoints_object"]
     assert (fixed.used, fixed.reached_at) == (300, 33)
-    assert by_id(facts, growth=Growth(services=0))["services_per_cluster"].reached_at is None
+    assert by_id(facts, growth=PowerGrowth(services=0))["services_per_cluster"].reached_at is None
 
 
 def test_pods_grow_exactly_to_their_limit() -> None:
