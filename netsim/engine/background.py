@@ -264,6 +264,10 @@ class BackgroundCore(Core):
         self.catch_up(now)
         return Core.thread(self, burst, now, charge)
 
+    def rest(self, until: float) -> None:
+        """No background arrives until then."""
+        self._until = until
+
     def catch_up(self, now: float) -> None:
         """Apply the background arrivals since the last visit."""
         begin = self._until
@@ -323,6 +327,10 @@ class BackgroundLink(Link):
         self.catch_up(now)
         return Link.carry(self, burst, now, charge)
 
+    def rest(self, until: float) -> None:
+        """No background arrives until then."""
+        self._until = until
+
     def catch_up(self, now: float) -> None:
         """Apply the background arrivals since the last visit."""
         begin = self._until
@@ -358,6 +366,10 @@ class BackgroundPool(Pool):
         """As `Pool.serve`, behind the background."""
         self.catch_up(now)
         return Pool.serve(self, burst, now, charge)
+
+    def rest(self, until: float) -> None:
+        """No background arrives until then."""
+        self._until = until
 
     def catch_up(self, now: float) -> None:
         """Apply the background arrivals since the last visit."""

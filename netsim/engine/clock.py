@@ -16,7 +16,7 @@ one it got when it was scheduled. The order therefore does not depend on how man
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from heapq import heappop, heappush, heappushpop
+from heapq import heapify, heappop, heappush, heappushpop
 from types import MethodType
 from typing import Any
 
@@ -47,6 +47,23 @@ class Clock(simpy.Environment):
     def pending(self) -> list[tuple[float, object]]:
         """Return who waits for a light event, with the times, in no particular order (for checks after a run)."""
         return [(item[0], item[3].__self__) for item in self._heap if item[3].__class__ is MethodType]
+
+    def revise(self, decide: Callable[[float, object], float | None]) -> None:
+        """Let ``decide`` move or cancel every pending light event: from its time and who waits to its time, or `None`.
+
+        An event keeps its serial number, so it stays where it was among those of the same instant.
+        """
+        kept = []
+        for item in self._heap:
+            if item[3].__class__ is MethodType:
+                time = decide(item[0], item[3].__self__)
+                if time is None:
+                    continue
+                kept.append(item if time == item[0] else (time, *item[1:]))
+            else:
+                kept.append(item)
+        self._heap[:] = kept  # in place: the loop that is running holds this list
+        heapify(self._heap)
 
     def step(self) -> None:
         """Process the next event, light or not. Raises `simpy.core.EmptySchedule` when there is none."""

@@ -74,6 +74,9 @@ class Station:
     def catch_up(self, now: float) -> None:
         """Bring the books up to date; stations with background traffic have something to do here."""
 
+    def rest(self, until: float) -> None:
+        """Let background traffic stay away until a time; it has come up to this instant."""
+
     def refuse(self, burst: Burst, now: float) -> None:
         """Drop a burst that found no room."""
         self.dropped += 1
@@ -172,6 +175,19 @@ class Core(Station):
         return end
 
 
+    def idle(self, now: float) -> None:
+        """Have no interrupts and no running thread after this instant (the core stopped)."""
+        self.urgent_free_s = min(self.urgent_free_s, now)
+        self._running_s = min(self._running_s, now)
+        self._runners.clear()
+
+    def forget(self, burst: Burst, left_s: float) -> None:
+        """Take what is left of a thread's work out of the row of running threads, if it stands there."""
+        if burst in self._runners:
+            self._runners.remove(burst)
+            self._running_s -= left_s
+
+
 class Link(Station):
     """One direction of a link: a burst's head leaves long before its tail has arrived.
 
@@ -217,7 +233,8 @@ class Link(Station):
             self.refuse(burst, now)
             return None
         self.dropped += 1
-        return self.carry(burst, now, burst.charges[burst.index])
+        # through its leg: a cable that may fail looks at what is left, too
+        return burst.legs[burst.index](burst, now, burst.charges[burst.index])
 
 
 class Delay(Station):

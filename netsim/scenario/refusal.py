@@ -33,6 +33,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "list_type": ("not a list", "a list"),
 }
 """Message and what is allowed, by pydantic's kind of error; other kinds keep pydantic's words."""
+_TAG_ERRORS = ("union_tag_not_found", "union_tag_invalid")
 _MAPPING_ERRORS = ("model_type", "model_attributes_type", "dict_type", "mapping_type")
 
 
@@ -61,6 +62,10 @@ def _words(error: Mapping[str, Any], model: type[BaseModel]) -> tuple[str, str]:
         return "unknown key", known_keys(model, location)
     if kind == "missing":
         return f"{location[-1]} is missing", ""
+    if kind in _TAG_ERRORS:
+        tag = error["ctx"]["discriminator"].strip("'")
+        message = f"{tag} is missing" if kind == "union_tag_not_found" else f"no such {tag}"
+        return message, f"{tag}: {', '.join(_tags(model, location))}"
     if kind in _MAPPING_ERRORS:
         return "not a mapping", known_keys(model, (*location, "")) or "a mapping"
     if kind == "value_error":
@@ -87,11 +92,25 @@ def _document_path(location: Sequence[str | int], document: Any) -> tuple[str | 
 def known_keys(model: type[BaseModel], location: Sequence[str | int]) -> str:
     """List the keys the model around this place knows."""
     schema: Any = model.model_json_schema()
-    here: Any = schema
-    for part in location[:-1]:
+    return ", ".join(sorted(_at(schema, location[:-1]).get("properties", {})))
+
+
+def _tags(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
+    """List the tags of the union at this place."""
+    return sorted(_at(model.model_json_schema(), location).get("discriminator", {}).get("mapping", {}))
+
+
+def _at(schema: Any, location: Sequence[str | int]) -> Any:
+    """Return the part of a JSON Schema that a location (keys, positions and union tags) leads to."""
+    here = schema
+    for part in location:
         here = _resolve(here, schema)
-        here = here.get("items", here) if isinstance(part, int) else here.get("properties", {}).get(part, here)
-    return ", ".join(sorted(_resolve(here, schema).get("properties", {})))
+        tagged = here.get("discriminator", {}).get("mapping", {}).get(part)
+        if tagged is not None:
+            here = {"$ref": tagged}
+        else:
+            here = here.get("items", here) if isinstance(part, int) else here.get("properties", {}).get(part, here)
+    return _resolve(here, schema)
 
 
 def _resolve(here: Any, schema: Any) -> Any:

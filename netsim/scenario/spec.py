@@ -12,19 +12,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 
 from netsim import units
 from netsim.errors import InputError
+from netsim.scenario.base import Spec
 from netsim.scenario.distributions import NO_WORK, Constant, Duration, Size
+from netsim.scenario.faults import ConvergenceSpec, Fault
 from netsim.scenario.origin import Origin
 from netsim.scenario.quantities import BitsPerSecond, Bytes, Fraction, PerSecond, Seconds
-
-
-class Spec(BaseModel):
-    """Base of all specs: frozen, and a misspelt key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
 
 
 class MachineSpec(Spec):
@@ -287,6 +283,8 @@ class Scenario(Spec):
     dns: DnsSpec = DnsSpec()
     traffic: tuple[TrafficSpec, ...] = Field((), description="empty: inferred from the manifests")
     inferred_rate: PerSecond = Field(10.0, description="rate of inferred traffic per client pod")
+    faults: tuple[Fault, ...] = Field((), description="what breaks during the run, and when")
+    convergence: ConvergenceSpec = ConvergenceSpec()
     run: RunSpec = RunSpec()
     sweep: Mapping[str, tuple[Any, ...]] = Field(default_factory=dict, description="dotted key: levels")
     what_if: Mapping[str, tuple[Any, ...]] = Field(default_factory=dict, description="dotted key: alternatives")
