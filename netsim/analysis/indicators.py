@@ -7,16 +7,14 @@ figure that is tested is the network programming latency of clusterloader2 (kube
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from netsim.analysis.objectives import plain
-from netsim.cluster.service_rules import ProxyConfig, service_tables
 from netsim.datapath.build import cluster_of, plugin_of
-from netsim.datapath.limitmeasures import SECONDS_PER_RULE
+from netsim.datapath.programming import programming
 from netsim.scenario import Scenario
 from netsim.stats.estimates import Interval
 from netsim.stats.quantiles import TooFewSamples, sectioned_quantile
@@ -24,8 +22,6 @@ from netsim.study.outcome import Measured
 from netsim.study.result import StudyResult
 
 PROGRAMMING_S = 30.0
-MIN_SYNC_S: Mapping[str, float] = {"iptables": 1.0, "nftables": 1.0, "ipvs": 0.0, "ebpf": 0.0}
-"""kube-proxy's ``minSyncPeriod`` (pkg/proxy/apis/config/v1alpha1/defaults.go); eBPF agents write a change at once."""
 UNKNOWN = Interval(float("nan"), float("nan"), float("nan"))
 
 
@@ -99,12 +95,9 @@ def _programming(scenario: Scenario) -> Indicator:
     (iptables: at the time per line that kubernetes issue 96018 measured; other modes have no published price).
     """
     proxy = scenario.network.proxy or plugin_of(scenario).usual_proxy
-    wait, written = 0.99 * MIN_SYNC_S[proxy], 0.0
     cluster = cluster_of(scenario)
-    if proxy == "iptables" and cluster.nodes and cluster.services:
-        table = service_tables(cluster, proxy, ProxyConfig())[0]
-        largest = max(cluster.services, key=lambda service: len(cluster.endpoints(service.key)))
-        written = table.sync(cluster.nodes[0], [largest.key]).partial * SECONDS_PER_RULE
+    largest = max(cluster.services, key=lambda service: len(cluster.endpoints(service.key)), default=None)
+    pace = programming(cluster, proxy, [] if largest is None else [largest.key])
     how = f"wait for the next sync of {proxy} and a partial write of the largest Service; API and watch left out"
-    value = wait + written
+    value = 0.99 * pace.min_sync_s + pace.sync_s
     return Indicator("Network programming latency", Interval(value, value, value), PROGRAMMING_S, how)

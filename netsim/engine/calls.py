@@ -105,9 +105,20 @@ class Performer(ABC):
         self._chance = streams.uniform(f"{name}/chance")
         self._ports: dict[Party, int] = {}
 
-    @abstractmethod
     def exchange(self, source: Party, wake: Wake, now: float) -> Steps:
         """Do the whole call for a client and record it."""
+        faults = self.network.faults
+        if faults is None:
+            return self.steps(source, wake, now)
+        return faults.sessions.exchange(self, self.steps, source, wake, now)
+
+    @abstractmethod
+    def steps(self, source: Party, wake: Wake, now: float) -> Steps:
+        """Return the steps of the whole call for a client, its recording included."""
+
+    def broken(self, source: Party, reason: str) -> float:
+        """Count a transaction that a fault broke."""
+        return self.fail(reason)
 
     def records(self, top: bool = True) -> list[tuple[EdgeRecord, str, bool]]:
         """Return the records of this call and of those it causes, each with its Service and whether it is top-level."""
@@ -126,7 +137,7 @@ class Performer(ABC):
         """Draw who answers a new connection; `None` when nobody does (the connection is refused)."""
         place, _ = self.network.home(source)
         node = entry if entry is not None else None if place is None else place.index
-        backends = self.network.backends.of(service, self.call.port.name, node, external=entry is not None)
+        backends = self.network.seen(service, self.call.port.name, node, external=entry is not None)
         return backends[int(self._choice() * len(backends))] if backends else None
 
     def port(self, target: Party) -> int:
@@ -152,9 +163,9 @@ class Performer(ABC):
         now = network.clock.now
         work = self._work()
         if work > 0.0:
-            place, core = network.home(server)
-            if place is not None:
-                Burst(network.clock, (place.threads[core], deliver), (tuple(CoreCharge(work)), None), 0, wake)
+            thread = network.thread(server)
+            if thread is not None:
+                Burst(network.clock, (thread, deliver), (tuple(CoreCharge(work)), None), 0, wake)
                 now = yield
         for group in self._groups():
             now = yield from self._call(group, server, wake, now)

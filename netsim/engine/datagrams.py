@@ -61,7 +61,7 @@ class UdpCaller(Performer):
         super().__init__(network, call, name, around)
         self._flows: dict[tuple[Party, Party], tuple[Way, Way]] = {}
 
-    def exchange(self, source: Party, wake: Wake, now: float) -> Steps:
+    def steps(self, source: Party, wake: Wake, now: float) -> Steps:
         """Ask, wait for the answer."""
         record = self.record
         record.started += 1
@@ -88,6 +88,8 @@ class UdpCaller(Performer):
         exchange = Exchange(*ways, opening=opening)
         size = self.request_size()
         record.bytes_sent += size
+        if self.network.faults is not None:
+            self.network.faults.sessions.ask(wake, target, self.network.clock.now)
         exchange.ask(size, wake)
         now = yield
         if not exchange.failed:

@@ -95,6 +95,13 @@ class Dns:
             self.network.extra.append(known.pool)
         return known
 
+    def stop(self, gone: Callable[[Party], bool]) -> list[Pool]:
+        """Empty the caches of servers that stop; return their workers."""
+        stopped = [replica for party, replica in self._replicas.items() if gone(party)]
+        for replica in stopped:
+            replica.cache.clear()
+        return [replica.pool for replica in stopped]
+
     def server(self, source: Party, ask: Ask) -> Party | None:
         """Return who gets a query of a new socket; `None` when nobody serves DNS."""
         if not ask.cluster:
@@ -115,7 +122,7 @@ class Dns:
         """Return the replicas that clients on a node use."""
         if self.service is None:
             return ()
-        return self.network.backends.of(self.service, self._port, node)
+        return self.network.seen(self.service, self._port, node)
 
     def ways(self, source: Party, target: Party) -> tuple[Way, Way] | None:
         """Return both ways of a new socket's flow to a DNS server; `None` where policies refuse it."""
@@ -169,7 +176,7 @@ class Flight:
             way.send(size, arrived, self._gone)
 
     def _received(self, now: float) -> None:
-        Burst(self.ways[0].clock, (self.replica.pool.serve, deliver), self.replica.work, 0, self._worked)
+        Burst(self.ways[0].clock, (self.replica.pool.serve, deliver), self.replica.work, 0, self._worked, self._gone)
 
     def _worked(self, now: float) -> None:
         if self.replica.holds(self.ask, now):
@@ -356,6 +363,10 @@ class Lookups:
         self._cluster, self._spec = network.cluster, spec
         served = network.cluster.dns_service in network.cluster.services_by_key
         self._dns = Dns(network, spec) if spec is not None and served else None
+
+    def stop(self, gone: Callable[[Party], bool]) -> list[Pool]:
+        """Empty the caches of DNS servers that stop; return their workers."""
+        return [] if self._dns is None else self._dns.stop(gone)
 
     def of_call(self, call: Call) -> NameResolver | None:
         """Return what asks for the callee's name, `None` where connections are made without look-ups."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import nan
 from typing import TYPE_CHECKING
 
+from netsim.engine.calls import FAILED
 from netsim.engine.probes import EdgeRecord
 
 if TYPE_CHECKING:
@@ -21,6 +22,17 @@ class LookupCaller:
 
     def exchange(self, source: Party, wake: Wake, now: float) -> Steps:
         """Look the name up and record how long it took."""
+        faults = self.network.faults
+        if faults is None:
+            return self._steps(source, wake, now)
+        return faults.sessions.exchange(self, self._steps, source, wake, now)
+
+    def broken(self, source: Party, reason: str) -> float:
+        """Count a look-up whose client is gone."""
+        self.record.fail(reason)
+        return FAILED
+
+    def _steps(self, source: Party, wake: Wake, now: float) -> Steps:
         record = self.record
         record.started += 1
         began = now

@@ -6,7 +6,7 @@ hash, position of the Service in the rules). Everything here is per kind or per 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,12 +27,24 @@ if TYPE_CHECKING:
     from netsim.cluster.objects import Protocol as Transport
     from netsim.cluster.objects import Service
     from netsim.datapath.types import Route, Routes
+    from netsim.engine.burst import Leg
+    from netsim.engine.faults import Faults
     from netsim.engine.ports import Ports
     from netsim.engine.stations import Station
     from netsim.engine.streams import Streams
 
 Party = Any
 """A pod (its index in the cluster), or one of the datapath's `HostParty` and `ExternalParty`."""
+
+
+class Seen(Protocol):
+    """Who answers for a Service as one node sees it at this time (`netsim.engine.backends.Backends.of`)."""
+
+    def __call__(
+        self, service: Service, port_name: str, node: int | None, *, external: bool = False
+    ) -> Sequence[int]:
+        """Return the pods that may answer clients on a node (`None`: outside)."""
+        ...
 
 
 class Datapath(Protocol):
@@ -88,6 +100,8 @@ class Network:
         self.backends = Backends(cluster)
         self.conntrack = Conntrack(cluster, conntrack_max, streams.uniform("conntrack"))
         self.ports: Ports | None = None
+        self.seen: Seen = self.backends.of
+        self.faults: Faults | None = None
         self.extra: list[Station] = []
         self._kinds: dict[tuple[Routes, bool], Kind] = {}
         self._tariffs: dict[tuple[Route, bool], Tariff] = {}
@@ -122,6 +136,14 @@ class Network:
                 known = place, self.places.home_core(identity, place.cores)
             self._homes[party] = known
         return known
+
+    def thread(self, party: Party) -> Leg | None:
+        """Return where a party's own work is done; `None` for the outside world."""
+        place, core = self.home(party)
+        if place is None:
+            return None
+        seat = None if self.faults is None else self.faults.seat(party)
+        return place.threads[core] if seat is None else seat.thread
 
     def position(self, service: str, node: int) -> float:
         """Return where a Service lies in a node's rules: uniform, drawn once a replication (one sync epoch)."""
@@ -185,6 +207,9 @@ class Network:
                 legs[Role.RECEIVER_CORE] = self._listening(target, socket, receiver.stations[peer_core]).read
             if sender is not None:
                 back[Role.RECEIVER_CORE] = Socket(sender.stations[core]).read
+        if self.faults is not None:
+            self.faults.take_seats(legs, source, target, datagrams=bool(socket))
+            self.faults.take_seats(back, target, source, datagrams=bool(socket))
         clock = self.clock
         gates = self.conntrack.gates(
             kind.entries, None if sender is None else sender.index, None if receiver is None else receiver.index,
@@ -221,6 +246,8 @@ class Network:
         if kind.routes.verdict != "ALLOW":
             return kind
         forth, back = self.ways(kind, source, target, flow, service=key, entry_node=entry_node, port=port)
+        if self.faults is not None:
+            return self.faults.connection(forth, back, source, target)
         return Connection(forth, back, self.tcp)
 
     def datagrams(

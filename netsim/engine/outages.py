@@ -2,7 +2,7 @@
 
 An outage is known to its station from the start, so whatever is computed ahead is exact: a cable that will be cut while
 a burst is on it lets through the segments that are across by then and loses the others (`Cable`). A core's future
-depends on what arrives, so its losses are decided when the outage begins (`wipe`), among the bursts that are on it then.
+depends on what arrives, so its losses are decided when the outage begins (`wipe`), among the bursts that are there.
 What leaves at the very instant of the outage has left; what comes at that instant has come too late.
 
 Outages are guards around the legs of the stations concerned: other stations, and runs without faults, know nothing of
@@ -57,8 +57,9 @@ class Cable:
     """One direction of a link whose cable is out at times: segments not across by then are lost.
 
     Segments pass one by one: of ``n`` that begin to leave at ``start``, the ``i``-th is through the port at ``max(start
-    + i packets, its arrival + a packet)`` and across a propagation delay later. A burst that cannot be divided is lost
-    whole. Losses happen, and are told, when the outage begins.
+    + i packets, its arrival + a packet)`` and across a propagation delay later. Losses happen, and are told, when the
+    outage begins. A burst that cannot be divided is lost whole; so is one whose head comes during the outage, even if its
+    tail would come after it.
     """
 
     __slots__ = ("_link", "_outages")
@@ -83,8 +84,8 @@ class Cable:
         service, packet, lead, after, limit, _ = charge
         head, lag = now + lead, burst.lag_s
         start = max(link.free_s, head)
-        overflows = start + service - head - lag > limit
-        if overflows or max(start + service, head + lag + packet) + after <= since_s:
+        served = start + service
+        if served - head - lag > limit or max(served, head + lag + packet) + after <= since_s:
             return link.carry(burst, now, charge)  # what does not fit into the buffer comes back here, smaller
         segments = round(service / packet) if packet > 0.0 else 1
         spacing = lag / (segments - 1) if segments > 1 else 0.0
@@ -103,7 +104,7 @@ class Cable:
             link.busy_s += min(service, max(0.0, since_s - start))
             Notice(burst.clock, since_s, lambda at: link.refuse(burst, at))
         # whatever comes until then queues behind what is lost
-        link.free_s = max(link.free_s, since_s)
+        link.free_s = max(link.free_s, min(served, since_s))
         return out
 
 
@@ -197,28 +198,41 @@ def abandon(clock: Clock, core: Core, mine: Callable[[Burst], bool], now: float)
 
 
 class Seat:
-    """A pod's threads on their core: their bursts are told from others', and datagrams to a stopped pod are lost.
+    """A pod's threads on their core, told from the threads of others. The pod stops at times.
 
-    A TCP segment for a stopped process is the kernel's to answer, so `thread` lets it pass.
+    A TCP segment for a stopped process is the kernel's to answer, so `thread` lets it pass; datagrams are lost.
     """
 
-    __slots__ = ("_outages", "_station", "_thread")
+    __slots__ = ("_outages", "_thread", "station")
 
     def __init__(self, thread: Leg, station: Station, outages: Sequence[Outage]) -> None:
-        self._thread, self._station, self._outages = thread, station, outages
+        self._thread, self.station, self._outages = thread, station, outages
+
+    def stopped(self, now: float) -> bool:
+        """Tell whether the pod does not run."""
+        return out_at(self._outages, now)
 
     def thread(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
         """Serve a burst in one of the pod's threads."""
         return self._thread(burst, now, charge)
 
-    def datagram(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
-        """Serve a datagram, if the pod runs."""
-        if out_at(self._outages, now):
-            self._station.refuse(burst, now)
-            return None
-        return self._thread(burst, now, charge)
-
     def holds(self, burst: Burst) -> bool:
-        """Tell whether a burst is at this seat."""
-        leg = burst.legs[burst.index]
-        return getattr(leg, "__self__", None) is self
+        """Tell whether a burst is with this pod."""
+        owner = getattr(burst.legs[burst.index], "__self__", None)
+        return owner is self or getattr(owner, "seat", None) is self
+
+
+class Ear:
+    """A leg that takes a pod's datagrams while it runs."""
+
+    __slots__ = ("_leg", "seat")
+
+    def __init__(self, leg: Leg, seat: Seat) -> None:
+        self._leg, self.seat = leg, seat
+
+    def datagram(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
+        """Serve a datagram, or lose it."""
+        if self.seat.stopped(now):
+            self.seat.station.refuse(burst, now)
+            return None
+        return self._leg(burst, now, charge)

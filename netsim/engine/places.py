@@ -94,6 +94,7 @@ class Places:
     def __init__(self, cluster: Cluster, salt: int) -> None:
         self.cluster, self.salt = cluster, salt
         self.make: StationMaker = plain_station
+        self.harden: Callable[[Place], None] | None = None
         self.spines = max(1, cluster.fabric.spines)
         self.outside = Outside()
         self._places: dict[int, Place] = {}
@@ -109,6 +110,8 @@ class Places:
             rack = self.rack(node)
             ports = self._row("leaf-up", rack), self._row("leaf-down", rack)
             found = Place(node, rack, each.machine, each.name, make=self.make, ports=ports)
+            if self.harden is not None:
+                self.harden(found)
             self._places[node] = found
         return found
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from netsim.engine.burst import Notice
 from netsim.engine.calls import Performer, Steps, Surroundings, Wake
+from netsim.engine.sessions import CLIENT_LOST
 from netsim.engine.tcp import Connection
 
 if TYPE_CHECKING:
@@ -37,11 +38,20 @@ class RpcCaller(Performer):
         super().__init__(network, call, name, around, children)
         self._pools: dict[Party, _Pool] = {}
 
-    def exchange(self, source: Party, wake: Wake, now: float) -> Steps:
-        """Do the whole call for a client and record it."""
+    def steps(self, source: Party, wake: Wake, now: float) -> Steps:
+        """Return the steps of the whole call for a client, its recording included."""
         if self.call.keep_alive:
             return self._kept(source, wake, now)
         return self._single(source, wake, now)
+
+    def broken(self, source: Party, reason: str) -> float:
+        """Count a transaction that a fault broke; its connection leaves the pool, a lost client loses all of it."""
+        if not self.call.keep_alive:
+            return self.fail(reason)
+        if reason == CLIENT_LOST:
+            self._pools.pop(source, None)
+            return self.fail(reason)
+        return self._give_up(self._pools[source], reason)
 
     def _single(self, source: Party, wake: Wake, now: float) -> Steps:
         """Open a connection for one request."""
@@ -84,6 +94,9 @@ class RpcCaller(Performer):
         pool = self._pools.get(source)
         if pool is None:
             pool = self._pools[source] = _Pool()
+        while pool.free and pool.free[-1][0].failed:
+            pool.free.pop()
+            pool.opened -= 1
         if not pool.free and pool.opened >= self.around.pool:
             pool.waiting.append(wake)
             yield

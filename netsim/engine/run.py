@@ -11,6 +11,7 @@ import numpy as np
 from netsim.engine.audit import audit
 from netsim.engine.backdrop import Backdrop, Tracked, followed_flows
 from netsim.engine.dns_client import Lookups
+from netsim.engine.faults import Faults
 from netsim.engine.grid import HORIZON_S, on_grid
 from netsim.engine.hops import HopTime, hop_times
 from netsim.engine.lifting import with_free_cores
@@ -104,6 +105,8 @@ def prepare(model: Model, streams: Streams, chosen: Plan) -> tuple[Network, Traf
     if not chosen.whole:
         backdrop = Backdrop(network, model, chosen, lookups)
         network.places.make, network.conntrack.background = backdrop.make, backdrop.tracked
+    if model.faults:
+        Faults(network, model.faults, model.convergence, lookups)
     if model.free_cores:
         network.places.make = with_free_cores(network.places.make)
     return network, start_traffic(network, model, chosen, lookups)
@@ -121,6 +124,9 @@ def _collect(
     times = {name: np.concatenate([each[name] for each in columns])[order] for name in COLUMNS if name != "start"}
     complaints = _complaints([record for record, _, _ in records])
     notes = [chosen.describe(model.edges), *complaints, *_full_tables(network), *_no_ports(network)]
+    if network.faults is not None:
+        stations = (*stations, *network.faults.figures(chosen.duration_s))
+        notes += network.faults.notes(chosen.duration_s)
     return Replication(
         infos, edge[order], starts[order], times, (*measure_traffic(traffic, chosen, model.edges), *stations),
         chosen.duration_s,

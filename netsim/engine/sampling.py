@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING
 
 from netsim.engine.streams import mix
@@ -27,6 +27,8 @@ WARMUP_SHARE = 0.25
 PATIENCE = 3.0
 """A cluster is followed whole while that takes no more than this many times the wanted transactions."""
 FEWEST_CLIENTS = 8
+AFTER_FAULTS = 0.1
+"""Share of the time until the last news of the last fault that a run goes on after it."""
 MOST_BEYOND_WANTED = 20.0
 """The minimum duration may bring so many times the wanted transactions, no more."""
 
@@ -78,6 +80,7 @@ def plan(model: Model, streams: Streams) -> Plan:
     wanted = run.transactions * (1.0 + WARMUP_SHARE)
     if run.duration == "auto":
         duration = _duration_s(model.edges, open_rate, wanted) if open_rate else 5.0
+        duration = max(duration, _faults_s(model))
     else:
         duration = float(run.duration)
     share = 1.0
@@ -88,6 +91,13 @@ def plan(model: Model, streams: Streams) -> Plan:
         len(some) / len(edge.clients) if edge.clients else 1.0 for edge, some in zip(model.edges, followed, strict=True)
     )
     return Plan(duration, followed, shares)
+
+
+def _faults_s(model: Model) -> float:
+    """Return how long the faults of a run, and the news of them, have something to show."""
+    longest = model.convergence.longest_s
+    ends = (fault.at_s if fault.until_s == inf else fault.until_s for fault in model.faults)
+    return min(max(((end + longest) * (1.0 + AFTER_FAULTS) for end in ends), default=0.0), MAXIMUM_DURATION_S)
 
 
 def _duration_s(edges: Sequence[Edge], rate_per_s: float, wanted: float) -> float:

@@ -1,7 +1,7 @@
 """Transactions and connections that may break: what clients and servers learn of each other's end.
 
 A process that dies leaves its connections to its kernel, which resets them: the other end learns of it when the reset
-arrives. A machine that dies tells nobody: its peers repeat what they sent until it is back and answers with a reset, and
+arrives. A machine that dies tells nobody: its peers repeat what they sent until it is back and answers with a reset;
 who waits for an answer with nothing to repeat waits for ever (Linux probes silent connections after two hours, if at
 all: ``net.ipv4.tcp_keepalive_time``).
 
@@ -62,7 +62,7 @@ class Line:
 
 
 class Session:
-    """One transaction under way: whose it is, and its line. ``asked`` and ``sent_s`` are a datagram's target and time."""
+    """One transaction under way: whose it is, its line, and whom it sent a datagram when (``asked``, ``sent_s``)."""
 
     __slots__ = ("asked", "began_s", "line", "sent_s", "source")
 
@@ -73,7 +73,7 @@ class Session:
         self.sent_s = now
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """Thrown into a transaction whose connection or client is gone."""
 
     def __init__(self, session: Session, reason: str) -> None:
@@ -130,7 +130,7 @@ class Sessions:
         ended = -1.0
         try:
             ended = yield from steps(source, line, now)
-        except Broken as broken:
+        except BrokenError as broken:
             ended = performer.broken(source, broken.reason if broken.session is session else CLIENT_LOST)
             if broken.session is not session:
                 raise
@@ -146,9 +146,14 @@ class Sessions:
         if session in self.live:
             session.line.cut()
             try:
-                session.line.task.throw(Broken(session, reason))
+                session.line.task.throw(BrokenError(session, reason))
             except StopIteration:
                 return
+
+    def ask(self, wake: Wake, target: Party, now: float) -> None:
+        """Note that a transaction sends a datagram: if its server stops, the client waits in vain."""
+        if isinstance(wake, Line):
+            wake.session.asked, wake.session.sent_s = target, now
 
     # ------------------------------------------------------------------------------------------ what stops
 
@@ -180,7 +185,7 @@ class MortalConnection(Connection):
     __slots__ = ("_serving", "_sessions", "_user", "forgotten", "source", "target")
 
     def __init__(
-        self, forth: Way, back: Way, settings: TcpSettings, source: Party, target: Party, sessions: Sessions
+        self, forth: Way, back: Way, settings: TcpSettings, *, source: Party, target: Party, sessions: Sessions
     ) -> None:
         super().__init__(forth, back, settings)
         self.source, self.target, self._sessions = source, target, sessions

@@ -174,7 +174,6 @@ class Core(Station):
         burst.seen_s = seen
         return end
 
-
     def idle(self, now: float) -> None:
         """Have no interrupts and no running thread after this instant (the core stopped)."""
         self.urgent_free_s = min(self.urgent_free_s, now)

@@ -6,6 +6,7 @@ from math import nan
 from typing import TYPE_CHECKING
 
 from netsim.engine.rpc import RpcCaller
+from netsim.engine.sessions import RESET
 
 if TYPE_CHECKING:
     from netsim.cluster.traffic import Call
@@ -48,7 +49,10 @@ class Streamer(RpcCaller):
         for connection, began, connected in self.open:
             connection.outgoing.stop()
             self.record.bytes_sent += connection.outgoing.delivered
-            self.record.done(began, nan, connected, now)
+            if connection.failed:
+                self.fail(RESET)
+            else:
+                self.record.done(began, nan, connected, now)
 
     def halves(self) -> list[Half]:
         """Return the sending sides, for their windows and retransmissions."""

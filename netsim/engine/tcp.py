@@ -74,11 +74,15 @@ class _Data(Burst):
         self.half.missing(self.start, self.size, self.sent, now)
 
     def shrink(self, segments: int, now: float) -> bool:
-        """Lose the segments behind the first ``segments``."""
+        """Lose the segments behind the first ``segments``, at once or at a later time."""
         kept = segments * self.half.way.mss
         if kept >= self.size:
             return False
-        self.half.missing(self.start + kept, self.size - kept, self.sent, now)
+        start, size = self.start + kept, self.size - kept
+        if now > self.clock.now:
+            Notice(self.clock, now, lambda at: self.half.missing(start, size, self.sent, at))
+        else:
+            self.half.missing(start, size, self.sent, now)
         self.size = kept
         self.charges = self.half.way.following.charges(kept)
         return True
@@ -291,6 +295,8 @@ class _Message(Burst):
         Notice(self.clock, max(now, self.sent + wait), self._again)
 
     def _again(self, now: float) -> None:
+        if not self.connection.knows(self.way):
+            return
         self.tries += 1
         self.sent = now
         self.connection.timeouts += 1
@@ -320,15 +326,27 @@ class Connection:
     def outgoing(self) -> Half:
         """The direction from client to server."""
         if self._forth is None:
-            self._forth = Half(self.forth, self.back, self.settings)
+            self._forth = self.half(self.forth, self.back)
         return self._forth
 
     @property
     def incoming(self) -> Half:
         """The direction from server to client."""
         if self._back is None:
-            self._back = Half(self.back, self.forth, self.settings)
+            self._back = self.half(self.back, self.forth)
         return self._back
+
+    def half(self, way: Way, back: Way) -> Half:
+        """Return one direction, made when a message needs it."""
+        return Half(way, back, self.settings)
+
+    def knows(self, way: Way) -> bool:
+        """Tell whether the end that sends this way still has the connection."""
+        return not self.failed
+
+    def accepts(self, now: float) -> bool:
+        """Tell whether somebody listens at the other end."""
+        return True
 
     def connect(self, established: Reaction) -> None:
         """Shake hands; ``established`` is called at the client, also when all tries failed (`failed` is set then)."""
@@ -336,7 +354,14 @@ class Connection:
         sent = clock.now
 
         def answer(now: float) -> None:
-            self.back.open(0, confirm, lost)
+            if self.accepts(now):
+                self.back.open(0, confirm, lost)
+            else:
+                self.back.send(0, refused, lost)
+
+        def refused(now: float) -> None:
+            self.failed = True
+            established(now)
 
         def confirm(now: float) -> None:
             self.forth.send(0)

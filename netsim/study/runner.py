@@ -10,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from netsim.cluster.faults import Fault, faults_of
 from netsim.cluster.objects import Note
 from netsim.cluster.traffic import traffic_of
 from netsim.datapath.build import Stamp, cluster_of, datapath_of, impossible, input_stamp
+from netsim.datapath.datapath import Datapath
 from netsim.datapath.limits import Reason
-from netsim.engine.model import Model
+from netsim.datapath.programming import programming
+from netsim.engine.model import Convergence, Model
 from netsim.engine.overload import warnings
 from netsim.engine.ports import REUSE_S, TIME_WAIT_S, PortSettings
 from netsim.engine.run import Replication, run_replication
@@ -78,9 +81,11 @@ def _model(document: str, directory: Path, file: str, stamp: Stamp) -> tuple[Mod
     cluster = cluster_of(scenario)
     edges, inferred = traffic_of(cluster, scenario)
     datapath = datapath_of(scenario)
+    faults = faults_of(cluster, scenario.faults)
     model = Model(
         cluster, datapath, edges, dns=None if scenario.dns.lookups == "none" else scenario.dns, run=scenario.run,
         conntrack_max=scenario.network.conntrack_max, ports=_ports(scenario.network),
+        faults=faults, convergence=_convergence(scenario, datapath, faults) if faults else Convergence(),
     )  # fmt: skip
     load = (Note("overload", text, "warning") for text in warnings(model))
     return model, (*cluster.notes, *inferred, *datapath.notes, *load)
@@ -88,6 +93,19 @@ def _model(document: str, directory: Path, file: str, stamp: Stamp) -> tuple[Mod
 
 def _ports(spec: NetworkSpec) -> PortSettings:
     return PortSettings(spec.local_ports, spec.snat_ports, REUSE_S if spec.tcp_tw_reuse else TIME_WAIT_S)
+
+
+def _convergence(scenario: Scenario, datapath: Datapath, faults: Sequence[Fault]) -> Convergence:
+    """Return how news of the faults travel, by the pace of the scenario's proxy."""
+    cluster, stated = datapath.cluster, scenario.convergence
+    gone = {cluster.pods[pod].key for fault in faults for pod in fault.pods}
+    changed = [s.key for s in cluster.services if any(each.pod in gone for each in cluster.endpoints(s.key))]
+    pace = programming(cluster, datapath.proxy, changed)
+    return Convergence(
+        stated.node_grace, stated.node_check, stated.lease_renewal, stated.container_check, stated.readiness_period,
+        stated.propagation, pace.min_sync_s if stated.min_sync is None else stated.min_sync,
+        pace.sync_s if stated.sync is None else stated.sync,
+    )  # fmt: skip
 
 
 def _told(note: Note) -> str:

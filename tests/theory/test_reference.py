@@ -13,6 +13,7 @@ from heapq import heappush
 import numpy as np
 import pytest
 import simpy
+from brute_force import preemptive
 
 from netsim.engine.burst import Burst, Notice, deliver
 from netsim.engine.chains import ClosedClient, Fifo, OpenFeed
@@ -123,25 +124,6 @@ def test_closed_loop() -> None:
         ClosedClient(clock, thinks[number], lambda trip, n=number: [(), ((station, works[n][trip]),)], found[number])
     clock.run()
     assert found == expected
-
-
-def preemptive(jobs: list[tuple[float, bool, float]]) -> list[float]:
-    """Preemptive-resume priority by brute force: advance from event to event, serve the most urgent work present."""
-    left, remaining = [0.0] * len(jobs), [work for _, _, work in jobs]
-    now = 0.0
-    while any(remaining):
-        present = [n for n, (born, _, _) in enumerate(jobs) if born <= now and remaining[n]]
-        future = [born for born, _, _ in jobs if born > now]
-        if not present:
-            now = min(future)
-            continue
-        chosen = min(present, key=lambda n: (not jobs[n][1], n))
-        until = min([now + remaining[chosen], *future])
-        remaining[chosen] -= until - now
-        now = until
-        if not remaining[chosen]:
-            left[chosen] = now
-    return left
 
 
 @pytest.mark.parametrize("seed", range(8))

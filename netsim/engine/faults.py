@@ -1,0 +1,187 @@
+"""Faults in flight: what happens to stations, connections and endpoints when something breaks, and what it did.
+
+Times of faults are known before the run starts. Links look ahead to them, cores are emptied when they come
+(`netsim.engine.outages`), connections break (`netsim.engine.sessions`), endpoints stay in use until their nodes know
+better (`netsim.engine.views`). A run without faults makes none of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from math import inf, isnan
+from typing import TYPE_CHECKING, Any
+
+from netsim.datapath.datapath import HostParty
+from netsim.datapath.types import Role
+from netsim.engine.burst import Notice
+from netsim.engine.datagrams import TIMEOUT_S
+from netsim.engine.grid import on_grid
+from netsim.engine.measures import Scalar
+from netsim.engine.outages import Cable, Ear, Guard, Outage, Seat, abandon, halt, wipe
+from netsim.engine.sessions import MortalConnection, Sessions
+from netsim.engine.stations import Core, Link
+from netsim.engine.views import Views
+
+if TYPE_CHECKING:
+    from netsim.cluster.faults import Fault
+    from netsim.engine.dns_client import Lookups
+    from netsim.engine.model import Convergence
+    from netsim.engine.network import Network, Party
+    from netsim.engine.places import Place
+    from netsim.engine.ways import Way
+
+
+DISTURBED = 2.0
+"""How many times the longest latency before the first fault counts as a consequence of one."""
+
+
+class Faults:
+    """The faults of one replication. Making it arms the network.
+
+    Parameters
+    ----------
+    network: what they happen to.
+    faults: in order of time.
+    how: how news of them travel.
+    lookups: gives DNS servers, whose workers and caches are lost with them.
+    """
+
+    def __init__(self, network: Network, faults: Sequence[Fault], how: Convergence, lookups: Lookups) -> None:
+        self._network, self._lookups, self.faults = network, lookups, tuple(faults)
+        self._links: dict[int, list[Outage]] = {}
+        self._nodes: dict[int, list[Outage]] = {}
+        stops: dict[int, list[Outage]] = {}
+        for fault in faults:
+            outage = Outage(on_grid(fault.at_s), fault.until_s if fault.until_s == inf else on_grid(fault.until_s))
+            if fault.node is not None:
+                self._links.setdefault(fault.node, []).append(outage)
+            if fault.kind == "node-loss" and fault.node is not None:
+                self._nodes.setdefault(fault.node, []).append(outage)
+            if fault.stops_pods:
+                for pod in fault.pods:
+                    stops.setdefault(pod, []).append(outage)
+            Notice(network.clock, outage.since_s, partial(self._strike, fault, outage))
+        self._stops = stops
+        self.sessions = Sessions(network.clock, dict(stops))
+        self.views = Views(network, faults, how)
+        self._seats: dict[int, Seat] = {}
+        network.faults, network.seen, network.places.harden = self, self.views.of, self._harden
+
+    # ------------------------------------------------------------------------------------------ what may break
+
+    def _harden(self, place: Place) -> None:
+        """Put guards around the legs of a node that something happens to."""
+        node = place.index
+        cables, machine = self._links.get(node), self._nodes.get(node)
+        *cores, up, down, pause = place.stations
+        if cables is not None:
+            assert isinstance(up, Link)
+            assert isinstance(down, Link)
+            place.up, place.down = Cable(up, cables).carry, Cable(down, cables).carry
+        if machine is not None:
+            place.threads = [Guard(leg, core, machine).serve for leg, core in zip(place.threads, cores, strict=True)]
+            place.softirqs = [Guard(leg, core, machine).serve for leg, core in zip(place.softirqs, cores, strict=True)]
+            place.pause = Guard(place.pause, pause, machine).serve
+
+    def seat(self, party: Party) -> Seat | None:
+        """Return the seat of a pod that stops at some time, `None` for others."""
+        stops = self._stops.get(party) if isinstance(party, int) else None
+        if stops is None:
+            return None
+        known = self._seats.get(party)
+        if known is None:
+            place, core = self._network.home(party)
+            assert place is not None
+            known = self._seats[party] = Seat(place.threads[core], place.stations[core], stops)
+        return known
+
+    def take_seats(self, legs: list[Any], sender: Party, receiver: Party, *, datagrams: bool) -> None:
+        """Let the legs of one direction pass through the seats of pods that stop."""
+        for role, party in ((Role.SENDER_CORE, sender), (Role.RECEIVER_CORE, receiver)):
+            seat = self.seat(party)
+            if seat is not None:
+                legs[role] = Ear(legs[role], seat).datagram if datagrams else seat.thread
+
+    def connection(self, forth: Way, back: Way, source: Party, target: Party) -> MortalConnection:
+        """Return a connection that may break."""
+        return MortalConnection(
+            forth, back, self._network.tcp, source=source, target=target, sessions=self.sessions
+        )
+
+    # ------------------------------------------------------------------------------------------ what breaks
+
+    def _strike(self, fault: Fault, outage: Outage, now: float) -> None:
+        """Let a fault happen."""
+        network, pods = self._network, frozenset(fault.pods)
+        place = None if fault.node is None else network.places.place(fault.node)
+        if place is not None:
+            *_, up, down, _ = place.stations
+            for link in (up, down):
+                halt(link, now, outage.until_s)
+        if not fault.stops_pods:
+            return
+        workers = self._lookups.stop(partial(self._gone, fault, pods))
+        if place is not None:
+            stations = [*(each for each in place.stations if not isinstance(each, Link)), *workers]
+            wipe(network.clock, stations, now)
+        else:
+            stations = list(workers)
+            wipe(network.clock, stations, now)
+            for pod in sorted(pods & self._seats.keys()):
+                seat = self._seats[pod]
+                if isinstance(seat.station, Core):
+                    abandon(network.clock, seat.station, seat.holds, now)
+        for station in stations:
+            halt(station, now, outage.until_s)
+        self.sessions.stop(pods, now, silently=place is not None, timeout_s=TIMEOUT_S)
+
+    @staticmethod
+    def _gone(fault: Fault, pods: frozenset[int], party: Party) -> bool:
+        """Tell whether a DNS server stops with a fault: a replica, or the agent of a node."""
+        return party in pods if isinstance(party, int) else isinstance(party, HostParty) and party.node == fault.node
+
+    # ------------------------------------------------------------------------------------------ what it did
+
+    def figures(self, upto_s: float) -> tuple[Scalar, ...]:
+        """Return recovery and convergence of every fault; clients sent until ``upto_s``.
+
+        A transaction is disturbed if it failed, hung, or took `DISTURBED` times the longest before the first fault.
+        ``recovery`` is the time from the fault to the start of the last disturbed one before the next fault.
+        """
+        found = []
+        for fault, since_s in self._recoveries():
+            found.append(Scalar("fault", fault.label, "recovery", "max", since_s, "s"))
+        for fault, times in self.views.convergence():
+            found.append(Scalar("fault", fault.label, "convergence", "max", max(times), "s", len(times)))
+        return tuple(found)
+
+    def _recoveries(self) -> list[tuple[Fault, float]]:
+        log = self.sessions.log
+        first = self.faults[0].at_s
+        usual = max(
+            (took for began, took in zip(log.began_s, log.took_s, strict=True) if began + took <= first), default=0.0
+        )
+        most = DISTURBED * usual
+        hung = [session.began_s for session in self.sessions.live if not session.line.nested]
+        slow = [began for began, took in zip(log.began_s, log.took_s, strict=True) if isnan(took) or took > most]
+        disturbed = [*slow, *hung]
+        bounds = [fault.at_s for fault in self.faults[1:]] + [inf]
+        return [
+            (fault, max((began - fault.at_s for began in disturbed if fault.at_s <= began < bound), default=0.0))
+            for fault, bound in zip(self.faults, bounds, strict=True)
+        ]
+
+    def notes(self, upto_s: float) -> list[str]:
+        """Name the faults and say what a reader must know about them."""
+        said = [f"fault: {fault.label}" for fault in self.faults]
+        for fault, since_s in self._recoveries():
+            if since_s > 0.95 * (upto_s - fault.at_s) > 0.0:
+                said.append(f"warning: no recovery from {fault.label} within the run")
+        for fault, times in self.views.convergence():
+            if fault.at_s + max(times) > upto_s:
+                said.append(
+                    f"nodes still use the endpoints of {fault.label} when the run ends: the last stops "
+                    f"{max(times):.3g} s after it"
+                )
+        return said
