@@ -207,6 +207,10 @@ class Source:
             rest = tuple(further) if index == len(window) else ()
             heappush(self._later, (time + after, which, service, setup, rest))
 
+    def drop(self) -> None:
+        """End all jobs under way."""
+        self._later.clear()
+
     def forget(self, to: float) -> None:
         """Pass over everything until ``to``: afterwards only jobs are known that are under way then."""
         self._later.clear()
@@ -265,8 +269,9 @@ class BackgroundCore(Core):
         return Core.thread(self, burst, now, charge)
 
     def rest(self, until: float) -> None:
-        """No background arrives until then."""
+        """No background arrives until then, and jobs under way are over."""
         self._until = until
+        self._source.drop()
 
     def catch_up(self, now: float) -> None:
         """Apply the background arrivals since the last visit."""
@@ -328,8 +333,9 @@ class BackgroundLink(Link):
         return Link.carry(self, burst, now, charge)
 
     def rest(self, until: float) -> None:
-        """No background arrives until then."""
+        """No background arrives until then, and jobs under way are over."""
         self._until = until
+        self._source.drop()
 
     def catch_up(self, now: float) -> None:
         """Apply the background arrivals since the last visit."""
@@ -368,8 +374,9 @@ class BackgroundPool(Pool):
         return Pool.serve(self, burst, now, charge)
 
     def rest(self, until: float) -> None:
-        """No background arrives until then."""
+        """No background arrives until then, and jobs under way are over."""
         self._until = until
+        self._source.drop()
 
     def catch_up(self, now: float) -> None:
         """Apply the background arrivals since the last visit."""

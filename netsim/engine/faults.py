@@ -7,9 +7,10 @@ better (`netsim.engine.views`). A run without faults makes none of this.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import partial
-from math import inf, isnan
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from netsim.datapath.datapath import HostParty
@@ -143,41 +144,41 @@ class Faults:
 
     # ------------------------------------------------------------------------------------------ what it did
 
-    def figures(self, upto_s: float) -> tuple[Scalar, ...]:
-        """Return recovery and convergence of every fault; clients sent until ``upto_s``.
+    def figures(self) -> tuple[Scalar, ...]:
+        """Return recovery and convergence of every fault.
 
-        A transaction is disturbed if it failed, hung, or took `DISTURBED` times the longest before the first fault.
-        ``recovery`` is the time from the fault to the start of the last disturbed one before the next fault.
+        A transaction is disturbed if it failed, or took `DISTURBED` times the longest before the first fault.
+        ``recovery`` is the time from the fault to the end of the last one it disturbed; a transaction counts for the
+        last fault before its end. Those that never end are counted as unfinished.
         """
         found = []
-        for fault, since_s in self._recoveries():
-            found.append(Scalar("fault", fault.label, "recovery", "max", since_s, "s"))
+        for fault, (_, ended_s) in zip(self.faults, self._disturbed(), strict=True):
+            found.append(Scalar("fault", fault.label, "recovery", "max", max(0.0, ended_s - fault.at_s), "s"))
         for fault, times in self.views.convergence():
             found.append(Scalar("fault", fault.label, "convergence", "max", max(times), "s", len(times)))
         return tuple(found)
 
-    def _recoveries(self) -> list[tuple[Fault, float]]:
-        log = self.sessions.log
-        first = self.faults[0].at_s
-        usual = max(
-            (took for began, took in zip(log.began_s, log.took_s, strict=True) if began + took <= first), default=0.0
-        )
-        most = DISTURBED * usual
-        hung = [session.began_s for session in self.sessions.live if not session.line.nested]
-        slow = [began for began, took in zip(log.began_s, log.took_s, strict=True) if isnan(took) or took > most]
-        disturbed = [*slow, *hung]
-        bounds = [fault.at_s for fault in self.faults[1:]] + [inf]
-        return [
-            (fault, max((began - fault.at_s for began in disturbed if fault.at_s <= began < bound), default=0.0))
-            for fault, bound in zip(self.faults, bounds, strict=True)
-        ]
+    def _disturbed(self) -> list[tuple[float, float]]:
+        """Return for every fault when the last transaction it disturbed began, and when the last one ended."""
+        log, starts = self.sessions.log, [fault.at_s for fault in self.faults]
+        usual = max((each.ended_s - each.began_s for each in log if each.ended_s <= starts[0]), default=0.0)
+        last = [(-inf, -inf)] * len(starts)
+        for each in log:
+            index = bisect_right(starts, each.ended_s) - 1
+            if index >= 0 and not (each.answered and each.ended_s - each.began_s <= DISTURBED * usual):
+                began_s, ended_s = last[index]
+                last[index] = max(began_s, each.began_s), max(ended_s, each.ended_s)
+        return last
 
     def notes(self, upto_s: float) -> list[str]:
-        """Name the faults and say what a reader must know about them."""
+        """Name the faults and say what a reader must know about them; clients sent until ``upto_s``."""
         said = [f"fault: {fault.label}" for fault in self.faults]
-        for fault, since_s in self._recoveries():
-            if since_s > 0.95 * (upto_s - fault.at_s) > 0.0:
+        for fault, (began_s, _) in zip(self.faults, self._disturbed(), strict=True):
+            if began_s - fault.at_s > 0.95 * (upto_s - fault.at_s):
                 said.append(f"warning: no recovery from {fault.label} within the run")
+        hanging = sum(not session.line.nested for session in self.sessions.live)
+        if hanging:
+            said.append(f"warning: {hanging} transactions wait for answers that will not come")
         for fault, times in self.views.convergence():
             if fault.at_s + max(times) > upto_s:
                 said.append(

@@ -58,8 +58,8 @@ class Cable:
 
     Segments pass one by one: of ``n`` that begin to leave at ``start``, the ``i``-th is through the port at ``max(start
     + i packets, its arrival + a packet)`` and across a propagation delay later. Losses happen, and are told, when the
-    outage begins. A burst that cannot be divided is lost whole; so is one whose head comes during the outage, even if its
-    tail would come after it.
+    outage begins. A burst that cannot be divided is lost whole; so is one whose head comes during the outage, even if
+    its tail would come after it.
     """
 
     __slots__ = ("_link", "_outages")

@@ -125,7 +125,7 @@ def _collect(
     complaints = _complaints([record for record, _, _ in records])
     notes = [chosen.describe(model.edges), *complaints, *_full_tables(network), *_no_ports(network)]
     if network.faults is not None:
-        stations = (*stations, *network.faults.figures(chosen.duration_s))
+        stations = (*stations, *network.faults.figures())
         notes += network.faults.notes(chosen.duration_s)
     return Replication(
         infos, edge[order], starts[order], times, (*measure_traffic(traffic, chosen, model.edges), *stations),

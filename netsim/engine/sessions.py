@@ -10,11 +10,10 @@ A client whose own pod stops has lost its transaction at once. Only runs with fa
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Sequence
 from functools import partial
-from math import inf, nan
-from typing import TYPE_CHECKING, Any, Protocol
+from math import inf
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from netsim.engine.burst import Notice, Reaction, tell
 from netsim.engine.outages import out_at
@@ -81,18 +80,12 @@ class BrokenError(Exception):
         self.session, self.reason = session, reason
 
 
-class Log:
-    """When each client's transaction began, and how long it took (`nan`: it failed)."""
+class Ended(NamedTuple):
+    """A transaction that is over: when it began and ended, and whether it got its answer."""
 
-    __slots__ = ("began_s", "took_s")
-
-    def __init__(self) -> None:
-        self.began_s, self.took_s = array("d"), array("d")
-
-    def add(self, began_s: float, took_s: float) -> None:
-        """Record one."""
-        self.began_s.append(began_s)
-        self.took_s.append(took_s)
+    began_s: float
+    ended_s: float
+    answered: bool
 
 
 class Sessions:
@@ -108,7 +101,7 @@ class Sessions:
         self.clock, self.stops = clock, stops
         self.live: dict[Session, None] = {}
         self.connections: dict[MortalConnection, None] = {}
-        self.log = Log()
+        self.log: list[Ended] = []
 
     def runs(self, party: Party, now: float) -> bool:
         """Tell whether a party is there."""
@@ -138,7 +131,7 @@ class Sessions:
             line.cut()
             del self.live[session]
             if not line.nested:
-                self.log.add(now, nan if ended < 0.0 else ended - now)
+                self.log.append(Ended(now, self.clock.now, ended >= 0.0))
         return ended
 
     def abort(self, session: Session, reason: str) -> None:

@@ -224,31 +224,31 @@ def test_a_crashed_process_leaves_its_core_to_the_others(seed: int) -> None:
 # ---------------------------------------------------------------------------------------------------- background
 
 
-def test_background_work_stays_away_during_an_outage_and_is_applied_up_to_it() -> None:
-    """However late the station is looked at: work per time is the profile's load outside the outage, nothing within."""
-    profile = Profile([Arrivals.of([(on_grid(1e-5), 0.0, 30_000.0)]), Arrivals.of([(on_grid(2e-5), 0.0, 10_000.0)])])
-    for looks in (1, 50):
-        clock = Clock()
-        core = BackgroundCore("core", clock, Source(Draws(Streams(1)), 1, profile))
-        link = BackgroundLink("link", Source(Draws(Streams(2)), 1, profile))
-        busy: dict[str, list[float]] = {"core": [], "link": []}
+@pytest.mark.parametrize("looks", [1, 50])
+def test_background_work_stays_away_during_an_outage_and_is_applied_up_to_it(looks: int) -> None:
+    """However often the station is looked at: work per time is the profile's load outside the outage, nothing within."""
+    urgent, threads = (((0.0, on_grid(1e-5), 0),), 0.0, 30_000.0), (((0.0, on_grid(2e-5), 0),), 0.0, 10_000.0)
+    profile = Profile([Arrivals.of([urgent]), Arrivals.of([threads])])
+    core = BackgroundCore("core", clock, Source(Draws(Streams(1)), 1, profile))
+    link = BackgroundLink("link", Source(Draws(Streams(2)), 1, profile))
+    busy: dict[str, list[float]] = {"core": [], "link": []}
 
-        def strike(now: float) -> None:
-            for station in (core, link):
-                halt(station, now, 3.0)
-                assert station.free_s <= now
-                busy[station.name].append(station.busy_s)
-
-        def look(now: float) -> None:
-            for station in (core, link):
-                station.catch_up(now)
-
-        Notice(clock, 2.0, strike)
-        for step in range(1, looks + 1):
-            Notice(clock, 3.0 * step / looks, look)
-        clock.run()
+    def strike(now: float) -> None:
         for station in (core, link):
-            assert busy[station.name][0] == pytest.approx(2.0 * profile.load, rel=0.05)
-            assert station.busy_s == busy[station.name][0]
-            station.catch_up(5.0)
-            assert station.busy_s - busy[station.name][0] == pytest.approx(2.0 * profile.load, rel=0.05)
+            halt(station, now, 3.0)
+            assert station.free_s <= now
+            busy[station.name].append(station.busy_s)
+
+    def look(now: float) -> None:
+        for station in (core, link):
+            station.catch_up(now)
+
+    Notice(clock, 2.0, strike)
+    for step in range(1, looks + 1):
+        Notice(clock, 3.0 * step / looks, look)
+    clock.run()
+    for station in (core, link):
+        assert busy[station.name][0] == pytest.approx(2.0 * profile.load, rel=0.05)
+        assert station.busy_s == busy[station.name][0]
+        station.catch_up(5.0)
+        assert station.busy_s - busy[station.name][0] == pytest.approx(2.0 * profile.load, rel=0.05)

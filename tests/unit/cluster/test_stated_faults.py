@@ -62,7 +62,7 @@ def test_dns_is_the_clusters_own() -> None:
         ([{"at": "4s", "kind": "link-cut", "node": "node-3"}], "no such kind"),
         ([{"at": "4s", "node": "node-3"}], "kind is missing"),
         ([{"at": "4s", "kind": "node-loss", "service": "a"}], "node is missing"),
-        ([down(**{"replicas": "2"})], "allowed: at, for, kind, node"),
+        ([down(replicas="2")], "allowed: at, for, kind, node"),
         ([down(**{"for": "0s"})], "faults[0].for: too small"),
     ],
 )

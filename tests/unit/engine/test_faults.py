@@ -105,7 +105,7 @@ def test_requests_on_a_dead_link_are_repeated_with_back_off() -> None:
     fit = np.min(np.abs(late[:, None] - np.array([0.2, 0.6, 1.4])), axis=1)
     assert len(late) > 10
     assert np.median(fit) < 2e-3
-    assert 0.5 < scalar(found, "recovery") <= 1.0
+    assert scalar(found, "recovery") == pytest.approx(1.4, abs=0.02)
 
 
 def test_handshakes_with_a_lost_node_are_tried_again_until_it_is_back() -> None:
@@ -124,7 +124,7 @@ def test_a_crash_resets_what_was_under_way_and_refuses_what_comes_until_nodes_kn
     assert "(reset)" in failures(found)
     assert "(connect)" in failures(found)
     assert scalar(found, "convergence") == pytest.approx(0.5, abs=1e-9)
-    assert 0.4 < scalar(found, "recovery") <= 0.5
+    assert 0.4 < scalar(found, "recovery") <= 0.501
     # a refusal takes a round trip, not a timeout
     assert not (found.times["connect"] > 0.5).any()
 
@@ -133,6 +133,7 @@ def test_a_lost_node_tells_nobody_so_who_waits_for_its_answer_hangs() -> None:
     loss = {"at": "1.0s", "kind": "node-loss", "node": "node-1"}
     found = run_replication(model(loss, edge={"work": "20ms", "connection": "keep-alive"}))
     assert "unfinished" in failures(found)
+    assert any("answers that will not come" in note for note in found.notes)
     assert any("no recovery" in note for note in found.notes)
 
 
