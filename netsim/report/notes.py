@@ -17,7 +17,7 @@ LEFT_OUT = (
     "firewalls of hosts beside the plugin's own",
     "congestion control other than Reno and CUBIC, explicit congestion notification",
     "the control plane's own traffic",
-    "nodes, links and switches that fail; other tenants of machines and network",
+    "switches that fail, routes that change; other tenants of machines and network",
 )
 """What the model does not hold."""
 

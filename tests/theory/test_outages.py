@@ -226,7 +226,8 @@ def test_a_crashed_process_leaves_its_core_to_the_others(seed: int) -> None:
 
 @pytest.mark.parametrize("looks", [1, 50])
 def test_background_work_stays_away_during_an_outage_and_is_applied_up_to_it(looks: int) -> None:
-    """However often the station is looked at: work per time is the profile's load outside the outage, nothing within."""
+    """However often the station is looked at: the profile's load outside the outage, nothing within."""
+    clock = Clock()
     urgent, threads = (((0.0, on_grid(1e-5), 0),), 0.0, 30_000.0), (((0.0, on_grid(2e-5), 0),), 0.0, 10_000.0)
     profile = Profile([Arrivals.of([urgent]), Arrivals.of([threads])])
     core = BackgroundCore("core", clock, Source(Draws(Streams(1)), 1, profile))
