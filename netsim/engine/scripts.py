@@ -1,21 +1,23 @@
 """Lookups worked out beforehand: what a resolver sends for a name while nothing is lost, and what comes back.
 
-Pods of one template ask the same questions and get the same answers, so a lookup is driven once through the resolver's
-state machine (`netsim.cluster.resolver`) and replayed. When a datagram is lost, `LookupScript.machine` puts a machine
-where the replay stands, and that decides what happens next.
+Pods of one namespace and DNS policy ask the same questions and get the same answers, so a lookup is driven once through
+the resolver's state machine (`netsim.cluster.resolver`) and replayed. When a datagram is lost, `LookupScript.machine`
+puts a machine where the replay stands, and that decides what happens next.
 """
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from netsim.cluster.dns import Outside, Question, Response
 from netsim.cluster.dns.report import Resolvers
-from netsim.cluster.resolver import Done, Lookup, Query, ResolverConfig, Send, new_lookup, resolv_conf
+from netsim.cluster.resolver import Done, Lookup, Query, ResolverConfig, Send, new_lookup, pod_hosts, resolv_conf
 
 if TYPE_CHECKING:
     from netsim.cluster.cluster import Cluster
+    from netsim.cluster.objects import Pod
     from netsim.scenario.spec import DnsSpec
 
 
@@ -85,27 +87,31 @@ class Scripts:
         self._cluster, self._spec = cluster, spec
         self._outside = Outside(search=cluster.host_search)
         self._servers = Resolvers(cluster, self._outside)
-        self._configs: dict[int, ResolverConfig] = {}
-        self._known: dict[tuple[int, str], LookupScript] = {}
+        self._known: dict[Hashable, LookupScript] = {}
 
     def script(self, pod: int, name: str) -> LookupScript:
-        """Return what a pod's resolver does to look ``name`` up."""
+        """Return what a pod's resolver does to look ``name`` up.
+
+        Pods do the same whose resolv.conf is the same, whose hosts file says the same of the name, and whom a server
+        cannot tell apart: by namespace (autopath) or family (dns64).
+        """
         each = self._cluster.pods[pod]
-        key = (id(each.template), name)
+        template = each.template
+        client = each.addresses[0] if each.addresses else ""
+        known_locally = pod_hosts(each, self._cluster).get(name.removesuffix(".").lower())
+        key = (
+            template.namespace, template.dns_policy, template.dns_config, template.host_network, ":" in client,
+            not client, known_locally, name,
+        )  # fmt: skip
         known = self._known.get(key)
         if known is None:
-            client = each.addresses[0] if each.addresses else ""
-            known = self._known[key] = self._drive(self._config(pod), name, client)
+            known = self._known[key] = self._drive(self._config(each), name, client)
         return known
 
-    def _config(self, pod: int) -> ResolverConfig:
-        each = self._cluster.pods[pod]
-        config = self._configs.get(id(each.template))
-        if config is None:
-            config = resolv_conf(each, self._cluster)
-            if self._spec.ndots is not None:
-                config = replace(config, options=(*config.options, f"ndots:{self._spec.ndots}"))
-            self._configs[id(each.template)] = config
+    def _config(self, pod: Pod) -> ResolverConfig:
+        config = resolv_conf(pod, self._cluster)
+        if self._spec.ndots is not None:
+            config = replace(config, options=(*config.options, f"ndots:{self._spec.ndots}"))
         return config
 
     def answered(self, config: ResolverConfig, query: Query, limit_bytes: int, client: str) -> Response | None:
