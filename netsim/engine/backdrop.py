@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -41,6 +41,7 @@ class Backdrop:
         ]
         self.presence = presence(network, merged(flows))
         self._racks: dict[int, list[int]] | None = None
+        self._homes: dict[int, list[Counter[int]]] = {}
         self._profiles: dict[tuple[object, ...], Profile | None] = {}
 
     def tracked(self, node: int) -> dict[float, float]:
@@ -68,7 +69,7 @@ class Backdrop:
         machine = self._network.cluster.nodes[site.where].machine
         queues = min(machine.queues, machine.cores)
         here = self.presence.get(site.where, ())
-        at_home = [self._at_home(pods, site.number, machine.cores) for _, _, pods in here]
+        at_home = [homes.get(site.number, 0) for homes in self._homes_on(site.where, machine.cores)]
         spread = queues if site.number < queues else 0
         counts = ((flow.name, end, len(pods), home) for (flow, end, pods), home in zip(here, at_home, strict=True))
         key = ("core", spread, *counts)
@@ -78,9 +79,14 @@ class Backdrop:
             self._profiles[key] = _profile(urgent, threads)
         return self._profiles[key]
 
-    def _at_home(self, pods: Sequence[int], core: int, cores: int) -> int:
-        home = self._network.places.home_core
-        return sum(1 for pod in pods if home(pod, cores) == core)
+    def _homes_on(self, node: int, cores: int) -> list[Counter[int]]:
+        """Return how many pods live on each core of a node, for each presence there."""
+        known = self._homes.get(node)
+        if known is None:
+            home = self._network.places.home_core
+            here = self.presence.get(node, ())
+            known = self._homes[node] = [Counter(home(pod, cores) for pod in pods) for _, _, pods in here]
+        return known
 
     def _link(self, site: Site) -> Profile | None:
         what: What = site.what  # type: ignore[assignment]
