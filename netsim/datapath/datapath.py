@@ -255,24 +255,32 @@ class Datapath:
         return self.through_service(one, other, served, port, entry)
 
     def through_service(
-        self, source: Terminal, target: Terminal, served: ServedPort, port: int, entry: Node | None = None
-    ) -> Connection:
-        """Return a connection to one backend of a Service port, from inside or through an ``entry`` node."""
+        self, source: Terminal, target: Terminal, served: ServedPort, port: int, entry: Node | None = None,
+        *, frontend: tuple[str, int] | None = None, masquerade: bool | None = None,
+    ) -> Connection:  # fmt: skip
+        """Return a connection to one backend of a Service port, from inside or through an ``entry`` node.
+
+        ``frontend`` is the address and port the client writes, ``masquerade`` whether the translating node hides the
+        client; left out: the usual ones, the cluster IP inside and what the outside is given.
+        """
         if source.node is None:
             entry = entry or target.node
         at_socket = self.proxy == "ebpf" and source.node is not None
         translator = None if at_socket else entry
         place = translator or source.node or self.cluster.nodes[0]
+        outside = translator is not None or frontend not in (None, (served.cluster_ip, served.port))
+        if masquerade is None:
+            masquerade = self._masquerades(served, source, target, translator)
         return Connection(
             source,
             target,
             served.protocol,
             port,
-            frontend=self.services.frontend(served, entry),
-            service=self.services.walk_model(served, place, outside=translator is not None),
+            frontend=frontend or self.services.frontend(served, entry),
+            service=self.services.walk_model(served, place, outside=outside),
             entry=translator,
             at_socket=at_socket,
-            masquerade=not at_socket and self._masquerades(served, source, target, translator),
+            masquerade=not at_socket and masquerade,
         )
 
     def _masquerades(self, served: ServedPort, source: Terminal, target: Terminal, entry: Node | None) -> bool:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from netsim.cluster.cluster import Cluster
-from netsim.cluster.objects import Node
+from netsim.cluster.objects import Node, family_of
 from netsim.cluster.service_rules import ProxyMode, ServedPort, Translation, translate
+from netsim.cluster.service_rules.config import inside
 from netsim.datapath.costs import CostProfile, load_profile
 from netsim.datapath.datapath import Datapath
 from netsim.datapath.endpoint_names import Named, resolve
@@ -141,7 +142,8 @@ def inspect_path(
     plugin, proxy: how packets are handled; ``proxy`` ``None`` takes the plugin's usual mode.
     profile: costs.
     from_, to: ends: ``namespace/pod``, ``namespace/service:port`` (``to`` only), ``node/NAME``, ``external``. A port
-        may follow a pod or node; ``external`` to ``node/NAME:port`` is a node port.
+        may follow a pod or node; ``node/NAME:port`` may be a node port. ``to`` may be ``ADDRESS:port``, too: of a pod,
+        of a node, of a Service (cluster, external, load balancer), or of a host outside.
     protocol: ``TCP``, ``UDP`` or ``SCTP``; a Service that has the port in another protocol only decides itself.
     mtu: pod MTU in bytes, or ``auto``.
 
@@ -176,7 +178,19 @@ class _Inspection:
         if isinstance(source.party, ExternalParty) and isinstance(target.party, ExternalParty):
             raise InputError("both ends are outside the cluster", place=Place(field="to"), got=target.text)
         one, other = pair(self.datapath.cluster, source.party, target.party)
+        unserved = self._unserved(one, target)
+        if unserved is not None:
+            return self._refused(source, target, unserved, outside=False)
         return self._report(source, target, Connection(one, other, self.protocol, target.port or self._port(other)))
+
+    def _unserved(self, source: Terminal, target: Named) -> Translation | None:
+        """Return what the client's node does with an address of the Services' that no Service has at this port."""
+        table = self.datapath.services.table(family_of(target.address)) if target.address else None
+        if table is None or source.node is None:
+            return None
+        if target.address not in table.service_addresses and not inside(target.address, table.service_cidrs):
+            return None
+        return translate(table, source.node, source.address, (target.address, target.port), self.protocol)
 
     def _behind(self, target: Named) -> Named:
         """Return the first pod of a Service without a proxy, to which its DNS name leads.
@@ -198,6 +212,9 @@ class _Inspection:
     def _served(self, target: Named) -> ServedPort | None:
         """Return the Service port that is addressed, by its name or as a node port."""
         services = self.datapath.services
+        if target.address:
+            at = services.table(family_of(target.address))
+            return at.by_address.get((self.protocol, target.address, target.port)) if at is not None else None
         if target.service:
             known = services.cluster.services_by_key[target.service]
             ports = [port for port in known.ports if port.port == target.port] if target.port else list(known.ports)
@@ -226,13 +243,30 @@ class _Inspection:
         assert translator is not None
         table = datapath.services.table(served.family)
         assert table is not None
-        found = translate(table, translator, one.address, datapath.services.frontend(served, entry), served.protocol)
+        frontend = self._frontend(target, served, entry, translator)
+        found = translate(table, translator, one.address, frontend, served.protocol)
         if found.outcome != "DNAT":
             return self._refused(source, target, found, outside=one.node is None)
         backend = next((end for end in found.backends if end.node != translator.name), found.backends[0])
         other = self._backend(backend.address, served)
-        asked = datapath.through_service(one, other, served, backend.port, entry)
-        return self._report(source, target, asked, lost=found.reply_lost)
+        hidden = None if found.kind == "cluster" else found.masquerades(backend)
+        asked = datapath.through_service(
+            one, other, served, backend.port, entry, frontend=frontend, masquerade=hidden
+        )
+        bypassed = asked.via is not None and not asked.masquerade
+        return self._report(source, target, asked, lost=found.reply_lost or bypassed)
+
+    def _frontend(
+        self, target: Named, served: ServedPort, entry: Node | None, translator: Node
+    ) -> tuple[str, int]:
+        """Return the address and port the client writes; in eBPF any node's address means the client's own."""
+        if target.address:
+            return target.address, target.port
+        if isinstance(target.party, HostParty):
+            node = entry or translator
+            own = next((a for a in node.addresses if family_of(a) == served.family), node.name)
+            return own, served.node_port
+        return self.datapath.services.frontend(served, entry)
 
     def _entry(self, party: Party, target: Named, served: ServedPort) -> Node | None:
         """Return the node where traffic enters: the one named, or for the outside one that shows what can happen.
@@ -244,6 +278,8 @@ class _Inspection:
         if isinstance(target.party, HostParty):
             node = cluster.nodes[target.party.node]
             own = families(cluster, party) and not isinstance(party, ExternalParty)
+            if own and self.datapath.proxy == "ebpf":
+                return None  # connect() exchanges the address of whatever node
             at_home = own and terminal(cluster, party).node_name == node.name
             return None if at_home else node
         if not isinstance(party, ExternalParty):
@@ -265,13 +301,16 @@ class _Inspection:
     def _refused(self, source: Named, target: Named, found: Translation, *, outside: bool) -> PathReport:
         verdict: Verdict = "REJECT" if found.outcome == "REJECT" else "DROP"
         dropped = "the proxy drops it: source not admitted, or policy Local without an endpoint on the node"
+        if found.port is None:
+            dropped = "the proxy drops it: no Service has this address"
         if outside and found.kind == "cluster":
             dropped = "a cluster IP is answered to the inside only"
         reasons = {
-            "REJECT": "the Service has no usable endpoint: refused at once",
+            "REJECT": "the Service has no usable endpoint: refused at once" if found.port is not None
+            else "no Service has this address and port: refused at once",
             "DROP": dropped,
             "ACCEPT": "a health-check port of the proxy answers itself",
-            "NONE": "no rule for this address on the node",
+            "NONE": "no rule for this address and port: the packet leaves by the default route, and nothing answers",
         }
         datapath = self.datapath
         return PathReport(
