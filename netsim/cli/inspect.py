@@ -38,7 +38,9 @@ def _load(path: Any, pairs: list[str] | None, **named: Any) -> Any:
 def path(
     cluster: ClusterPath,
     from_: Annotated[str, typer.Option("--from", help="namespace/pod, node/NAME or external")],
-    to: Annotated[str, typer.Option("--to", help="namespace/pod, namespace/service:port, node/NAME, ADDRESS:port or external")],
+    to: Annotated[
+        str, typer.Option("--to", help="namespace/pod, namespace/service:port, node/NAME, ADDRESS:port or external")
+    ],
     plugin: PluginOption = None,
     proxy: ProxyOption = None,
     costs: CostsOption = None,
