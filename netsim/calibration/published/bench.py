@@ -283,6 +283,10 @@ class Bench:
         """
         return question.kind in BULK and self.subject(setting).bare and self.subject(other).bare
 
+    def note(self, name: str, value: float, row: str) -> None:
+        """Note a parameter that a question fitted to a baseline row itself."""
+        self.parameters[row] = Parameter(name, value, row)
+
     def _fit(self, row: Row, name: str, value: float) -> None:
         """Note a parameter, unless its row has given k already."""
         used = self.parameters.get("k")

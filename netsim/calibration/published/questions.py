@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from netsim.calibration.published.bench import Question
+from netsim.calibration.published import counted, syncing
+from netsim.calibration.published.bench import Bench, Question
 from netsim.calibration.published.case import Row
+from netsim.calibration.published.counted import Counted, Rule
 from netsim.calibration.published.naming import Memory, QueryCount, QueryRate, QueryTime
 from netsim.calibration.published.packets import FloodedRoundTrip, ForwardLatency, IdleShare, PacketRate, function_of
 from netsim.calibration.published.services import (
@@ -17,6 +19,9 @@ from netsim.calibration.published.services import (
     TableBound,
     percentile_of,
 )
+from netsim.calibration.published.setting import Setting
+from netsim.calibration.published.shares import CpuShare
+from netsim.calibration.published.syncing import Late
 from netsim.calibration.published.transport import Bulk, Connection, Datagrams, Flows, HostCpu, RoundTrip
 from netsim.errors import InputError, Place
 
@@ -54,12 +59,54 @@ def _requests(row: Row) -> Question:
     return Requests(keepalive=row.setting.text("keepalive", "on") != "off")
 
 
+def _counted(kind: str, rule: Rule, *, scaled: bool = False) -> Maker:
+    return lambda row: Counted(kind, rule, scaled, bool(re.search(r"upper|lower|bound", row.metric)))
+
+
+def _restore(row: Row) -> Question:
+    part = next((part for part in ("user", "sys") if part in row.metric), "")
+
+    def rule(bench: Bench, setting: Setting) -> float:
+        user = bench.figure("tool.user_share")
+        return syncing.restore(bench, setting) * {"user": user, "sys": 1 - user}.get(part, 1.0)
+
+    return Counted("restore", rule)
+
+
+def _full_sync(row: Row) -> Question:
+    by_commands = "userspace" in row.setting.text("proxy")
+    rule = syncing.sync_by_commands if by_commands else syncing.full_sync
+    return Counted("commands" if by_commands else "full-sync", rule, scaled=by_commands)
+
+
 METRICS: tuple[tuple[str, Maker], ...] = (
+    (r"network_programming", lambda row: Late(percentile_of(row))),
+    (r"added_by_min_sync", _counted("pace", syncing.added_by_pace)),
+    (r"iptables_restore", _restore),
+    (r"xtables_lock_wait", _counted("lock", syncing.lock_limit)),
+    (r"time_to_program_all", _counted("program-all", syncing.program_all)),
+    (r"time_to_add_one_service|incremental_sync", _counted("one-change", syncing.one_change)),
+    (r"time_to_add_one_proxy|single_iptables_command", _counted("commands", syncing.add_rules, scaled=True)),
+    (r"^full_sync_time", _full_sync),
+    (r"^(worst_|later_)?(full_)?sync_time", _counted("full-sync", syncing.full_sync)),
+    (r"kube_proxy_memory|agent_memory", _counted("proxy-memory", syncing.memory)),
+    (r"ovs_flows|policy_flows", _counted("flows", counted.flows)),
+    (r"policy_map_entries", _counted("map-entries", counted.map_entries)),
+    (r"^object_size", _counted("object-bytes", counted.object_bytes, scaled=True)),
+    (r"bytes_per_(single_endpoint_)?update", _counted("update-bytes", counted.update_bytes)),
+    (r"bytes_per_rolling_update", _counted("rollout-bytes", counted.rollout_bytes)),
+    (r"bytes_to_create_service", _counted("creation-bytes", counted.creation_bytes)),
+    (r"^sync_cycle", _counted("sync-cycle", counted.sync_cycle, scaled=True)),
+    (r"api_calls_per_min", _counted("calls-per-minute", counted.calls_per_minute)),
+    (r"api_calls_per_refresh", _counted("calls-per-refresh", counted.calls_per_refresh)),
+    (r"records_per_endpoint", _counted("records", counted.records_each)),
+    (r"time_until_record_visible", _counted("record-lag", counted.visible_after)),
     (r"first_packet", lambda row: FirstPacket(percentile_of(row))),
     (r"keepalive_rps_change", lambda row: KeptChange()),
     (r"http_rps|request_rate|^rps$", _requests),
     (r"KUBE_SERVICES_chain_length|KUBE_SERVICES_chain_rules", lambda row: RuleCount("KUBE-SERVICES")),
-    (r"iptables_rules_total|nat_rules|iptables_rules", lambda row: RuleCount()),
+    (r"^nat_rules", lambda row: RuleCount(tables=("nat",))),
+    (r"iptables_rules_total|iptables_rules", lambda row: RuleCount()),
     (r"queries_per_(external_)?lookup", lambda row: QueryCount()),
     (r"qps_max_client|lookups?_per_s", lambda row: QueryRate(per_lookup=True)),
     (r"qps", lambda row: QueryRate()),
@@ -67,6 +114,7 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"dns_latency|latency_server", lambda row: QueryTime()),
     (r"^memory$|dns_memory", lambda row: Memory()),
     (r"pps_per_core|pps_total|ns_per_packet|packet_rate|drop_rate|cycles_per_packet", _packets),
+    (r"ns_per_call|context_switch|wakeup_round_trip", _packets),
     (r"cpu_idle", lambda row: IdleShare(function_of(row.setting).family)),
     (r"throughput_per_core", lambda row: Bulk(kind="per-core", calibrates=3, per_core=True)),
     (r"tcp_throughput|tcp_stream|^throughput$|bandwidth|tcp_bandwidth", _bulk),
@@ -76,6 +124,7 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"tcp_crr|connect_rate|connections_per_second", lambda row: Connection(percentile=percentile_of(row))),
     (r"(tcp|udp)_rr|rr_rate|round_trip|ping_latency|(tcp|udp)_latency|^latency(_mean|_avg|_p\d+)?$", _round_trip),
     (r"forward_latency", lambda row: ForwardLatency(function_of(row.setting).family)),
+    (r"^cpu_share$", lambda row: CpuShare()),
     (r"cpu_util|cpu_per_gbps|cpu_per", _cpu),
 )
 """Patterns of metric names in order; the first that is found decides."""

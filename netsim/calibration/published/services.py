@@ -14,6 +14,7 @@ from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.transport import host_cpu
 from netsim.cluster.service_rules.counts import by_name, total
+from netsim.errors import InputError, Place
 
 GRID = 101
 """Points of each distribution when two are added."""
@@ -166,11 +167,14 @@ class RuleCount:
     """Rules kube-proxy writes: of one chain, or all of the nat table."""
 
     chain: str = ""
+    tables: tuple[str, ...] = ("nat", "filter")
     kind: str = "rules"
     calibrates: int = 0
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
-        """Return nothing: counted, not timed."""
+        """Return nothing: counted, not timed. Raises `InputError` where the row names no number of Services."""
+        if "services" not in setting:
+            raise InputError("rules are counted of a number of Services", place=Place(field="configuration.services"))
         return Cost(0.0)
 
     def seconds(self, bench: Bench, row: Row) -> float:
@@ -188,7 +192,7 @@ class RuleCount:
         counts = datapath.services.counts("IPv4", datapath.cluster.nodes[0])
         if self.chain:
             return Answer(float(by_name(counts, "nat").get(self.chain, 0)))
-        return Answer(float(total(counts, "nat") + total(counts, "filter")))
+        return Answer(float(sum(total(counts, table) for table in self.tables)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,9 @@ def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping
             "the model prices no encryption", place=Place(field="configuration.encapsulation"),
             got=setting.text("encapsulation"),
         )  # fmt: skip
+    if re.search(r"\bl7\b", setting.text("policy").lower()):
+        raise InputError("the model has no proxy that reads requests", place=Place(field="configuration.policy"),
+                         got=setting.text("policy"))  # fmt: skip
     rule = _rule(setting, own.get("plugin", ""))
     plugin = _encapsulated(_plugin(rule.plugin), setting.text("encapsulation").lower())
     tokens = _path(setting, plugin)

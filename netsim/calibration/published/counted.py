@@ -1,0 +1,164 @@
+"""Questions that are counted rather than timed: entries, objects, calls, bytes. No machine moves them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from netsim.calibration.published.bench import Answer, Bench, Cost
+from netsim.calibration.published.case import Row
+from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.setting import Setting
+from netsim.cluster.externaldns.providers import PROVIDERS, Provider, list_calls, record_lag
+from netsim.cluster.externaldns.records import Options, records_per_name
+from netsim.errors import InputError, Place
+
+Rule = Callable[[Bench, Setting], float]
+"""What the model counts for a configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A number of things, or the time they take; ``scaled`` lets baseline rows of the kind give the size of one."""
+
+    kind: str
+    rule: Rule
+    scaled: bool = False
+    bound: bool = False
+    """The publication gives a limit, not a value: shown, not scored."""
+    calibrates: int = 0
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return nothing, but refuse a configuration that does not say what to count."""
+        self.rule(bench, setting)
+        return Cost(0.0)
+
+    def seconds(self, bench: Bench, row: Row) -> float:
+        """Return nothing."""
+        return 0.0
+
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """Never as a time."""
+        return False
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return the count, times what the nearest baseline row has for the model's."""
+        known = [
+            (setting.likeness(row.setting), row.quantity.si / other.rule(bench, row.setting), row.id)
+            for row, other in bench.baselines(self.kind)
+            if isinstance(other, Counted)
+        ]
+        best = max(known, default=None) if self.scaled else None
+        if best is not None:
+            bench.note(f"size of one ({best[2]})", best[1], best[2])
+        size = best[1] if best is not None else 1.0
+        return Answer(self.rule(bench, setting) * size, self.bound, "a bound" if self.bound else "")
+
+
+def _stated(setting: Setting, *keys: str) -> float:
+    """Return the first of some keys. Raises `InputError` when none is there: nothing can be counted without."""
+    for key in keys:
+        if key in setting:
+            return setting.number(key)
+    raise InputError("the configuration does not say how many", place=Place(field=f"configuration.{keys[0]}"))
+
+
+def flows(bench: Bench, setting: Setting) -> float:
+    """Return the flows of a policy between two sets of pods: one a pair, where flows match both ends' addresses."""
+    return _stated(setting, "from_pods") * _stated(setting, "to_pods")
+
+
+def map_entries(bench: Bench, setting: Setting) -> float:
+    """Return the entries of an endpoint's policy map: each identity in each direction, which is part of the key."""
+    return 2 * _stated(setting, "identities")
+
+
+def _sliced(setting: Setting) -> bool:
+    return setting.text("api").lower() == "endpointslice"
+
+
+def object_bytes(bench: Bench, setting: Setting) -> float:
+    """Return the size of the object that holds (a part of) a Service's endpoints: a head and an entry for each."""
+    each = _stated(setting, "per_slice") if _sliced(setting) else _stated(setting, "endpoints")
+    return bench.figure("api.object_bytes") + each * bench.figure("api.endpoint_bytes")
+
+
+def _objects(setting: Setting) -> float:
+    """Return how many objects hold 20,000 endpoints or as many as the row says."""
+    endpoints = setting.number("endpoints", 20000.0)
+    return endpoints / _stated(setting, "per_slice") if _sliced(setting) else 1.0
+
+
+def _one(bench: Bench, setting: Setting) -> float:
+    """Return the size of one object: as stated, else as a baseline row has it, else the model's."""
+    stated = setting.text("object")
+    if stated:
+        return _bytes(stated)
+    asked = setting.but(api="Endpoints") if setting.text("api").lower() == "any" else setting
+    return Counted("object-bytes", object_bytes, scaled=True).answer(bench, asked, 0.0, "bytes").value
+
+
+def _bytes(text: str) -> float:
+    from netsim.calibration.published.quantities import quantity
+
+    digits = text.rstrip("KkMGTiB")
+    try:
+        return quantity(float(digits), text[len(digits) :]).si
+    except ValueError:
+        raise InputError("not a size", place=Place(field="configuration.object"), got=text) from None
+
+
+def update_bytes(bench: Bench, setting: Setting) -> float:
+    """Return bytes sent for the change of one endpoint: its object, to every node."""
+    return _one(bench, setting) * _stated(setting, "nodes")
+
+
+def rollout_bytes(bench: Bench, setting: Setting) -> float:
+    """Return bytes sent while every endpoint is replaced, one after the other."""
+    return update_bytes(bench, setting) * setting.number("endpoints", 20000.0)
+
+
+def creation_bytes(bench: Bench, setting: Setting) -> float:
+    """Return bytes sent when a Service appears with all its endpoints: every object, to every node, once."""
+    return update_bytes(bench, setting) * (_objects(setting) if _sliced(setting) else 1.0)
+
+
+# ------------------------------------------------------------------------------------------------ ExternalDNS
+
+
+def _provider(setting: Setting) -> Provider:
+    name = setting.text("provider", "aws").lower()
+    if name not in PROVIDERS:
+        raise InputError("no such DNS provider", place=Place(field="configuration.provider"), got=name,
+                         allowed=", ".join(sorted(PROVIDERS)))  # fmt: skip
+    found = PROVIDERS[name]
+    return replace(found, page=setting.count("page_size")) if "page_size" in setting else found
+
+
+def calls_per_refresh(bench: Bench, setting: Setting) -> float:
+    """Return the calls that list all records once."""
+    return float(list_calls(_provider(setting), _stated(setting, "records")))
+
+
+def calls_per_minute(bench: Bench, setting: Setting) -> float:
+    """Return the listing calls of a minute: those of a refresh for each interval."""
+    minutes = setting.number("interval", 1.0)
+    return calls_per_refresh(bench, setting) / minutes / 60.0
+
+
+def sync_cycle(bench: Bench, setting: Setting) -> float:
+    """Return the time between syncs: the interval, or what listing at the provider's rate takes.
+
+    The time that decoding a record takes was read out of one user's logs, so it is not used here.
+    """
+    return record_lag(replace(_provider(setting), record_s=0.0), _stated(setting, "records")).cycle_s
+
+
+def visible_after(bench: Bench, setting: Setting) -> float:
+    """Return how late a record is that just missed a sync."""
+    return record_lag(_provider(setting), setting.number("records", 300.0)).worst_s
+
+
+def records_each(bench: Bench, setting: Setting) -> float:
+    """Return record sets for a published name: its own, and ownership records in both forms releases wrote."""
+    return float(records_per_name(Options(txt_formats=setting.count("txt_formats", 2))))
