@@ -21,7 +21,7 @@ LOADED = 0.5
 UNLIMITED_WORKERS = 1024
 FAST_LINK = "100Tbit/s"
 
-Kind = Literal["core", "link", "pool"]
+Kind = Literal["core", "link", "pool", "bucket"]
 
 
 # ------------------------------------------------------------------------------------------------ utilisation
@@ -37,17 +37,22 @@ class StationLoad:
     present: Interval
 
 
-_CORE, _LINK = re.compile(r"/core\d+$"), re.compile(r"/(up|down)$")
+_CORE, _LINK, _BUCKET = re.compile(r"/core\d+$"), re.compile(r"/(up|down)$"), re.compile(r"/(ingress|egress)-rate$")
 
 
 def station_kind(name: str) -> Kind:
-    """Return the kind of a station by its name: ``node-3/core0``, ``node-3/up``, ``leaf1/spine0/down``, else a pool."""
-    return "core" if _CORE.search(name) else "link" if _LINK.search(name) else "pool"
+    """Return the kind of a station by its name.
+
+    ``node-3/core0``, ``node-3/up``, ``leaf1/spine0/down``, ``shop/web-0/egress-rate``; everything else is a pool.
+    """
+    kinds: tuple[tuple[re.Pattern[str], Kind], ...] = ((_CORE, "core"), (_LINK, "link"), (_BUCKET, "bucket"))
+    return next((kind for pattern, kind in kinds if pattern.search(name)), "pool")
 
 
 def station_kind_named(word: str) -> Kind:
     """Return the kind that a word of the tables stands for."""
-    return "core" if word == "core" else "link" if word == "link" else "pool"
+    kinds: tuple[Kind, ...] = ("core", "link", "bucket")
+    return next((kind for kind in kinds if kind == word), "pool")
 
 
 def station_ranking(figures: Sequence[Figure]) -> tuple[StationLoad, ...]:
@@ -115,11 +120,12 @@ def time_split(
 class Cause:
     """What stops a search.
 
-    ``kind`` is ``limit`` (a table, an address range, a quota), ``core``, ``link`` or ``pool`` (a station that is busy
-    or drops), or ``part`` (no station is busy: this part of a transaction takes too long by itself).
+    ``kind`` is ``limit`` (a table, an address range, a quota), ``core``, ``link``, ``pool`` or ``bucket`` (a station
+    that is busy or drops; the last a pod's bandwidth limit), or ``part`` (no station is busy: this part of a
+    transaction takes too long by itself).
     """
 
-    kind: Literal["limit", "core", "link", "pool", "part"]
+    kind: Literal["limit", "core", "link", "pool", "bucket", "part"]
     name: str
     utilization: float | None
     text: str

@@ -40,6 +40,9 @@ class Role(IntEnum):
     RECEIVER_CORE = 11
     BORDER = 12
     """The way between the cluster's fabric and the outside world."""
+    SENDER_SHAPER = 13
+    RECEIVER_SHAPER = 14
+    """Bandwidth limits of the pods at both ends."""
 
 
 LINK_ROLES = frozenset(

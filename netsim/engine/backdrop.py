@@ -39,7 +39,8 @@ class Backdrop:
             if len(followed) < len(edge.clients)  # closed loops, streams and clients outside are followed whole
             for flow in load.flows(edge, _others(edge.clients, followed))
         ]
-        self.presence = presence(network, merged(flows))
+        self.flows = merged(flows)
+        self.presence = presence(network, self.flows)
         self._racks: dict[int, list[int]] | None = None
         self._homes: dict[int, list[Counter[int]]] = {}
         self._profiles: dict[tuple[object, ...], Profile | None] = {}

@@ -23,6 +23,7 @@ from netsim.engine.dns_client import QUERY_WORK_S
 from netsim.engine.draws import quantiles
 from netsim.engine.grid import on_grid
 from netsim.engine.pacing import DATAGRAMS, Pace, Pieces, Visit, visits
+from netsim.engine.shaping import HEADER_BYTES
 
 if TYPE_CHECKING:
     from netsim.cluster.objects import Service
@@ -123,6 +124,14 @@ class Exchange:
     kinds: tuple[tuple[Kind, float], ...]
     pace: Pace = DATAGRAMS
     pooled: int = 0
+
+    def bits(self, *, back: bool) -> float:
+        """Return the bits a transaction sends one way, headers of its segments included."""
+        kind, _ = self.kinds[0]
+        return fsum(
+            8.0 * (packet.size + HEADER_BYTES * tariff_of(kind, packet).segments(packet.size))
+            for packet in self.packets if packet.back is back
+        )  # fmt: skip
 
     @cached_property
     def jobs(self) -> Jobs:

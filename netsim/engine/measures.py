@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from netsim.engine.stations import Core, Link, Pool, Station
+from netsim.engine.stations import Core, Link, Pool, Station, TokenBucket
 
 if TYPE_CHECKING:
     from netsim.cluster.traffic import Edge
@@ -118,7 +118,9 @@ def _port_figures(network: Network) -> list[Scalar]:
     ]
 
 
-_KINDS: tuple[tuple[type[Station], str], ...] = ((Core, "core"), (Link, "link"), (Pool, "pool"))
+_KINDS: tuple[tuple[type[Station], str], ...] = (
+    (Core, "core"), (Link, "link"), (Pool, "pool"), (TokenBucket, "bucket"),
+)  # fmt: skip
 
 
 def _station_figures(stations: list[Station], duration: float, refused: int) -> list[Scalar]:
@@ -136,7 +138,7 @@ def _station_figures(stations: list[Station], duration: float, refused: int) -> 
         if busy:
             figures.append(Scalar("scenario", word, "utilization", "max", max(busy), "1", len(busy)))
     ranked = sorted(
-        (station for station in used if isinstance(station, Core | Link | Pool)),
+        (station for station in used if isinstance(station, Core | Link | Pool | TokenBucket)),
         key=lambda station: (-station.busy_s / _servers(station), station.name),
     )
     for station in ranked[:BUSIEST]:

@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from netsim.cluster.cluster import Cluster
     from netsim.cluster.objects import Protocol as Transport
     from netsim.cluster.objects import Service
+    from netsim.datapath.plugin import Plugin
     from netsim.datapath.types import Route, Routes
     from netsim.engine.burst import Leg
     from netsim.engine.faults import Faults
     from netsim.engine.ports import Ports
+    from netsim.engine.shaping import Shapers
     from netsim.engine.stations import Station
     from netsim.engine.streams import Streams
 
@@ -53,6 +55,11 @@ class Datapath(Protocol):
     @property
     def proxy(self) -> str:
         """The proxy mode."""
+        ...
+
+    @property
+    def plugin(self) -> Plugin:
+        """The network plugin."""
         ...
 
     def routes(
@@ -102,6 +109,7 @@ class Network:
         self.ports: Ports | None = None
         self.seen: Seen = self.backends.of
         self.faults: Faults | None = None
+        self.shapers: Shapers | None = None
         self.extra: list[Station] = []
         self._kinds: dict[tuple[Routes, bool], Kind] = {}
         self._tariffs: dict[tuple[Route, bool], Tariff] = {}
@@ -163,6 +171,8 @@ class Network:
         routes = self.datapath.routes(
             source, target, protocol=protocol, port=port, service=service, entry_node=entry_node
         )
+        if self.shapers is not None:
+            routes = self.shapers.routes(routes, source, target)
         datagrams = protocol == "UDP"
         known = self._kinds.get((routes, datagrams))
         if known is None:
@@ -210,6 +220,8 @@ class Network:
         if self.faults is not None:
             self.faults.take_seats(legs, source, target, datagrams=bool(socket))
             self.faults.take_seats(back, target, source, datagrams=bool(socket))
+        if self.shapers is not None:
+            self.extra += self.shapers.place(legs, source, target) + self.shapers.place(back, target, source)
         clock = self.clock
         gates = self.conntrack.gates(
             kind.entries, None if sender is None else sender.index, None if receiver is None else receiver.index,

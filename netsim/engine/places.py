@@ -172,8 +172,8 @@ class Places:
             up, down = self._between(sender, via, flow)
             via_up, via_down = self._between(via, receiver, flow >> 8)
         return [  # in the order of `Role`
-            first, out, up, down, via_in, via_core, via_out, via_up, via_down, into, softirq, last, outside, pause,
-            deliver,
+            first, out, up, down, via_in, via_core, via_out, via_up, via_down, into, softirq, last, outside, None,
+            None, pause, deliver,
         ]  # fmt: skip
 
     def _between(self, sender: Place | None, receiver: Place | None, flow: int) -> tuple[Leg | None, Leg | None]:

@@ -20,6 +20,7 @@ from netsim.engine.network import Network
 from netsim.engine.ports import Ports
 from netsim.engine.probes import COLUMNS, EdgeRecord
 from netsim.engine.sampling import Plan, plan
+from netsim.engine.shaping import Shapers
 from netsim.engine.streams import Streams
 from netsim.engine.traffic import Traffic, start_traffic
 
@@ -102,8 +103,13 @@ def prepare(model: Model, streams: Streams, chosen: Plan) -> tuple[Network, Traf
     network.ports = Ports(
         model.cluster, model.ports, flows, streams.uniform("ports"), at_socket=model.datapath.proxy == "ebpf"
     )
+    network.shapers = shapers = Shapers.over(model.cluster, model.datapath.plugin)
+    if shapers is not None:
+        shapers.followed = flows
     if not chosen.whole:
         backdrop = Backdrop(network, model, chosen, lookups)
+        if shapers is not None:
+            shapers.unseen = backdrop.flows
         network.places.make, network.conntrack.background = backdrop.make, backdrop.tracked
     if model.faults:
         Faults(network, model.faults, model.convergence, lookups)

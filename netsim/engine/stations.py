@@ -15,9 +15,12 @@ equal, and `netsim.engine.audit` holds them against each other after every run.
 
 from __future__ import annotations
 
+from collections import deque
 from heapq import heapreplace
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
+
+from netsim.engine.grid import on_grid
 
 if TYPE_CHECKING:
     from netsim.engine.burst import Burst
@@ -287,25 +290,42 @@ class Pool(Station):
 class TokenBucket(Station):
     """A rate limit with a burst allowance: traffic above ``rate_bps`` waits for tokens (the bandwidth plugin's tbf).
 
-    The bucket is kept as a virtual finishing time: it is ``depth_s`` ahead of the clock at most, so an idle
-    bucket lets ``depth_s`` seconds of its rate through at once.
+    The bucket is kept as a virtual finishing time: it is ``depth_s`` ahead of the clock at most, so an idle bucket lets
+    ``depth_s`` seconds of its rate through at once. It starts empty; `fill` it otherwise. A burst is lost that would
+    wait for more than ``queue_s``, or that finds ``buffers`` others waiting. ``share`` is the part of the rate that
+    this station's traffic has.
     """
 
-    __slots__ = ("depth_s", "rate_bps")
+    __slots__ = ("_buffers", "_ends", "_queue_s", "_slower", "depth_s", "rate_bps")
 
-    def __init__(self, rate_bps: float, depth_bytes: int, name: str = "") -> None:
+    def __init__(
+        self, rate_bps: float, depth_bytes: int, name: str = "", *, share: float = 1.0, buffers: float = inf,
+        queue_s: float = inf,
+    ) -> None:  # fmt: skip
         super().__init__(name)
-        self.rate_bps, self.depth_s = rate_bps, depth_bytes * 8.0 / rate_bps
+        self.rate_bps, self.depth_s = rate_bps, on_grid(depth_bytes * 8.0 / rate_bps)
+        self._slower, self._buffers, self._queue_s = 1.0 / share, buffers, queue_s
+        self._ends: deque[float] = deque()
+
+    def fill(self) -> None:
+        """Let the bucket be full at the start."""
+        self.free_s = -self.depth_s
 
     def shape(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
         """Hold a burst until the bucket has tokens for it; ``charge.service_s`` is its size at the bucket's rate."""
-        service, _, after, limit = charge
+        service, _, after, _ = charge
+        if self._slower > 1.0:
+            service = on_grid(service * self._slower)
         filled = now - self.depth_s
         virtual = max(self.free_s, filled) + service
         end = max(now, virtual)
-        if end - now > limit:
+        ends = self._ends
+        while ends and ends[0] <= now:
+            ends.popleft()
+        if end - now > self._queue_s or len(ends) >= self._buffers:
             self.refuse(burst, now)
             return None
+        ends.append(end)
         self.free_s = virtual
         self.busy_s += service
         self.arrived += 1
@@ -313,4 +333,5 @@ class TokenBucket(Station):
         self.occupancy_s -= now + after
         burst.station = self
         burst.seen_s = inf
+        burst.lag_s = 0.0
         return end + after

@@ -119,6 +119,18 @@ def test_a_token_bucket_lets_its_depth_through_at_once() -> None:
     assert [round(times[0] - 0.01, 6) for times in done] == [0.0, 0.0, 0.0, 1e-3, 2e-3]
 
 
+def test_a_token_bucket_drops_what_would_wait_too_long_or_finds_too_many() -> None:
+    charge = CoreCharge(on_grid(1e-3))
+    for limits, served in (({"queue_s": 2.5e-3}, 5), ({"buffers": 4}, 4 + 3), ({}, 10)):
+        clock, bucket = Clock(), TokenBucket(8e6, 3000, "bucket", **limits)
+        bucket.fill()
+        done = [send(clock, [bucket.shape], [charge], 0.01) for _ in range(10)]
+        clock.run()
+        assert sum(map(len, done)) == served
+        assert bucket.dropped == 10 - served
+        audit(clock, [bucket])
+
+
 def test_the_audit_finds_a_burst_that_vanished() -> None:
     clock, core = Clock(), Core("core")
     send(clock, [core.thread], [CoreCharge(US)], 0.0)
