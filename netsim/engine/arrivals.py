@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from netsim.engine.burst import Notice
 from netsim.engine.calls import Client, Task, Wake, begin
+from netsim.engine.grid import on_grid
 
 if TYPE_CHECKING:
     from netsim.engine.network import Party
 
-PAUSE_AFTER_FAILURE_S = 1e-3
+PAUSE_AFTER_FAILURE_S = on_grid(1e-3)
 """A closed-loop client that was refused would otherwise ask again at the same instant for ever."""
 
 
@@ -41,7 +42,8 @@ class OpenArrivals:
         """Start a transaction."""
         if now >= self._until.time:
             return None
-        clients = self._clients
+        clients, clock = self._clients, self._performer.network.clock
+        clock.trace = clock.origin
         begin(_transaction(self._performer, clients[int(self._choose() * len(clients))], now))
         return now + self._gap()
 
@@ -58,6 +60,7 @@ def closed_loop(performer: Client, client: Party, think: Callable[[], float], un
     while clock.now < until.time:
         Notice(clock, clock.now + think(), wake)
         now = yield
+        clock.trace = clock.origin
         ended = yield from performer.exchange(client, wake, now)
         if ended < 0.0:
             Notice(clock, clock.now + PAUSE_AFTER_FAILURE_S, wake)

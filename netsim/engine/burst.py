@@ -16,6 +16,7 @@ from netsim.engine.clock import Clock
 
 if TYPE_CHECKING:
     from netsim.engine.stations import Station
+    from netsim.engine.tracing import Part, Step
 
     Charges = Sequence[Any]
     Leg = Callable[["Burst", float, Any], float | None]
@@ -40,6 +41,7 @@ def deliver(burst: Burst, now: float, charge: object) -> None:
     """End of the way, the last leg of every burst: tell who waits for it, in the thread that has it now."""
     station = burst.station
     station.current_s = now
+    burst.clock.trace = burst.trace
     try:
         burst.arrived(now)
     except StopIteration:  # as in `tell`
@@ -49,16 +51,27 @@ def deliver(burst: Burst, now: float, charge: object) -> None:
 
 
 class Notice:
-    """A reaction at a later time: timers, and losses that are told after whatever is going on."""
+    """A reaction at a later time: timers, and losses that are told after whatever is going on.
 
-    __slots__ = ("react",)
+    ``why`` names what is waited for, where that takes time; ``after`` is the trace of what led to it, if that is not
+    what is going on at this moment.
+    """
 
-    def __init__(self, clock: Clock, time: float, react: Reaction) -> None:
-        self.react = react
+    __slots__ = ("clock", "react", "trace")
+
+    def __init__(
+        self, clock: Clock, time: float, react: Reaction, why: Part | None = None, after: Step | None = None
+    ) -> None:
+        self.clock, self.react = clock, react
+        trace = clock.trace if after is None else after
+        self.trace: Step | None = None if trace is None else [trace, why, clock._now]
         clock.at(time, self.advance)
 
     def advance(self, now: float) -> None:
         """React, once."""
+        trace = self.clock.trace = self.trace
+        if trace is not None:
+            trace.append(now)
         tell(self.react, now)
 
 
@@ -69,13 +82,15 @@ class Burst:
     ----------
     clock: the clock it lives by.
     legs: where it is served, in order, `deliver` last.
-    charges: what it pays there, position by position (`None` for `deliver`).
+    charges: what it pays there, position by position; that of `deliver`, who takes nothing, says what they are for.
     size: payload in bytes.
     arrived: called with the time when it is through.
     lost: called with the time when a station refuses it.
+
+    ``trace`` notes when it left each station, for who wants to know (`netsim.engine.tracing`).
     """
 
-    __slots__ = ("arrived", "charges", "clock", "index", "lag_s", "legs", "lost", "seen_s", "size", "station")
+    __slots__ = ("arrived", "charges", "clock", "index", "lag_s", "legs", "lost", "seen_s", "size", "station", "trace")
 
     station: Station
 
@@ -86,6 +101,8 @@ class Burst:
         self.clock, self.legs, self.charges, self.size = clock, legs, charges, size
         self.arrived, self.lost = arrived, lost
         self.index, self.lag_s, self.seen_s = 0, 0.0, inf
+        trace = clock.trace
+        self.trace: Step | None = None if trace is None else [trace, charges, clock._now]
         later = legs[0](self, clock._now, charges[0])
         if later is not None:
             heappush(clock.lights, (later, 1, next(clock.births), self.advance))
@@ -95,6 +112,8 @@ class Burst:
         station = self.station
         if station.ahead_s > self.seen_s:
             return self._preempted(now, station)
+        if self.trace is not None:
+            self.trace.append(now)
         station.left += 1
         station.occupancy_s += now
         self.index = index = self.index + 1
@@ -105,12 +124,14 @@ class Burst:
         delay = station.ahead_s - self.seen_s
         self.seen_s = station.ahead_s
         station.sojourn_s += delay
+        if self.trace is not None:
+            self.trace.append(-delay)
         return now + delay
 
     def lose(self, now: float) -> None:
         """Be dropped: who waits hears of it in an event of its own."""
         if self.lost is not nobody:
-            Notice(self.clock, now, self.lost)
+            Notice(self.clock, now, self.lost, after=self.trace)
 
     def shrink(self, segments: int, now: float) -> bool:
         """Go on with the first ``segments`` only, if the burst can be divided; a plain one cannot."""

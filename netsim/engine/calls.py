@@ -17,6 +17,7 @@ from netsim.engine.burst import Burst, Notice, deliver, tell
 from netsim.engine.draws import durations, sizes
 from netsim.engine.probes import EdgeRecord
 from netsim.engine.stations import CoreCharge
+from netsim.engine.tracing import CALL, RETURN, SERVER, mark
 
 if TYPE_CHECKING:
     from netsim.cluster.objects import Service
@@ -165,7 +166,7 @@ class Performer(ABC):
         if work > 0.0:
             thread = network.thread(server)
             if thread is not None:
-                Burst(network.clock, (thread, deliver), (tuple(CoreCharge(work)), None), 0, wake)
+                Burst(network.clock, (thread, deliver), (tuple(CoreCharge(work)), SERVER), 0, wake)
                 now = yield
         for group in self._groups():
             now = yield from self._call(group, server, wake, now)
@@ -183,25 +184,32 @@ class Performer(ABC):
 
     def _call(self, group: Sequence[Performer], server: Party, wake: Wake, now: float) -> Steps:
         """Make calls that start together; go on when all have ended."""
+        clock = self.network.clock
         wanted = [
             child for child in group for _ in range(child.call.count)
             if child.call.probability >= 1.0 or child._chance() < child.call.probability
         ]  # fmt: skip
         if len(group) == 1:
             for child in wanted:
-                yield from child.exchange(server, wake, self.network.clock.now)
-            return float(self.network.clock.now)
+                mark(clock, CALL)
+                yield from child.exchange(server, wake, clock.now)
+                mark(clock, RETURN)
+            return float(clock.now)
         left = len(wanted)
 
         def one(child: Performer) -> Task:
             nonlocal left
             own: Wake = yield
+            mark(clock, CALL)
             yield from child.exchange(server, own, now)
+            mark(clock, RETURN)
             left -= 1
             if not left:
-                Notice(self.network.clock, self.network.clock.now, wake)
+                Notice(clock, clock.now, wake)
 
+        trace = clock.trace
         for child in wanted:
+            clock.trace = trace
             begin(one(child))
         if wanted:
             now = yield

@@ -18,10 +18,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from heapq import heapify, heappop, heappush, heappushpop
 from types import MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import simpy
 from simpy.core import EmptySchedule, StopSimulation
+
+if TYPE_CHECKING:
+    from netsim.engine.tracing import Step
 
 Action = Callable[[float], float | None]
 """A bound method: acts at a time, returns the next time (not before this one) or `None`."""
@@ -31,7 +34,8 @@ class Clock(simpy.Environment):
     """`simpy.Environment` whose ``run`` and ``step`` also drain light events.
 
     ``lights`` is the heap and ``births`` counts serial numbers: for `netsim.engine.burst`, which cannot afford to call
-    `at` for every burst.
+    `at` for every burst. ``trace`` is why what happens now happens (`netsim.engine.tracing`), `None` where nobody wants
+    to know; users' transactions begin at ``origin``.
     """
 
     def __init__(self, initial_time: float = 0.0) -> None:
@@ -39,6 +43,8 @@ class Clock(simpy.Environment):
         self._heap: list[Any] = self._queue
         self.lights: list[Any] = self._heap
         self.births: Iterator[int] = self._eid
+        self.origin: Step | None = None
+        self.trace: Step | None = None
 
     def at(self, time: float, action: Action) -> None:
         """Schedule a light event: ``action``, a bound method, is called at ``time``."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from netsim.engine.burst import Notice
 from netsim.engine.calls import Performer, Steps, Surroundings, Wake
+from netsim.engine.tracing import UDP_TIMEOUT
 
 if TYPE_CHECKING:
     from netsim.cluster.traffic import Call
@@ -45,7 +46,7 @@ class Exchange:
     def _lost(self, wake: Wake) -> Callable[[float], None]:
         def lost(now: float) -> None:
             self.failed = True
-            Notice(self._forth.clock, max(now, self._sent + self.timeout_s), wake)
+            Notice(self._forth.clock, max(now, self._sent + self.timeout_s), wake, UDP_TIMEOUT)
 
         return lost
 
@@ -65,7 +66,7 @@ class UdpCaller(Performer):
         """Ask, wait for the answer."""
         record = self.record
         record.started += 1
-        began, resolved = now, nan
+        began, resolved, origin = now, nan, self.network.clock.trace
         service, entry = self.service(source), self.around.entry()
         target = self.backend(source, service, entry)
         if target is None:
@@ -101,5 +102,5 @@ class UdpCaller(Performer):
         if exchange.failed:
             return self.fail("lost")
         record.bytes_received += size
-        record.done(began, resolved, nan, now)
+        record.done(began, resolved, nan, now, (origin, self.network.clock.trace))
         return now

@@ -20,6 +20,7 @@ from netsim.engine.grid import on_grid
 from netsim.engine.places import Site
 from netsim.engine.scripts import Ask, LookupScript, Scripts
 from netsim.engine.stations import CoreCharge, Pool
+from netsim.engine.tracing import DNS_TIMEOUT, UPSTREAM_DNS, Job
 
 if TYPE_CHECKING:
     from netsim.cluster.traffic import Call
@@ -37,6 +38,8 @@ LOCAL_WORKERS = 1
 OUTSIDE_WORKERS = 1024
 LOCAL_TTL_S = 30.0
 """How long the node-local cache keeps what the cluster's DNS would keep longer (its Corefile's ``cache 30``)."""
+JOB, LOCAL_JOB = Job("CoreDNS", "CoreDNS workers"), Job("node-local DNS", "node-local DNS worker")
+OUTSIDE_JOB = Job("outside DNS", "outside DNS")
 _FLOWS = float(1 << 52)
 
 
@@ -45,9 +48,9 @@ class Replica:
 
     __slots__ = ("cache", "pool", "work")
 
-    def __init__(self, pool: Pool, work_s: float) -> None:
+    def __init__(self, pool: Pool, work_s: float, job: Job) -> None:
         self.pool = pool
-        self.work = tuple(CoreCharge(work_s)), None
+        self.work = tuple(CoreCharge(work_s)), job
         self.cache: dict[tuple[str, str], float] = {}
 
     def holds(self, ask: Ask, now: float) -> bool:
@@ -85,12 +88,12 @@ class Dns:
         if known is None:
             if isinstance(party, HostParty):
                 name = f"{self.network.cluster.nodes[party.node].name}/node-dns"
-                known = Replica(Pool(LOCAL_WORKERS, name), LOCAL_WORK_S)
+                known = Replica(Pool(LOCAL_WORKERS, name), LOCAL_WORK_S, LOCAL_JOB)
             elif isinstance(party, ExternalParty):
-                known = Replica(Pool(OUTSIDE_WORKERS, "external-dns"), 0.0)
+                known = Replica(Pool(OUTSIDE_WORKERS, "external-dns"), 0.0, OUTSIDE_JOB)
             else:
                 site = Site("pool", party, self.spec.workers)
-                known = Replica(self.network.places.make(site, self.network.cluster.pods[party].key), QUERY_WORK_S)
+                known = Replica(self.network.places.make(site, self.network.cluster.pods[party].key), QUERY_WORK_S, JOB)
             self._replicas[party] = known
             self.network.extra.append(known.pool)
         return known
@@ -184,7 +187,7 @@ class Flight:
         elif isinstance(self.target, HostParty):
             self._relay()
         elif (wait := self.waiter.dns.wait_s(self.ask)) > 0.0:
-            Notice(self.ways[0].clock, now + wait, self.known)
+            Notice(self.ways[0].clock, now + wait, self.known, UPSTREAM_DNS)
         else:
             self.known(now)
 
@@ -302,7 +305,8 @@ class _Session:
         """Start the timer of a round."""
         if send.timeout_s is None:
             return
-        Notice(self.dns.network.clock, max(now, sent + send.timeout_s), lambda at: self._timed_out(send.round, at))
+        clock = self.dns.network.clock
+        Notice(clock, max(now, sent + send.timeout_s), lambda at: self._timed_out(send.round, at), DNS_TIMEOUT)
 
     def _timed_out(self, round: int, now: float) -> None:
         if self.done is None and self._machine is not None:

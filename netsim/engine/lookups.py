@@ -35,12 +35,13 @@ class LookupCaller:
     def _steps(self, source: Party, wake: Wake, now: float) -> Steps:
         record = self.record
         record.started += 1
-        began = now
+        clock = self.network.clock
+        began, origin = now, clock.trace
         now = yield from self._resolver.resolve(source, wake, now)
         if now < 0.0:
             record.fail("dns")
         else:
-            record.done(began, now, nan, now)
+            record.done(began, now, nan, now, (origin, clock.trace))
         return now
 
     def records(self) -> list[tuple[EdgeRecord, str, bool]]:

@@ -112,7 +112,7 @@ class Network:
         self.shapers: Shapers | None = None
         self.extra: list[Station] = []
         self._kinds: dict[tuple[Routes, bool], Kind] = {}
-        self._tariffs: dict[tuple[Route, bool], Tariff] = {}
+        self._tariffs: dict[tuple[Route, bool, bool], Tariff] = {}
         self._positions: dict[tuple[str, int], float] = {}
         self._sockets: dict[tuple[Party, int], Socket] = {}
         self._homes: dict[Party, tuple[Place | None, int]] = {}
@@ -179,20 +179,20 @@ class Network:
             known = self._kinds[routes, datagrams] = Kind(
                 routes,
                 self._tariff(routes.first, datagrams, target),
-                self._tariff(routes.first_reply, datagrams, source),
+                self._tariff(routes.first_reply, datagrams, source, reply=True),
                 self._tariff(routes.forward, datagrams, target),
-                self._tariff(routes.reply, datagrams, source),
+                self._tariff(routes.reply, datagrams, source, reply=True),
                 Entries.of(routes, UDP_SHORT_S if datagrams else TCP_CLOSED_S),
             )
         return known
 
-    def _tariff(self, route: Route, datagrams: bool, receiver: Party) -> Tariff:
-        known = self._tariffs.get((route, datagrams))
+    def _tariff(self, route: Route, datagrams: bool, receiver: Party, *, reply: bool = False) -> Tariff:
+        known = self._tariffs.get((route, datagrams, reply))
         if known is None:
             node = self.node_of(receiver)
             ring = inf if node is None else float(self.cluster.nodes[node].machine.ring)
             limits = Limits(ring, float(self.cluster.fabric.buffer_bytes))
-            known = self._tariffs[route, datagrams] = Tariff(route, limits)
+            known = self._tariffs[route, datagrams, reply] = Tariff(route, limits, reply)
         return known
 
     def ways(

@@ -16,6 +16,7 @@ from typing import Any
 from netsim.datapath.types import Pass, Role, Route
 from netsim.engine.grid import on_grid
 from netsim.engine.stations import CoreCharge, LinkCharge
+from netsim.engine.tracing import Paid
 
 PAUSE = len(Role)
 """Index, behind the roles, of the leg that only lets latency pass."""
@@ -45,15 +46,15 @@ class Limits:
 class Tariff:
     """Charges of bursts on one route.
 
-    ``pick`` takes the legs of this route, in order, out of a list of legs by role (with `PAUSE` and `DELIVER` behind);
-    ``stops`` are the indices it takes, without `DELIVER`. ``known`` are charges worked out before, by size; it stays
-    empty where they also depend on the position.
+    ``reply`` says that it is the way from server to client. ``pick`` takes the legs of this route, in order, out of a
+    list of legs by role (with `PAUSE` and `DELIVER` behind); ``stops`` are the indices it takes, without `DELIVER`.
+    ``known`` are charges worked out before, by size; it stays empty where they also depend on the position.
     """
 
-    __slots__ = ("_kept", "_scan", "known", "limits", "pick", "route", "stops")
+    __slots__ = ("_kept", "_scan", "known", "limits", "pick", "reply", "route", "stops")
 
-    def __init__(self, route: Route, limits: Limits) -> None:
-        self.route, self.limits = route, limits
+    def __init__(self, route: Route, limits: Limits, reply: bool = False) -> None:
+        self.route, self.limits, self.reply = route, limits, reply
         self._kept: dict[int, tuple[Any, ...]] = {}
         indices: list[int] = []
         self._scan: tuple[int, float] | None = None
@@ -74,6 +75,8 @@ class Tariff:
     def charges(self, size: int, position: float = 0.0) -> tuple[Any, ...]:
         """Return the charges of ``size`` bytes of payload, tuples in the shapes of `CoreCharge` and `LinkCharge`.
 
+        What stands behind them, for `deliver`, says what they are for.
+
         ``position`` (0 to 1) is where the burst's service lies in the list that first packets walk.
         """
         kept = self._kept.get(size)
@@ -81,7 +84,7 @@ class Tariff:
             if len(self._kept) >= _SIZES_KEPT:
                 self._kept.clear()
             # plain tuples unpack in a third of the time
-            kept = self._kept[size] = (*(tuple(charge) for charge in self.named(size)), None)
+            kept = self._kept[size] = (*(tuple(charge) for charge in self.named(size)), Paid(self, size))
         if self._scan is not None:
             index, scan_s = self._scan
             service_s, *rest = kept[index]

@@ -9,26 +9,37 @@ from array import array
 from math import isnan, nan
 from typing import TYPE_CHECKING
 
+from netsim.engine.parts import Span
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from netsim.engine.keeper import Keeper
+    from netsim.engine.tracing import Step
+
+    Steps = tuple[Step | None, Step | None]
+
 COLUMNS = ("start", "latency", "dns", "connect", "request")
+_NONE = (None, None)
 
 
 class EdgeRecord:
     """Everything recorded of one edge.
 
     ``start`` is when a transaction began; ``latency`` its whole duration; ``dns``, ``connect`` and ``request`` its
-    phases; all in seconds. The counters say what became of all transactions that began.
+    phases; all in seconds. The counters say what became of all transactions that began. ``keeper`` keeps the parts of
+    some, if wanted.
     """
 
     __slots__ = (
-        "bytes_received", "bytes_sent", "connect", "dns", "failures", "label", "latency", "request", "start", "started",
+        "bytes_received", "bytes_sent", "connect", "dns", "failures", "keeper", "label", "latency", "request", "start",
+        "started",
     )  # fmt: skip
 
     def __init__(self, label: str) -> None:
         self.label = label
+        self.keeper: Keeper | None = None
         self.start, self.latency = array("d"), array("d")
         self.dns, self.connect, self.request = array("d"), array("d"), array("d")
         self.started = 0
@@ -59,8 +70,13 @@ class EdgeRecord:
         """Count a transaction that ended without an answer."""
         self.failures[reason] = self.failures.get(reason, 0) + 1
 
-    def done(self, began: float, resolved: float, connected: float, now: float) -> None:
-        """Record a transaction; phases end at ``resolved`` and ``connected``, `nan` where there was none."""
+    def done(
+        self, began: float, resolved: float, connected: float, now: float, steps: Steps = _NONE
+    ) -> None:
+        """Record a transaction; phases end at ``resolved`` and ``connected``, `nan` where there was none.
+
+        ``steps`` are those that led to its beginning and to its end, where steps are traced.
+        """
         self.start.append(began)
         self.latency.append(now - began)
         after = began
@@ -75,6 +91,9 @@ class EdgeRecord:
         else:
             self.connect.append(nan)
         self.request.append(now - after)
+        origin, trace = steps
+        if trace is not None and self.keeper is not None:
+            self.keeper.offer(Span(began, resolved, connected, now), origin, trace)
 
     def columns(self) -> dict[str, NDArray[np.float64]]:
         """Return the samples as arrays by column name."""

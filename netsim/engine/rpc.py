@@ -10,6 +10,7 @@ from netsim.engine.burst import Notice
 from netsim.engine.calls import Performer, Steps, Surroundings, Wake
 from netsim.engine.sessions import CLIENT_LOST
 from netsim.engine.tcp import Connection
+from netsim.engine.tracing import CONNECTION_POOL, waited
 
 if TYPE_CHECKING:
     from netsim.cluster.traffic import Call
@@ -57,7 +58,8 @@ class RpcCaller(Performer):
         """Open a connection for one request."""
         record = self.record
         record.started += 1
-        began, resolved = now, nan
+        clock = self.network.clock
+        began, resolved, origin = now, nan, clock.trace
         if self.resolver is not None:
             now = resolved = yield from self.resolver.resolve(source, wake, now)
             if now < 0.0:
@@ -81,16 +83,19 @@ class RpcCaller(Performer):
         record.bytes_received += size
         connection.respond(size, wake)
         now = yield
-        record.done(began, resolved, connected, now)
+        record.done(began, resolved, connected, now, (origin, clock.trace))
+        trace, clock.trace = clock.trace, None  # nobody waits for what follows
         connection.acknowledge_response()
         connection.close()
+        clock.trace = trace
         return now
 
     def _kept(self, source: Party, wake: Wake, now: float) -> Steps:
         """Use a connection of the client's pool, opening one while the pool is not full."""
         record = self.record
         record.started += 1
-        began, resolved, connected = now, nan, nan
+        clock = self.network.clock
+        began, resolved, connected, origin = now, nan, nan, clock.trace
         pool = self._pools.get(source)
         if pool is None:
             pool = self._pools[source] = _Pool()
@@ -100,6 +105,7 @@ class RpcCaller(Performer):
         if not pool.free and pool.opened >= self.around.pool:
             pool.waiting.append(wake)
             yield
+            waited(clock, origin, CONNECTION_POOL, began)
         if pool.free:
             connection, target = pool.free.pop()
         else:
@@ -126,7 +132,7 @@ class RpcCaller(Performer):
         record.bytes_received += size
         connection.respond(size, wake)
         now = yield
-        record.done(began, resolved, connected, now)
+        record.done(began, resolved, connected, now, (origin, clock.trace))
         pool.free.append((connection, target))
         self._next_in_line(pool, now)
         return now

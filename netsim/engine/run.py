@@ -14,6 +14,7 @@ from netsim.engine.dns_client import Lookups
 from netsim.engine.faults import Faults
 from netsim.engine.grid import HORIZON_S, on_grid
 from netsim.engine.hops import HopTime, hop_times
+from netsim.engine.keeper import Kept, keep_parts, kept_parts
 from netsim.engine.lifting import with_free_cores
 from netsim.engine.measures import Scalar, measure_stations, measure_traffic
 from netsim.engine.network import Network
@@ -54,6 +55,7 @@ class Replication:
     times: ``latency``, ``dns``, ``connect`` and ``request`` of each in seconds, `nan` for a phase it did not have.
     scalars: figures that are one number a replication.
     hops: work per hop and transaction.
+    kept: where the latency of some transactions went, `None` where that was not wanted.
     duration_s: for how long clients sent.
     events: bursts served by stations.
     notes: what a reader must know.
@@ -68,12 +70,14 @@ class Replication:
     events: int
     notes: tuple[str, ...] = ()
     hops: tuple[HopTime, ...] = ()
+    kept: Kept | None = None
 
 
-def run_replication(model: Model, *, seed: int = 1, replication: int = 0) -> Replication:
+def run_replication(model: Model, *, seed: int = 1, replication: int = 0, parts: bool = True) -> Replication:
     """Run one replication of a model.
 
-    The same model, seed and replication give the same arrays to the last bit on any machine.
+    The same model, seed and replication give the same arrays to the last bit on any machine. ``parts`` keeps where the
+    latency of some transactions went (`netsim.engine.keeper`); nothing else depends on it.
 
     Raises
     ------
@@ -82,7 +86,7 @@ def run_replication(model: Model, *, seed: int = 1, replication: int = 0) -> Rep
     """
     streams = Streams(seed, replication)
     chosen = plan(model, streams)
-    network, traffic = prepare(model, streams, chosen)
+    network, traffic = prepare(model, streams, chosen, parts=parts)
     clock = network.clock
     duration = on_grid(min(chosen.duration_s, HORIZON_S - GRACE_S))
     clock.run(until=duration)
@@ -94,7 +98,7 @@ def run_replication(model: Model, *, seed: int = 1, replication: int = 0) -> Rep
     return _collect(model, network, traffic, chosen, stations)
 
 
-def prepare(model: Model, streams: Streams, chosen: Plan) -> tuple[Network, Traffic]:
+def prepare(model: Model, streams: Streams, chosen: Plan, *, parts: bool = False) -> tuple[Network, Traffic]:
     """Build the network of a replication and start its clients."""
     network = Network(model.cluster, model.datapath, streams, tcp=model.tcp, conntrack_max=model.conntrack_max)
     lookups = Lookups(network, model.dns)
@@ -115,7 +119,10 @@ def prepare(model: Model, streams: Streams, chosen: Plan) -> tuple[Network, Traf
         Faults(network, model.faults, model.convergence, lookups)
     if model.free_cores:
         network.places.make = with_free_cores(network.places.make)
-    return network, start_traffic(network, model, chosen, lookups)
+    traffic = start_traffic(network, model, chosen, lookups)
+    if parts:
+        keep_parts(network.clock, streams, [record for record, _, _ in traffic.records()])
+    return network, traffic
 
 
 def _collect(
@@ -137,7 +144,7 @@ def _collect(
         infos, edge[order], starts[order], times, (*measure_traffic(traffic, chosen, model.edges), *stations),
         chosen.duration_s,
         sum(station.arrived for station in network.stations()), tuple(notes),
-        hop_times(network, model, traffic.lookups),
+        hop_times(network, model, traffic.lookups), kept_parts([record for record, _, _ in records], order),
     )  # fmt: skip
 
 

@@ -22,9 +22,12 @@ from typing import TYPE_CHECKING
 
 from netsim.engine.burst import Burst, Notice, Reaction, nobody, tell
 from netsim.engine.congestion import CongestionControl, Cubic
+from netsim.engine.grid import on_grid
+from netsim.engine.tracing import DELAYED_ACK, RTO, SYN_RETRY, WINDOW, count_as
 
 if TYPE_CHECKING:
     from netsim.engine.clock import Clock
+    from netsim.engine.tracing import Step
     from netsim.engine.ways import Way
 
 
@@ -37,11 +40,11 @@ class TcpSettings:
 
     initial_window: int = 10
     receive_window_bytes: int = 3 * 1024 * 1024
-    minimum_rto_s: float = 0.2
+    minimum_rto_s: float = on_grid(0.2)
     maximum_rto_s: float = 120.0
     syn_timeout_s: float = 1.0
     syn_retries: int = 6
-    delayed_ack_s: float = 0.04
+    delayed_ack_s: float = on_grid(0.04)
     quick_acks: int = 8
     congestion: type[CongestionControl] | None = None
 
@@ -80,11 +83,13 @@ class _Data(Burst):
             return False
         start, size = self.start + kept, self.size - kept
         if now > self.clock.now:
-            Notice(self.clock, now, lambda at: self.half.missing(start, size, self.sent, at))
+            Notice(self.clock, now, lambda at: self.half.missing(start, size, self.sent, at), after=self.trace)
         else:
-            self.half.missing(start, size, self.sent, now)
+            self.half.missing(start, size, self.sent, now, self.trace)
         self.size = kept
         self.charges = self.half.way.following.charges(kept)
+        if self.trace is not None:
+            self.trace = [self.trace, self.charges[self.index :], now]
         return True
 
 
@@ -131,7 +136,7 @@ class Half:
     def rto_s(self) -> float:
         """The retransmission timeout (RFC 6298, Linux's bounds), with its back-off."""
         base = max(self.settings.minimum_rto_s, self._rtt_s + 4.0 * self._rtt_spread_s)
-        return min(base * self._backoff, self.settings.maximum_rto_s)
+        return on_grid(min(base * self._backoff, self.settings.maximum_rto_s))
 
     def fits(self, size: int) -> bool:
         """Tell whether nothing is under way and a message of this size would leave at once."""
@@ -188,11 +193,11 @@ class Half:
         else:
             _Data(self, start, size, now)
 
-    def missing(self, start: int, size: int, sent: float, now: float) -> None:
-        """Note a lost range; its timer runs from when it was sent."""
+    def missing(self, start: int, size: int, sent: float, now: float, after: Step | None = None) -> None:
+        """Note a lost range; its timer runs from when it was sent. ``after`` is the trace of its burst."""
         hole = _Hole(start, size, sent)
         self._holes.append(hole)
-        Notice(self.clock, max(now, sent + self.rto_s), lambda at: self._timeout(hole, at))
+        Notice(self.clock, max(now, sent + self.rto_s), lambda at: self._timeout(hole, at), RTO, after)
 
     def _timeout(self, hole: _Hole, now: float) -> None:
         self._holes = [each for each in self._holes if each.open]
@@ -255,7 +260,7 @@ class Half:
             self._acknowledge(end, sent)
         elif not self._ack_timer:
             self._ack_timer = True
-            Notice(self.clock, now + self.settings.delayed_ack_s, lambda at: self._ack_due(end, sent))
+            Notice(self.clock, now + self.settings.delayed_ack_s, lambda at: self._ack_due(end, sent), DELAYED_ACK)
 
     def _ack_due(self, end: int, sent: float) -> None:
         self._ack_timer = False
@@ -269,12 +274,16 @@ class Half:
         if self._held:
             highest = self._held[-1][1]
 
-        def back(now: float) -> None:
+        def told(now: float) -> None:
             self._acked(upto, highest, sacked, sent, now)
+
+        def back(now: float) -> None:
+            count_as(self.clock, WINDOW)
+            told(now)
 
         def lost(now: float) -> None:
             # the sender would time out, repeat the last burst and be told again
-            Notice(self.clock, now + self.rto_s, back)
+            Notice(self.clock, now + self.rto_s, told, RTO)
 
         self.back.send(0, back, lost)
 
@@ -292,7 +301,7 @@ class _Message(Burst):
         """Wait for the timer."""
         settings = self.connection.settings
         wait = min(settings.minimum_rto_s * 2.0**self.tries, settings.maximum_rto_s)
-        Notice(self.clock, max(now, self.sent + wait), self._again)
+        Notice(self.clock, max(now, self.sent + wait), self._again, RTO, self.trace)
 
     def _again(self, now: float) -> None:
         if not self.connection.knows(self.way):
@@ -301,6 +310,8 @@ class _Message(Burst):
         self.sent = now
         self.connection.timeouts += 1
         self.index, self.lag_s, self.seen_s = 0, 0.0, inf
+        if self.trace is not None:
+            self.trace = [self.clock.trace, self.charges, now]
         later = self.legs[0](self, now, self.charges[0])
         if later is not None:
             self.clock.at(later, self.advance)
@@ -374,7 +385,7 @@ class Connection:
                 self.failed = True
                 Notice(clock, max(now, sent + wait), established)
             else:
-                Notice(clock, max(now, sent + wait), lambda at: self.connect(established))
+                Notice(clock, max(now, sent + wait), lambda at: self.connect(established), SYN_RETRY)
 
         self.forth.open(0, answer, lost)
 
