@@ -71,6 +71,8 @@ class Columns:
             np.add.at(found[key], where, seconds)
 
         paid: dict[tuple[Tariff, int, int], list[tuple[int, NDArray[np.int64], Floats]]] = {}
+        if not len(numbers):
+            return [], np.zeros((0, 0))
         order = np.argsort(numbers, kind="stable")
         distinct, starts = np.unique(numbers[order], return_index=True)
         for number, where in zip(distinct.tolist(), np.split(order, starts[1:]), strict=True):
@@ -141,9 +143,10 @@ class Reader:
         calls = phase = 0
         while step is not origin and step is not None and until > began:
             phase = _CALLS if calls else 0 if until <= last_dns else 1 if until <= last_connect else 2
-            if step[-1] != until:
-                self._add(found, phase, OTHER, until - step[-1])
-                until = step[-1]
+            if step[-1] != until:  # a fault took a burst away on its way
+                ended = max(step[2:])
+                self._add(found, phase, OTHER, until - ended)
+                until = ended
             what = step[1]
             if what is CALL or what is RETURN:
                 calls += 1 if what is RETURN else -1

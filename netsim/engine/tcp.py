@@ -89,7 +89,7 @@ class _Data(Burst):
         self.size = kept
         self.charges = self.half.way.following.charges(kept)
         if self.trace is not None:
-            self.trace = [self.trace, self.charges[self.index :], now]
+            self.trace = [self.trace, self.charges[self.index :], self.clock.now]
         return True
 
 

@@ -182,3 +182,18 @@ def test_the_sample_stays_small_and_its_weights_speak_for_all() -> None:
     assert weights.sum() == pytest.approx(count, rel=0.05)
     assert np.average(latencies, weights=weights) == pytest.approx(count / 2, rel=0.05)
     assert (latencies > 0.985 * count).sum() >= 0.95 * 0.015 * count
+
+
+@pytest.mark.parametrize("connection", ["per-request", "keep-alive"])
+def test_parts_add_up_over_faults_in_flight(connection: str) -> None:
+    """Only the last stretch of a burst that a fault takes away is not accounted for."""
+    found = run(
+        cluster={"synthetic": SMALL, "machine": {"nic": "1Gbit/s"}}, run={"duration": "2s", "replications": 1},
+        faults=[{"at": "300ms", "kind": "link-down", "node": "node-1", "for": "200ms"}],
+        traffic=one_edge(connection=connection, response="256KiB"),
+    )  # fmt: skip
+    kept = found.kept
+    assert kept is not None
+    assert (kept.seconds.sum(axis=1) == found.times["latency"][kept.rows]).all()
+    assert seconds(kept, "timer") > 0.0
+    assert seconds(kept, "other") < 0.01 * seconds(kept, "timer")
