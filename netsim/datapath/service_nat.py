@@ -83,7 +83,8 @@ class IpvsNat(_Translating, Plain):
     """kube-proxy in ipvs mode: a hash of virtual servers and a connection table beside conntrack's.
 
     The virtual address is the node's own (device ``kube-ipvs0``): packets go up to its LOCAL_IN hook and are sent anew
-    from LOCAL_OUT, with a second route look-up.
+    from LOCAL_OUT, with a second route look-up. The hash of virtual servers has 256 rows: with thousands of Services a
+    new connection follows a chain of entries that lie anywhere in memory, up to its own.
     """
 
     name: str = "service_nat"
@@ -96,7 +97,7 @@ class IpvsNat(_Translating, Plain):
             return Bill(packet_ns=each)
         model = self.walks.service
         work = each + prices["ipvs.new"] + model.mean * rule + model.lookups * prices["ipset.lookup"]
-        return Bill(packet_ns=work, rules=model.mean)
+        return Bill(packet_ns=work, scan_ns=model.bucket * prices["memory.miss"], rules=model.mean)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from netsim.cluster.service_rules.counts import Counts, Shared, Site, SyncWork, 
 from netsim.cluster.service_rules.ports import Backend, ServedPort
 from netsim.cluster.service_rules.walks import Walk, WalkModel, Where
 
+SERVER_ROWS = 256
+"""Rows of the kernel's table of virtual servers, whatever their number (``IP_VS_SVC_TAB_BITS``, ip_vs_ctl.c)."""
+
 
 class SetRules(NamedTuple):
     """Rules that exist while an ipset is not empty."""
@@ -154,7 +157,10 @@ class Ipvs:
         nat = 1 + counts["nat", "KUBE-SERVICES"] + counts["nat", "KUBE-NODE-PORT"] + marked
         after = 1 + counts["nat", "KUBE-POSTROUTING"] - (0 if marked else 2)
         filtered = self._input(counts)
-        return WalkModel(0, nat, after, filter_mean=filtered, filter_worst=filtered, lookups=self._sets(counts) + 1)
+        return WalkModel(
+            0, nat, after, filter_mean=filtered, filter_worst=filtered, lookups=self._sets(counts) + 1,
+            bucket=counts["virtual_servers", ""] / SERVER_ROWS,
+        )  # fmt: skip
 
     def _input(self, counts: Counts) -> int:
         """Filter INPUT: KUBE-IPVS-FILTER lets known services pass at its second line, then two short chains."""

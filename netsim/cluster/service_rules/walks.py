@@ -52,6 +52,8 @@ class WalkModel:
     filter_mean: float = 0.0
     filter_worst: int = 0
     lookups: int = 0
+    bucket: float = 0.0
+    """Mean entries of the hash table's row that a Service is looked for in, where rows are lists of any length."""
 
     @property
     def affinity_rules(self) -> int:

@@ -103,6 +103,14 @@ def test_hook_walks_filter_rules(hot: Prices) -> None:
     assert hook.bill(DATA, hot).packet_ns == pytest.approx(hot["netfilter.hook"] + 5 * hot["rule.established"])
 
 
+def test_ipvs_follows_its_row_of_the_table_of_virtual_servers(hot: Prices) -> None:
+    few, many = (
+        IpvsNat(ServiceWalks(service=WalkModel(before=15, lookups=2, bucket=bucket)), NAT) for bucket in (0.1, 100.0)
+    )
+    assert many.bill(SYN, hot).scan_ns == pytest.approx(100 * hot["memory.miss"])
+    assert many.bill(SYN, hot).packet_ns == few.bill(SYN, hot).packet_ns
+
+
 def test_service_list_is_a_scan_with_the_position_left_open(hot: Prices) -> None:
     def nat(length: int) -> RuleNat:
         return RuleNat(ServiceWalks(service=WalkModel(length, before=1, after=4, endpoints=3)), NAT)
