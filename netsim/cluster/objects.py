@@ -290,6 +290,8 @@ class Endpoint:
     terminating: bool = False
     zone_hints: tuple[str, ...] = ()
     node_hints: tuple[str, ...] = ()
+    further: bool = False
+    """A further address of the endpoint before it: DNS answers with it too, proxies use the first only."""
 
 
 # ------------------------------------------------------------------------------------------------ policies

@@ -48,6 +48,7 @@ class Backends:
         if service.internal_traffic_policy == "Local" or any(each.zone_hints or each.node_hints for each in told):
             return None
         family = family_of(endpoints[0].address) if endpoints else "IPv4"
+        endpoints = tuple(each for each in endpoints if not each.further)
         usable = [each for each in endpoints if each.ready and family_of(each.address) == family]
         if not usable:
             draining = [each for each in endpoints if each.serving and each.terminating]

@@ -149,7 +149,10 @@ def _affinity(spec: Fields) -> float | None:
 
 
 def read_slice(root: Fields, namespace: str) -> tuple[str, tuple[Endpoint, ...]] | None:
-    """Read an EndpointSlice as (Service key, endpoints); ``None`` for slices of no Service or of host names."""
+    """Read an EndpointSlice as (Service key, endpoints); ``None`` for slices of no Service or of host names.
+
+    Conditions that are not stated hold, but for ``terminating`` (kubernetes ``pkg/proxy/endpointslicecache.go``).
+    """
     service = root.child("metadata").labels("labels").get(SLICE_SERVICE_LABEL, "")
     kind = root.choice("addressType", (*FAMILIES, "FQDN"), "IPv4")
     if not service or kind == "FQDN":
@@ -168,12 +171,13 @@ def read_slice(root: Fields, namespace: str) -> tuple[str, tuple[Endpoint, ...]]
                 pod=_target(entry, namespace),
                 hostname=entry.text("hostname"),
                 ready=ready,
-                serving=conditions.flag("serving", default=ready),
+                serving=conditions.flag("serving", default=True),
                 terminating=conditions.flag("terminating"),
                 zone_hints=tuple(zone.text("name") for zone in hints.children("forZones")),
                 node_hints=tuple(node.text("name") for node in hints.children("forNodes")),
+                further=number > 0,
             )
-            for address in entry.addresses("addresses")
+            for number, address in enumerate(entry.addresses("addresses"))
         )
     return f"{namespace}/{service}", tuple(found)
 

@@ -132,7 +132,8 @@ def served_ports(cluster: Cluster, family: Family) -> tuple[ServedPort, ...]:
 
 
 def _ports_of(cluster: Cluster, service: Service, family: Family) -> Iterator[ServedPort]:
-    endpoints = tuple(end for end in cluster.endpoints(service.key) if family_of(end.address) == family)
+    every = cluster.endpoints(service.key)
+    endpoints = tuple(end for end in every if family_of(end.address) == family and not end.further)
     if service.key not in cluster.slices:
         endpoints = hinted(cluster, service, endpoints)
     cluster_ip = next(iter(of_family(service.cluster_ips, family)), "")

@@ -14,6 +14,7 @@ import pytest
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.defaults import Defaults, with_defaults
 from netsim.cluster.manifests import cluster_from_objects, load_cluster
+from netsim.cluster.service_rules import categorize, service_tables
 from netsim.errors import InputError
 
 SHARED = Path(__file__).parents[3].parent / "shared" / "inputs" / "apps"
@@ -241,6 +242,28 @@ def test_slices_win_over_endpoints_and_selectors() -> None:
         cluster.endpoints("shop/a")[0].ready,
     ) == ("shop/p", ("z",), True)
     assert [(e.address, e.ready) for e in cluster.slices["shop/b"]] == [("192.0.2.1", True), ("192.0.2.2", False)]
+
+
+def test_conditions_that_a_slice_does_not_state_hold_and_proxies_use_the_first_address() -> None:
+    ends = [
+        {"addresses": ["10.0.0.1", "10.0.0.9"]},
+        {"addresses": ["10.0.0.2"], "conditions": {"ready": False, "terminating": True}},
+        {"addresses": ["10.0.0.3"], "conditions": {"ready": False, "serving": False, "terminating": True}},
+    ]
+    listed = {
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4", "endpoints": ends,
+        "metadata": _meta("a-1", labels={"kubernetes.io/service-name": "a"}), "ports": [{"port": 8080, "name": "w"}],
+    }  # fmt: skip
+    cluster = cluster_from_objects([_service("a", ports=[{"port": 80, "name": "w"}]), listed])
+    found = cluster.endpoints("shop/a")
+    assert [(e.address, e.ready, e.serving, e.terminating, e.further) for e in found] == [
+        ("10.0.0.1", True, True, False, False),
+        ("10.0.0.9", True, True, False, True),
+        ("10.0.0.2", False, True, True, False),
+        ("10.0.0.3", False, False, True, False),
+    ]
+    served = service_tables(cluster)[0].ports[0]
+    assert [end.address for end in categorize(served, "", "").cluster] == ["10.0.0.1"]
 
 
 # ------------------------------------------------------------------------------------------------ defaults and DNS
