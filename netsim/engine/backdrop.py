@@ -155,9 +155,7 @@ def presence(network: Network, flows: Sequence[Flow]) -> dict[int, list[Presence
     pods, index = network.cluster.pods, network.cluster.node_index
     found: dict[int, list[Presence]] = defaultdict(list)
     for flow in flows:
-        sources: Sequence[int] = () if flow.outside else flow.sources
-        ends: tuple[tuple[End, Sequence[int]], ...] = (("source", sources), ("target", flow.targets))
-        for end, members in ends:
+        for end, members in flow.ends:
             grouped: dict[int, list[int]] = {}
             for pod in members:
                 grouped.setdefault(index[pods[pod].node], []).append(pod)

@@ -177,6 +177,11 @@ class Flow:
         """The sources are not in the cluster."""
         return not isinstance(self.sources[0], int)
 
+    @property
+    def ends(self) -> tuple[tuple[End, Sequence[Party]], ...]:
+        """The pods at both ends."""
+        return ("source", () if self.outside else self.sources), ("target", self.targets)
+
     def rate_at(self, end: End) -> float:
         """Transactions a second of one pod at an end."""
         return self.rate_per_s if end == "source" else self.total_per_s / len(self.targets)

@@ -49,6 +49,7 @@ class Model:
     tcp: constants of the TCP stacks.
     conntrack_max: entries a node's conntrack table holds; `None` as kube-proxy sets it.
     ports: how many ports clients and masquerading nodes have.
+    cpu_limits: pods are held to their CPU limits.
     free_cores: cores take no time (`netsim.engine.lifting`).
     faults, convergence: what breaks, and how news of it travel.
     """
@@ -61,6 +62,7 @@ class Model:
     tcp: TcpSettings = field(default_factory=TcpSettings)
     conntrack_max: int | None = None
     ports: PortSettings = field(default_factory=PortSettings)
+    cpu_limits: bool = True
     free_cores: bool = False
     faults: tuple[Fault, ...] = ()
     convergence: Convergence = field(default_factory=Convergence)

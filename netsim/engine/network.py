@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from netsim.engine.burst import Leg
     from netsim.engine.faults import Faults
     from netsim.engine.ports import Ports
+    from netsim.engine.quotas import Quotas
     from netsim.engine.shaping import Shapers
     from netsim.engine.stations import Station
     from netsim.engine.streams import Streams
@@ -110,6 +111,7 @@ class Network:
         self.seen: Seen = self.backends.of
         self.faults: Faults | None = None
         self.shapers: Shapers | None = None
+        self.quotas: Quotas | None = None
         self.extra: list[Station] = []
         self._kinds: dict[tuple[Routes, bool], Kind] = {}
         self._tariffs: dict[tuple[Route, bool, bool], Tariff] = {}
@@ -151,7 +153,8 @@ class Network:
         if place is None:
             return None
         seat = None if self.faults is None else self.faults.seat(party)
-        return place.threads[core] if seat is None else seat.thread
+        thread = place.threads[core] if seat is None else seat.thread
+        return thread if self.quotas is None else self.quotas.behind(party, thread)
 
     def position(self, service: str, node: int) -> float:
         """Return where a Service lies in a node's rules: uniform, drawn once a replication (one sync epoch)."""
@@ -220,6 +223,10 @@ class Network:
         if self.faults is not None:
             self.faults.take_seats(legs, source, target, datagrams=bool(socket))
             self.faults.take_seats(back, target, source, datagrams=bool(socket))
+        if self.quotas is not None:
+            for way, one, other in ((legs, source, target), (back, target, source)):
+                way[Role.SENDER_CORE] = self.quotas.behind(one, way[Role.SENDER_CORE])
+                way[Role.RECEIVER_CORE] = self.quotas.behind(other, way[Role.RECEIVER_CORE])
         if self.shapers is not None:
             self.extra += self.shapers.place(legs, source, target) + self.shapers.place(back, target, source)
         clock = self.clock

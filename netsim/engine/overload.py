@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from netsim.cluster.cluster import Cluster
+    from netsim.cluster.objects import Pod
     from netsim.engine.load import Flow, What
     from netsim.engine.model import Model
 
@@ -81,12 +82,18 @@ def _loads(pods: int, flows: list[Flow]) -> Loads:
 
 
 def _pods(model: Model, loads: Loads) -> Iterator[tuple[str, float]]:
-    """Yield the load of pods above their capacity: one core for a pod's thread, the workers of a DNS server."""
+    """Yield the load of pods above their capacity: the core a pod's thread may use, the workers of a DNS server."""
     workers = 1 if model.dns is None else model.dns.workers
-    for name, load in (("a core", loads["thread"]), ("a worker", loads["pool"] / workers)):
+    held = loads["thread"] / np.array([_cores(pod, model.cpu_limits) for pod in model.cluster.pods])
+    for name, load in (("the CPU", held), ("a worker", loads["pool"] / workers)):
         for pod in np.flatnonzero(load >= 1.0).tolist():
             each = model.cluster.pods[pod]
             yield f"{name} of {each.namespace}/{each.template.owner or each.name}", float(load[pod])
+
+
+def _cores(pod: Pod, limited: bool) -> float:
+    limit = pod.template.cpu_limit_millis if limited else None
+    return 1.0 if not limit else min(1.0, limit / 1000.0)
 
 
 def _nodes(cluster: Cluster, loads: Loads) -> Iterator[tuple[str, float]]:

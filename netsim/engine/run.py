@@ -20,6 +20,7 @@ from netsim.engine.measures import Scalar, measure_stations, measure_traffic
 from netsim.engine.network import Network
 from netsim.engine.ports import Ports
 from netsim.engine.probes import COLUMNS, EdgeRecord
+from netsim.engine.quotas import Quotas
 from netsim.engine.sampling import Plan, plan
 from netsim.engine.shaping import Shapers
 from netsim.engine.streams import Streams
@@ -110,10 +111,14 @@ def prepare(model: Model, streams: Streams, chosen: Plan, *, parts: bool = False
     network.shapers = shapers = Shapers.over(model.cluster, model.datapath.plugin)
     if shapers is not None:
         shapers.followed = flows
+    if model.cpu_limits:
+        network.quotas = Quotas.over(model.cluster, lambda pod: streams.hash("quota", pod) * 2.0**-64)
     if not chosen.whole:
         backdrop = Backdrop(network, model, chosen, lookups)
         if shapers is not None:
             shapers.unseen = backdrop.flows
+        if network.quotas is not None:
+            network.quotas.unseen = backdrop.flows
         network.places.make, network.conntrack.background = backdrop.make, backdrop.tracked
     if model.faults:
         Faults(network, model.faults, model.convergence, lookups)
@@ -136,7 +141,7 @@ def _collect(
     order = np.lexsort((edge, starts))
     times = {name: np.concatenate([each[name] for each in columns])[order] for name in COLUMNS if name != "start"}
     complaints = _complaints([record for record, _, _ in records])
-    notes = [chosen.describe(model.edges), *complaints, *_full_tables(network), *_no_ports(network)]
+    notes = [chosen.describe(model.edges), *complaints, *_full_tables(network), *_no_ports(network), *_stalls(network)]
     if network.faults is not None:
         stations = (*stations, *network.faults.figures())
         notes += network.faults.notes(chosen.duration_s)
@@ -164,6 +169,18 @@ def _no_ports(network: Network) -> list[str]:
         f"warning: no {kind} left: {found[0].name} was refused {found[0].dropped} times with {found[0].limit} ports"
         + (f", {len(found) - 1} more such pairs" if len(found) > 1 else "")
         for kind, found in (network.ports.exhausted() if network.ports is not None else ())
+    ]
+
+
+def _stalls(network: Network) -> list[str]:
+    quotas = {} if network.quotas is None else network.quotas.quotas
+    stalled = [(quota.stalled_s, pod) for pod, quota in quotas.items() if quota is not None and quota.stalls]
+    if not stalled:
+        return []
+    seconds, pod = max(stalled)
+    return [
+        f"CPU limits stalled {len(stalled)} pods, {network.cluster.pods[pod].key} for {seconds:.3g} s in all "
+        "(cluster.cpu_limits: false leaves limits out)"
     ]
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from netsim.cluster.cluster import Cluster
     from netsim.cluster.objects import Pod
     from netsim.datapath.plugin import Plugin
-    from netsim.engine.load import End, Flow
+    from netsim.engine.load import Flow
     from netsim.engine.network import Party
 
 HEADER_BYTES = 54
@@ -186,11 +186,7 @@ def offered_bps(flows: Sequence[Flow], pod: int, direction: Direction) -> float 
     rates = [
         flow.rate_at(end) * flow.exchange.bits(back=(end == "target") is outgoing)
         for flow in flows
-        for end, members in _ends(flow)
+        for end, members in flow.ends
         if pod in members
     ]
     return fsum(rates) if rates else None
-
-
-def _ends(flow: Flow) -> tuple[tuple[End, Sequence[Party]], ...]:
-    return ("source", () if flow.outside else flow.sources), ("target", flow.targets)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 LEFT_OUT = (
     "retries and timeouts of applications, and the storms they make under overload",
     "TLS, framing and multiplexing of HTTP/2, proxies of service meshes",
-    "CPU that pods use beside the stated work, CPU limits and throttling",
+    "CPU that pods use beside the stated work",
     "changes of CPU frequency, deep sleep states, memory bandwidth and pressure",
     "firewalls of hosts beside the plugin's own",
     "congestion control other than Reno and CUBIC, explicit congestion notification",

@@ -94,6 +94,7 @@ class ClusterSpec(Spec):
     service_cidr: tuple[str, ...] = Field((), description="service ranges, one a family; default 10.96.0.0/12")
     node_mask: int | None = Field(None, ge=8, le=30, description="prefix length of a node's IPv4 pod range; default 24")
     max_pods: int = Field(110, ge=1, le=1024, description="pods the kubelet accepts, where nodes state nothing")
+    cpu_limits: bool = Field(True, description="hold pods to resources.limits.cpu: a quota every 100 ms")
     provider: Literal["", "aws", "azure", "gce"] = Field("", description="cloud that keeps the node routes")
     domain: str = Field("cluster.local", description="DNS domain of the cluster")
 

@@ -130,7 +130,7 @@ def test_overload_is_told_before_the_run_and_then_simulated(netsim_command: Comm
     more = ("--set", "traffic.work=2ms", "--set", "traffic.rate=200/s", "--set", "traffic.connection=keep-alive")
     done = netsim_command("run", small, "--workers", "1", *more)
     first = done.err.splitlines()[0]
-    assert first.startswith("warning: offered load above capacity: a core of ns-1/app-1 gets ")
+    assert first.startswith("warning: offered load above capacity: the CPU of ns-1/app-1 gets ")
     assert done.code == 0
     slow = netsim_command("run", small, "--workers", "1", "--format", "json", *more).document
     calm = netsim_command("run", small, "--workers", "1", "--format", "json").document
