@@ -94,3 +94,12 @@ def same_question(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
     """
     neutral = {f"run.{key}": None for key in ("replications", "precision", "max_replications")}
     return override(ours, neutral) == override(theirs, neutral)
+
+
+def located(note: str, places: Sequence[str], *, everywhere: int) -> str:
+    """Return a sentence with the first points it holds for; without where it holds for all of ``everywhere``."""
+    named = [place for place in places if place]
+    if len(places) == everywhere or not named:
+        return note
+    shown = "; ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
+    return f"{note} ({shown})"

@@ -18,7 +18,7 @@ from netsim.study import provenance
 from netsim.study.executor import Job, Unit, executor_for
 from netsim.study.figures import PointFigures, find, summarise
 from netsim.study.outcome import Failed, Impossible, Measured, Outcome, PointRunner
-from netsim.study.points import Point, expand, point_keys
+from netsim.study.points import Point, expand, located, point_keys
 from netsim.study.result import StudyResult
 from netsim.study.results import ResultFolder
 from netsim.study.selection import quantiles_of
@@ -271,7 +271,7 @@ class _Study:
                 runs += 1
                 for note in dict.fromkeys(run.notes):
                     places.setdefault(note, []).append(f"{label} replication {replication}".strip())
-        return tuple(_located(note, where, everywhere=runs) for note, where in places.items())
+        return tuple(located(note, where, everywhere=runs) for note, where in places.items())
 
     def manifest(self) -> dict[str, Any]:
         """Return the manifest: what was asked, with what, and what became of every point."""
@@ -294,11 +294,3 @@ class _Study:
         if stopped is not None:
             return {**entry, "reason": stopped.reason}
         return {**entry, "replications": len(state.measured())}
-
-
-def _located(note: str, places: Sequence[str], *, everywhere: int) -> str:
-    named = [place for place in places if place]
-    if len(places) == everywhere or not named:
-        return note
-    shown = "; ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
-    return f"{note} ({shown})"
