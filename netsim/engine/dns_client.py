@@ -7,6 +7,7 @@ timers: then its state machine takes over from the replayed script.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import inf
@@ -79,6 +80,7 @@ class Dns:
         streams = network.streams
         self._choice = streams.uniform("dns/replica")
         self._flow = streams.uniform("dns/flow")
+        self.sent = self.dropped = self.relayed = 0
         self.loses = spec.loss > 0.0
         self._loss = streams.uniform("dns/loss")
 
@@ -138,6 +140,17 @@ class Dns:
         """Draw whether a datagram is lost on top of what full queues lose."""
         return self._loss() < self.spec.loss
 
+    @property
+    def loss(self) -> float:
+        """Return the probability that a datagram is lost: as stated, and as queues and tables dropped them so far."""
+        return 1.0 - (1.0 - self.spec.loss) * (1.0 - self.dropped / max(1, self.sent))
+
+    @property
+    def relays(self) -> float:
+        """Return how many questions a node's cache passed on, for each it was asked."""
+        asked = sum(each.pool.arrived for party, each in self._replicas.items() if isinstance(party, HostParty))
+        return self.relayed / asked if asked else 0.0
+
     def wait_s(self, ask: Ask) -> float:
         """Return how long upstream servers take over a query."""
         return ask.forwarded * self._upstream_s if ask.cluster else self._upstream_s
@@ -171,12 +184,13 @@ class Flight:
 
     def _send(self, way: Way, size: int, arrived: Callable[[float], None]) -> None:
         dns = self.waiter.dns
+        dns.sent += 1
         if dns.loses and dns.lost():
             Notice(way.clock, way.clock.now, self._gone)
         elif self.ask.opens:
-            way.open(size, arrived, self._gone)
+            way.open(size, arrived, self._dropped)
         else:
-            way.send(size, arrived, self._gone)
+            way.send(size, arrived, self._dropped)
 
     def _received(self, now: float) -> None:
         Burst(self.ways[0].clock, (self.replica.pool.serve, deliver), self.replica.work, 0, self._worked, self._gone)
@@ -194,6 +208,7 @@ class Flight:
     def _relay(self) -> None:
         """Ask the cluster's DNS on behalf of the node's cache, over a connection that is kept."""
         dns = self.waiter.dns
+        dns.relayed += 1
         central = dns.central(self.target)
         ways = None if central is None else dns.ways(self.target, central)
         if ways is not None:
@@ -212,6 +227,10 @@ class Flight:
         self.waiter.answered(self, now)
 
     def _gone(self, now: float) -> None:
+        self.waiter.missed(self, now)
+
+    def _dropped(self, now: float) -> None:
+        self.waiter.dns.dropped += 1
         self.waiter.missed(self, now)
 
 
@@ -338,6 +357,8 @@ class NameResolver:
     def __init__(self, dns: Dns, name_for: Callable[[str], str]) -> None:
         self.dns, self._name_for = dns, name_for
         self._scripts: dict[int, LookupScript] = {}
+        self.made: Counter[LookupScript] = Counter()
+        """How often each script was replayed."""
 
     def script(self, source: Party) -> LookupScript:
         """Return what the resolver of a pod does while nothing is lost; pods of a template do the same."""
@@ -350,6 +371,7 @@ class NameResolver:
     def resolve(self, source: Party, wake: Wake, now: float) -> Steps:
         """Look the name up; the time it took, or `FAILED` when there is no address."""
         script = self.script(source)
+        self.made[script] += 1
         session = _Session(self.dns, source, script, wake)
         for index in range(len(script.rounds)):
             session.start(index, now)

@@ -17,7 +17,7 @@ class LookupCaller:
     """Looks one name up, over and over."""
 
     def __init__(self, network: Network, name: str, asked: str, resolver: Resolver) -> None:
-        self.network, self.name, self.asked, self._resolver = network, name, asked, resolver
+        self.network, self.name, self.asked, self.resolver = network, name, asked, resolver
         self.record = EdgeRecord(name)
 
     def exchange(self, source: Party, wake: Wake, now: float) -> Steps:
@@ -37,7 +37,7 @@ class LookupCaller:
         record.started += 1
         clock = self.network.clock
         began, origin = now, clock.trace
-        now = yield from self._resolver.resolve(source, wake, now)
+        now = yield from self.resolver.resolve(source, wake, now)
         if now < 0.0:
             record.fail("dns")
         else:

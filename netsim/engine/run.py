@@ -23,6 +23,7 @@ from netsim.engine.probes import COLUMNS, EdgeRecord
 from netsim.engine.quotas import Quotas
 from netsim.engine.sampling import Plan, plan
 from netsim.engine.shaping import Shapers
+from netsim.engine.stalls import stall_figures
 from netsim.engine.streams import Streams
 from netsim.engine.traffic import Traffic, start_traffic
 
@@ -146,7 +147,8 @@ def _collect(
         stations = (*stations, *network.faults.figures())
         notes += network.faults.notes(chosen.duration_s)
     return Replication(
-        infos, edge[order], starts[order], times, (*measure_traffic(traffic, chosen, model.edges), *stations),
+        infos, edge[order], starts[order], times,
+        (*measure_traffic(traffic, chosen, model.edges), *stations, *stall_figures(traffic)),
         chosen.duration_s,
         sum(station.arrived for station in network.stations()), tuple(notes),
         hop_times(network, model, traffic.lookups), kept_parts([record for record, _, _ in records], order),

@@ -14,15 +14,17 @@ from netsim.stats.intervals import batch_means
 from netsim.stats.quantiles import (
     Samples,
     TooFewSamples,
+    demand,
     error_within,
     parse_quantile,
     quantile_name,
-    required_samples,
     sectioned_quantile,
     sorted_quantile,
 )
+from netsim.stats.tails import Stall
 from netsim.study.outcome import TIMES, Measured
 from netsim.study.selection import selections
+from netsim.study.stalls import Stalls
 
 SCOPES = ("scenario", "edge", "service", "node", "station", "hop")
 METRICS = (
@@ -89,10 +91,11 @@ def summarise(runs: Mapping[int, Measured], quantiles: Sequence[float]) -> Point
     comes from stretches of that run.
     """
     refusals: Refusals = {}
-    figures = [*_sampled_figures(runs, quantiles, refusals), *_scalar_figures(runs)]
+    stalls = Stalls(runs)
+    figures = [*_sampled_figures(runs, quantiles, refusals, stalls), *_scalar_figures(runs)]
     places = {edge.name: i for run in runs.values() for i, edge in enumerate(run.edges)}
     figures.sort(key=lambda figure: _table_order(figure.key, places))
-    return PointFigures(tuple(figures), tuple(_told(places) for places in refusals.values()))
+    return PointFigures(tuple(figures), (*(_told(places) for places in refusals.values()), *stalls.notes))
 
 
 def _told(refused: Sequence[str]) -> str:
@@ -104,7 +107,9 @@ def _told(refused: Sequence[str]) -> str:
 # ------------------------------------------------------------------------------------------------ sampled metrics
 
 
-def _sampled_figures(runs: Mapping[int, Measured], quantiles: Sequence[float], refusals: Refusals) -> Iterator[Figure]:
+def _sampled_figures(
+    runs: Mapping[int, Measured], quantiles: Sequence[float], refusals: Refusals, stalls: Stalls
+) -> Iterator[Figure]:
     edges = next(iter(runs.values())).edges if runs else ()
     for selection in selections(edges):
         for metric in TIMES:
@@ -116,7 +121,7 @@ def _sampled_figures(runs: Mapping[int, Measured], quantiles: Sequence[float], r
             series = {replication: samples for replication, samples in series.items() if len(samples)}
             if series:
                 key = Key(selection.scope, selection.name, metric, "", "s")
-                yield from _time_figures(key, series, quantiles, refusals)
+                yield from _time_figures(key, series, quantiles, refusals, stalls.of(selection, metric, series))
 
 
 def _present(values: Samples) -> Samples:
@@ -124,44 +129,52 @@ def _present(values: Samples) -> Samples:
 
 
 def _time_figures(
-    key: Key, series: Mapping[int, Samples], quantiles: Sequence[float], refusals: Refusals
+    key: Key, series: Mapping[int, Samples], quantiles: Sequence[float], refusals: Refusals, stall: Stall
 ) -> Iterator[Figure]:
-    means = [_mean_of(replication, samples) for replication, samples in series.items()]
+    """Yield mean, quantiles and maximum; a rare stall is computed into the former two."""
+    rare = stall.probability > 0.0
+    plain = {replication: stall.without(samples) if rare else samples for replication, samples in series.items()}
+    means = [_mean_of(replication, samples, stall) for replication, samples in plain.items()]
     yield _figure(key._replace(stat="mean"), means)
     for q in quantiles:
         name = quantile_name(q)
-        own = [_quantile_of(replication, samples, q) for replication, samples in series.items()]
+        own = [_quantile_of(replication, samples, q, stall) for replication, samples in plain.items()]
         figure = _figure(key._replace(stat=name), own)
-        yield figure._replace(estimate=_quantile(key, series, q, figure.estimate, refusals))
+        yield figure._replace(estimate=_quantile(figure, plain, q, refusals, stall))
     largest = [_Value(r, float(samples.max()), math.nan, len(samples)) for r, samples in series.items()]
     figure = _figure(key._replace(stat="max"), largest)
     top = max(value.value for value in largest)
     yield figure._replace(estimate=figure.estimate._replace(value=top, se=math.nan, df=0))
 
 
-def _mean_of(replication: int, samples: Samples) -> _Value:
+def _mean_of(replication: int, samples: Samples, stall: Stall) -> _Value:
     se = batch_means(samples, SECTIONS).se
-    return _Value(replication, exact_mean(samples.tolist()), se, len(samples))
+    return _Value(replication, stall.mean(exact_mean(samples.tolist())), se, len(samples))
 
 
-def _quantile_of(replication: int, samples: Samples, q: float) -> _Value:
-    value = sorted_quantile(np.sort(samples), q)
-    if len(samples) * (1.0 - max(q, 1.0 - q)) < SECTIONS * SECTION_TAIL * (1.0 - 1e-9):
+def _quantile_of(replication: int, samples: Samples, q: float, stall: Stall) -> _Value:
+    inner, added = stall.place(q)
+    value = sorted_quantile(np.sort(samples), inner) + added
+    if len(samples) * (1.0 - max(inner, 1.0 - inner)) < SECTIONS * SECTION_TAIL * (1.0 - 1e-9):
         return _Value(replication, value, math.nan, len(samples))
-    return _Value(replication, value, error_within(samples, q, SECTIONS), len(samples))
+    return _Value(replication, value, error_within(samples, inner, SECTIONS), len(samples))
 
 
-def _quantile(key: Key, series: Mapping[int, Samples], q: float, single: Estimate, refusals: Refusals) -> Estimate:
+def _quantile(
+    figure: Figure, series: Mapping[int, Samples], q: float, refusals: Refusals, stall: Stall
+) -> Estimate:
     """Return the pooled quantile, or a value of NaN and a note when the samples cannot carry it."""
+    (inner, added), key, single = stall.place(q), figure.key, figure.estimate
     try:
         if len(series) > 1:
-            return sectioned_quantile(list(series.values()), q)
-        if single.n_samples < required_samples(q):
-            raise TooFewSamples(q, single.n_samples, required_samples(q))
+            pooled = sectioned_quantile(list(series.values()), inner)
+            return pooled._replace(value=pooled.value + added)
+        demand(inner, single.n_samples)
         return single
     except TooFewSamples as refusal:
         what = " ".join(part for part in (key.scope, key.name, key.metric) if part)
-        refusals.setdefault(q, []).append(f"{what}: {refusal}")
+        told = TooFewSamples(q, refusal.got, refusal.needed)
+        refusals.setdefault(q, []).append(f"{what}: {told}")
         return Estimate(math.nan, math.nan, 0, single.n_samples, len(series))
 
 
