@@ -17,6 +17,7 @@ from netsim.cluster.resolver import Done, Lookup, Query, Send
 from netsim.datapath.datapath import ExternalParty, HostParty
 from netsim.engine.burst import Burst, Notice, deliver, tell
 from netsim.engine.calls import FAILED
+from netsim.engine.clashes import Clashes
 from netsim.engine.grid import on_grid
 from netsim.engine.places import Site
 from netsim.engine.scripts import Ask, LookupScript, Scripts
@@ -83,6 +84,8 @@ class Dns:
         self.sent = self.dropped = self.relayed = 0
         self.loses = spec.loss > 0.0
         self._loss = streams.uniform("dns/loss")
+        translated = not self.local and network.datapath.proxy != "ebpf"
+        self.clashes = Clashes(spec.clash, spec.racing, streams.uniform("dns/clash"), translated=translated)
 
     def replica(self, party: Party) -> Replica:
         """Return the server that runs at a party."""
@@ -176,11 +179,15 @@ class Flight:
     __slots__ = ("ask", "query", "replica", "target", "waiter", "ways")
 
     def __init__(
-        self, waiter: Waiter, ask: Ask, target: Party, ways: tuple[Way, Way], query: Query | None = None
-    ) -> None:
+        self, waiter: Waiter, ask: Ask, target: Party, ways: tuple[Way, Way], query: Query | None = None, *,
+        lost: bool = False,
+    ) -> None:  # fmt: skip
         self.waiter, self.ask, self.target, self.ways, self.query = waiter, ask, target, ways, query
         self.replica = waiter.dns.replica(target)
-        self._send(ways[0], ask.query_bytes, self._received)
+        if lost:
+            Notice(ways[0].clock, ways[0].clock.now, self._gone)
+        else:
+            self._send(ways[0], ask.query_bytes, self._received)
 
     def _send(self, way: Way, size: int, arrived: Callable[[float], None]) -> None:
         dns = self.waiter.dns
@@ -273,11 +280,24 @@ class _Session:
         asks = self.script.rounds[index].asks
         self._pending = len(asks)
         self._answered = []
-        self._flights = [flight for ask in asks if (flight := self._fly(ask)) is not None]
+        self._flights = []
+        for position, ask in enumerate(asks):
+            flight = self._fly(ask, lost=position == 1 and self._races(asks))
+            if flight is not None:
+                self._flights.append(flight)
         if len(self._flights) < len(asks):
             self._take_over(now)
 
-    def _fly(self, ask: Ask, query: Query | None = None) -> Flight | None:
+    def _races(self, asks: Sequence[Ask]) -> bool:
+        """Tell whether the second query of a new socket loses a race with the first through the translation."""
+        clashes = self.dns.clashes
+        if not clashes.possible or self._socket is None or asks[1].opens or not asks[0].opens:
+            return False
+        place, _ = self.dns.network.home(self.source)
+        backends = self.dns.backends(None if place is None else place.index)
+        return isinstance(self._socket[0], int) and clashes.loses(len(backends))
+
+    def _fly(self, ask: Ask, query: Query | None = None, *, lost: bool = False) -> Flight | None:
         """Send a query, from a socket of its own if it is the first of one; `None` when nobody would answer."""
         if ask.opens or self._socket is None:
             target = self.dns.server(self.source, ask)
@@ -285,7 +305,7 @@ class _Session:
             if target is None or ways is None:
                 return None
             self._socket = target, ways
-        return Flight(self, ask, *self._socket, query)
+        return Flight(self, ask, *self._socket, query, lost=lost)
 
     def answered(self, flight: Flight, now: float) -> None:
         """Take an answer."""

@@ -182,6 +182,14 @@ class DnsSpec(Spec):
         (), max_length=32, description="search domains of the nodes' resolv.conf, appended to those of pods"
     )
     loss: float = Field(0.0, ge=0, lt=1, description="share of DNS datagrams lost besides full queues")
+    clash: Literal["dropped", "same-backend", "resolved"] = Field(
+        "resolved",
+        description="what nodes' kernels do with A and AAAA of one socket racing through a Service's translation: "
+        "dropped (before 5.0), kept with the same backend (5.0 to 5.6), resolved (from 5.7)",
+    )
+    racing: float = Field(
+        0.01, ge=0, le=1, description="share of such pairs that two cores work on at the same time (assumed)"
+    )
 
 
 class ClosedLoop(Spec):

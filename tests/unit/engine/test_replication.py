@@ -96,6 +96,28 @@ def test_a_lost_datagram_costs_the_resolvers_timeout() -> None:
         assert np.median(slow) == pytest.approx(pause, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("dns", "network", "share"),
+    [
+        ({"clash": "dropped"}, {}, 0.2),
+        ({"clash": "same-backend"}, {}, 0.1),  # two replicas: the pair draws the same one half of the time
+        ({"clash": "dropped", "resolver": "musl"}, {}, 0.2),
+        ({"clash": "resolved"}, {}, 0.0),
+        ({"clash": "dropped", "resolver": "go"}, {}, 0.0),  # sockets of their own
+        ({"clash": "dropped", "node_local": True}, {}, 0.0),  # not tracked
+        ({"clash": "dropped"}, {"plugin": "cilium-vxlan"}, 0.0),  # translated at the socket
+    ],
+)
+def test_pairs_of_queries_race_through_the_translation(
+    dns: dict[str, Any], network: dict[str, Any], share: float
+) -> None:
+    asked = model(dns={"racing": 0.2, "replicas": 2, "fqdn": True, **dns}, network={**BASE["network"], **network})
+    lookups = run_replication(asked).times["dns"]
+    slow = lookups[lookups > 1.0]
+    assert len(slow) / len(lookups) == pytest.approx(share, abs=0.05 if share else 0.0)
+    assert (slow > 2.4).all()
+
+
 def test_full_conntrack_tables_drop_new_connections() -> None:
     full = replace(model(), conntrack_max=1024)
     found = run_replication(full)
