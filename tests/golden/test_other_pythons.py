@@ -44,9 +44,8 @@ def interpreters() -> list[str]:
 
 def output(python: str, program: str) -> str | None:
     """Run a program; `None` when it fails."""
-    found = subprocess.run(
-        [python, "-c", program], capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT)}
+    found = subprocess.run([python, "-c", program], capture_output=True, text=True, check=False, env=surroundings)
     return found.stdout if found.returncode == 0 else None
 
 
