@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,7 @@ class Replication:
     duration_s: for how long clients sent.
     events: bursts served by stations.
     notes: what a reader must know.
+    undisturbed_s: when the first fault happens.
     """
 
     edges: tuple[EdgeInfo, ...]
@@ -73,6 +75,7 @@ class Replication:
     notes: tuple[str, ...] = ()
     hops: tuple[HopTime, ...] = ()
     kept: Kept | None = None
+    undisturbed_s: float = inf
 
 
 def run_replication(model: Model, *, seed: int = 1, replication: int = 0, parts: bool = True) -> Replication:
@@ -152,6 +155,7 @@ def _collect(
         chosen.duration_s,
         sum(station.arrived for station in network.stations()), tuple(notes),
         hop_times(network, model, traffic.lookups), kept_parts([record for record, _, _ in records], order),
+        min((fault.at_s for fault in model.faults), default=inf),
     )  # fmt: skip
 
 

@@ -126,7 +126,10 @@ def measured(
     """
     edges = tuple(Edge(edge.name, edge.service, edge.top) for edge in found.edges)
     if isinstance(warmup, str):
-        start = settled(edges, found.edge, found.start_s, found.times["latency"])
+        latency_s = found.times["latency"]
+        # a fault is no warm-up: the start is judged by what was over before it
+        before = found.start_s + latency_s < found.undisturbed_s
+        start = settled(edges, found.edge[before], found.start_s[before], latency_s[before])
     else:
         start = Settled(warmup, ())
     kept = found.start_s >= start.since_s
