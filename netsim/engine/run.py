@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 from functools import cache
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
