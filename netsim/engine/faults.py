@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from netsim.engine.model import Convergence
     from netsim.engine.network import Network, Party
     from netsim.engine.places import Place
+    from netsim.engine.stations import Station
     from netsim.engine.ways import Way
 
 
@@ -124,7 +125,8 @@ class Faults:
             return
         workers = self._lookups.stop(partial(self._gone, fault, pods))
         if place is not None:
-            stations = [*(each for each in place.stations if not isinstance(each, Link)), *workers]
+            own = [each for each in place.stations if not isinstance(each, Link)]
+            stations = [*own, *workers, *self._buckets(pods)]
             wipe(network.clock, stations, now)
         else:
             stations = list(workers)
@@ -136,6 +138,11 @@ class Faults:
         for station in stations:
             halt(station, now, outage.until_s)
         self.sessions.stop(pods, now, silently=place is not None, timeout_s=TIMEOUT_S)
+
+    def _buckets(self, pods: frozenset[int]) -> list[Station]:
+        """Return the rate limits of some pods."""
+        shapers = self._network.shapers
+        return [] if shapers is None else [bucket for (pod, _), bucket in shapers.buckets.items() if pod in pods]
 
     @staticmethod
     def _gone(fault: Fault, pods: frozenset[int], party: Party) -> bool:

@@ -133,9 +133,8 @@ def leaves_at(burst: Burst, promised: float) -> float:
 def _book_loss(burst: Burst, promised: float, now: float) -> None:
     """Let a burst leave its station early; both of the station's books follow."""
     station = burst.station
-    after = 0.0
-    if isinstance(station, Pool) or (isinstance(station, Core) and burst.seen_s == inf):
-        after = burst.charges[burst.index][2]
+    threaded = burst.seen_s != inf
+    after = 0.0 if threaded or isinstance(station, Delay) else burst.charges[burst.index][2]
     station.left += 1
     station.dropped += 1
     station.dropped_bytes += burst.size
@@ -152,8 +151,7 @@ def halt(station: Station, now: float, until_s: float) -> None:
     elif not isinstance(station, Delay):
         station.busy_s -= min(station.busy_s, max(0.0, station.free_s - now))
         station.free_s = min(station.free_s, now)
-    if isinstance(station, Core):
-        station.idle(now)
+    station.idle(now)
     station.rest(until_s)
 
 

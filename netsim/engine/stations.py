@@ -77,6 +77,9 @@ class Station:
     def catch_up(self, now: float) -> None:
         """Bring the books up to date; stations with background traffic have something to do here."""
 
+    def idle(self, now: float) -> None:
+        """Forget what would still be going on after this instant: the station has stopped."""
+
     def rest(self, until: float) -> None:
         """Let background traffic stay away until a time; it has come up to this instant."""
 
@@ -310,6 +313,11 @@ class TokenBucket(Station):
     def fill(self) -> None:
         """Let the bucket be full at the start."""
         self.free_s = -self.depth_s
+
+    def idle(self, now: float) -> None:
+        """Forget what waits; what comes next finds a full bucket, as after any new set-up."""
+        self._ends.clear()
+        self.free_s = min(self.free_s, now - self.depth_s)
 
     def shape(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
         """Hold a burst until the bucket has tokens for it; ``charge.service_s`` is its size at the bucket's rate."""
