@@ -1,12 +1,11 @@
 """Means of queues against theory, at very narrow intervals.
 
-Run: python experiments/exactness/exactness.py [--half-width 0.005] [--out FILE]
+Run: python -m experiments.exactness.exactness [--half-width 0.005] [--out FILE]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.records import Finding, show, write
 from netsim.engine import portable
 from netsim.engine.grid import array_on_grid
 from netsim.engine.streams import Streams
@@ -92,13 +92,16 @@ def main() -> int:
     parser.add_argument("--half-width", type=float, default=0.005)
     parser.add_argument("--out", type=Path, help="file for the record")
     arguments = parser.parse_args()
-    record = {queue.name: measure(queue, arguments.half_width) for queue in QUEUES}
-    for name, found in record.items():
-        print(f"{name:7} {found['mean']:.4f} against {found['truth']:.4f} ({found['error']:+.2%}, half-width "
-              f"{found['half_width']:.2%}): {'ok' if found['holds'] else 'outside'}")  # fmt: skip
+    findings = [_finding(queue, measure(queue, arguments.half_width)) for queue in QUEUES]
+    show(findings)
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps({"level": LEVEL, "queues": record}, indent=1) + "\n", encoding="utf-8")
-    return int(not all(found["holds"] for found in record.values()))
+        write(arguments.out, findings, half_width=arguments.half_width, level=LEVEL, load=RHO)
+    return int(not all(finding.holds for finding in findings))
+
+
+def _finding(queue: Queue, found: dict[str, float | bool]) -> Finding:
+    shown = f"{found['mean']:.4f} ({found['error']:+.2%} ± {found['half_width']:.2%})"
+    return Finding(f"mean time in system, {queue.name}", shown, f"{queue.truth:.4f} inside", bool(found["holds"]))
 
 
 if __name__ == "__main__":

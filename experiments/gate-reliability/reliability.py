@@ -1,17 +1,19 @@
 """False alarms and power of the gate, over independent seeds.
 
-Run: python experiments/gate-reliability/reliability.py [--quiet-trials 200] [--power-trials 100] [--out FILE]
+Run: python -m experiments.gate-reliability.reliability [--quiet-trials 200] [--power-trials 100] [--out FILE]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import math
 import sys
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
-from typing import Any
 
-from netsim.analysis.compare import compare
+from experiments.records import Finding, show, write
+from netsim.analysis.compare import FAMILY_LEVEL, compare
 from netsim.analysis.side import Side, from_study
 from netsim.scenario import Scenario, load, with_values
 from netsim.study import run_study
@@ -20,6 +22,9 @@ SCENARIO = Path(__file__).parent / "scenario.yaml"
 SHIFT = 0.05
 WORK_US = (100.0, 300.0)
 MOST_ALARMS, FEWEST_FOUND = 0.01, 0.95
+EVERY = 25
+"""Trials between two lines of progress."""
+Progress = Callable[[str], object]
 
 
 def side(scenario: Scenario, seed: int, workers: int) -> Side:
@@ -46,21 +51,30 @@ def trial(baseline: Side, candidate: Side) -> tuple[bool, bool]:
     return comparison.ok, found
 
 
-def reliability(quiet_trials: int, power_trials: int, workers: int) -> dict[str, Any]:
+def reliability(quiet_trials: int, power_trials: int, workers: int = 1, progress: Progress = print) -> list[Finding]:
     """Run all trials; seeds never repeat."""
     scenario = load(SCENARIO)
-    reference = side(scenario, 0, workers)
-    slower = shifted(scenario, reference)
-    alarms = sum(
-        not trial(side(scenario, 1 + 2 * i, workers), side(scenario, 2 + 2 * i, workers))[0]
-        for i in range(quiet_trials)
-    )
-    first = 1 + 2 * quiet_trials
-    found = sum(
-        trial(side(scenario, first + 2 * i, workers), side(slower, first + 2 * i + 1, workers))[1]
-        for i in range(power_trials)
-    )
-    return {"quiet": {"trials": quiet_trials, "alarms": alarms}, "power": {"trials": power_trials, "found": found}}
+    slower = shifted(scenario, side(scenario, 0, workers))
+    seeds = count(1)
+
+    def compared(candidate: Scenario) -> tuple[bool, bool]:
+        baseline = side(scenario, next(seeds), workers)
+        return trial(baseline, side(candidate, next(seeds), workers))
+
+    alarms = found = 0
+    for number in range(1, quiet_trials + 1):
+        alarms += not compared(scenario)[0]
+        if number % EVERY == 0:
+            progress(f"   A/A: {alarms} alarms in {number}")
+    for number in range(1, power_trials + 1):
+        found += compared(slower)[1]
+        if number % EVERY == 0:
+            progress(f"   shift of {SHIFT:.0%}: {found} found in {number}")
+    most, fewest = math.floor(MOST_ALARMS * quiet_trials), math.ceil(FEWEST_FOUND * power_trials)
+    return [
+        Finding("false alarms", f"{alarms} of {quiet_trials}", f"at most {most}", alarms <= most),
+        Finding(f"p99 {SHIFT:.0%} longer, found", f"{found} of {power_trials}", f"at least {fewest}", found >= fewest),
+    ]
 
 
 def main() -> int:
@@ -71,13 +85,14 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path, help="file for the record")
     arguments = parser.parse_args()
-    record = reliability(arguments.quiet_trials, arguments.power_trials, arguments.workers)
-    quiet, power = record["quiet"], record["power"]
-    print(f"false alarms: {quiet['alarms']} of {quiet['trials']}")
-    print(f"shifts found: {power['found']} of {power['trials']}")
+    findings = reliability(arguments.quiet_trials, arguments.power_trials, arguments.workers)
+    show(findings)
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    return int(quiet["alarms"] > MOST_ALARMS * quiet["trials"] or power["found"] < FEWEST_FOUND * power["trials"])
+        write(
+            arguments.out, findings, comparisons=arguments.quiet_trials + arguments.power_trials, tolerance="2%",
+            replications=load(SCENARIO).run.replications, level=FAMILY_LEVEL,
+        )  # fmt: skip
+    return int(not all(finding.holds for finding in findings))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Do 95 % intervals cover the truth 95 times in 100? Trials on queues whose answers are known in closed form.
 
-Run: python experiments/interval-coverage/coverage.py [--trials 2000] [--out coverage.json]
+Run: python -m experiments.interval-coverage.coverage [--trials 2000] [--out FILE]
 
 Waiting times come from Lindley's recursion, vectorised over customers; every trial is a study of its own: independent
 replications, an interval of the mean and of p90. Exit code 1 when a coverage lies outside 93-97 %.
@@ -9,7 +9,6 @@ replications, an interval of the mean and of p90. Exit code 1 when a coverage li
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.records import Finding, show, write
 from netsim.stats.estimates import Interval, exact_mean, from_replications
 from netsim.stats.quantiles import sectioned_quantile
 
@@ -99,17 +99,16 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--out", type=Path, help="file for the record")
     arguments = parser.parse_args()
-    record = {queue.name: coverage(queue, arguments.trials) for queue in QUEUES}
-    failed = False
-    for name, figures in record.items():
-        for figure, share in figures.items():
-            inside = LOWEST <= share <= HIGHEST
-            failed |= not inside
-            print(f"{name:15} {figure:5} {share:6.1%}  {'ok' if inside else f'outside {LOWEST:.0%}-{HIGHEST:.0%}'}")
+    findings = [
+        Finding(f"{queue.name}, {figure}", f"{share:.1%} of {arguments.trials}", f"{LOWEST:.0%}-{HIGHEST:.0%}",
+                LOWEST <= share <= HIGHEST)
+        for queue in QUEUES
+        for figure, share in coverage(queue, arguments.trials).items()
+    ]  # fmt: skip
+    show(findings)
     if arguments.out is not None:
-        document = {"level": 0.95, "trials": arguments.trials, "replications": 5, "coverage": record}
-        arguments.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    return int(failed)
+        write(arguments.out, findings, trials=arguments.trials, level=0.95, replications=5, customers=8000)
+    return int(not all(finding.holds for finding in findings))
 
 
 if __name__ == "__main__":

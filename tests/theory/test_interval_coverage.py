@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import math
 import sys
 from pathlib import Path
@@ -13,13 +13,8 @@ import pytest
 from netsim.stats.intervals import batch_means
 from netsim.stats.quantiles import order_interval
 
-PROGRAM = Path(__file__).parents[2] / "experiments" / "interval-coverage" / "coverage.py"
-spec = importlib.util.spec_from_file_location("interval_coverage", PROGRAM)
-assert spec is not None
-assert spec.loader is not None
-study = importlib.util.module_from_spec(spec)
-sys.modules["interval_coverage"] = study
-spec.loader.exec_module(study)
+sys.path.insert(0, str(Path(__file__).parents[2]))
+study = importlib.import_module("experiments.interval-coverage.coverage")  # the checkout's folder
 
 TRIALS = 200
 
