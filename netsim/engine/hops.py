@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from netsim.engine.dns_client import Lookups
     from netsim.engine.model import Model
     from netsim.engine.network import Network
+    from netsim.engine.pricing import Tariff
 
 _NS = 1e-9
 
@@ -58,12 +59,27 @@ def _work(exchange: Exchange) -> dict[tuple[str, str], list[float]]:
     share = 1.0 / len(exchange.kinds)
     for kind, position in exchange.kinds:
         for tariff, size, number in sent(exchange, kind):
-            segments = tariff.segments(size)
-            for name, index, bill in tariff.route.hops:
-                station = tariff.route.passes[index].role.name.lower().replace("_", "-")
-                each = bill.packet_ns + bill.byte_ns * size + bill.segment_ns * segments + bill.scan_ns * position
-                known = found.setdefault((name, station), [0.0, 0.0, 0.0])
-                known[0] += each * _NS * number * share
+            for place, fixed_ns, scan_ns, rules in _bills(tariff, size):
+                known = found.get(place)
+                if known is None:
+                    known = found[place] = [0.0, 0.0, 0.0]
+                known[0] += (fixed_ns + scan_ns * position) * _NS * number * share
                 known[1] += number * share
-                known[2] += bill.rules * number * share
+                known[2] += rules * number * share
     return found
+
+
+def _bills(tariff: Tariff, size: int) -> list[tuple[tuple[str, str], float, float, float]]:
+    """Return what every hop bills a burst: (hop, station), ns, ns for the whole service list, rules."""
+    key = "bills", size
+    known: list[tuple[tuple[str, str], float, float, float]] | None = tariff.memo.get(key)
+    if known is None:
+        segments, passes = tariff.segments(size), tariff.route.passes
+        known = tariff.memo[key] = [
+            (
+                (name, passes[index].role.name.lower().replace("_", "-")),
+                bill.packet_ns + bill.byte_ns * size + bill.segment_ns * segments, bill.scan_ns, bill.rules,
+            )
+            for name, index, bill in tariff.route.hops
+        ]  # fmt: skip
+    return known

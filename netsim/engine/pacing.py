@@ -81,9 +81,10 @@ def priced(tariff: Tariff, size: int, position: float = 0.5) -> Iterator[tuple[R
             yield Role(index), walked[0], 0.0 if isinstance(charge, LinkCharge) else charge.setup_s
 
 
-def visits(
-    pace: Pace, forth: Tariff, back: Tariff, size: int, position: float
-) -> tuple[Mapping[Role, Visit], Mapping[Role, Visit]]:
+_Visits = tuple[Mapping[Role, Visit], Mapping[Role, Visit]]
+
+
+def visits(pace: Pace, forth: Tariff, back: Tariff, size: int, position: float) -> _Visits:
     """Return what a message brings to the stations of its way, and what its acknowledgements bring to those back.
 
     Parameters
@@ -93,6 +94,16 @@ def visits(
     size: payload in bytes.
     position: where the Service lies in the list that first packets walk.
     """
+    if forth.scans or back.scans:
+        return _visits(pace, forth, back, size, position)
+    key = pace, back, size
+    known: _Visits | None = forth.memo.get(key)
+    if known is None:
+        known = forth.memo[key] = _visits(pace, forth, back, size, position)
+    return known
+
+
+def _visits(pace: Pace, forth: Tariff, back: Tariff, size: int, position: float) -> _Visits:
     there: dict[Role, list[tuple[float, float, int]]] = {}
     setups: dict[Role, float] = {}
     told: dict[Role, list[tuple[float, float, int]]] = {}

@@ -6,7 +6,7 @@ once a size and kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import inf
@@ -48,10 +48,11 @@ class Tariff:
 
     ``reply`` says that it is the way from server to client. ``pick`` takes the legs of this route, in order, out of a
     list of legs by role (with `PAUSE` and `DELIVER` behind); ``stops`` are the indices it takes, without `DELIVER`.
-    ``known`` are charges worked out before, by size; it stays empty where they also depend on the position.
+    ``known`` are charges worked out before, by size; it stays empty where they also depend on the position (``scans``).
+    ``memo`` keeps what others have worked out about a message on this route; thousands of flows share a tariff.
     """
 
-    __slots__ = ("_kept", "_scan", "known", "limits", "pick", "reply", "route", "stops")
+    __slots__ = ("_kept", "_scan", "known", "limits", "memo", "pick", "reply", "route", "stops")
 
     def __init__(self, route: Route, limits: Limits, reply: bool = False) -> None:
         self.route, self.limits, self.reply = route, limits, reply
@@ -67,6 +68,12 @@ class Tariff:
         self.stops = tuple(indices)
         self.pick = _picker(self.stops)
         self.known: Mapping[int, tuple[Any, ...]] = {} if self._scan is not None else self._kept
+        self.memo: dict[Hashable, Any] = {}
+
+    @property
+    def scans(self) -> bool:
+        """Charges depend on where the burst's service lies in the rules."""
+        return self._scan is not None
 
     def segments(self, size: int) -> int:
         """Return how many wire segments ``size`` bytes of payload take."""
