@@ -42,11 +42,14 @@ class NoService(Plain):
     name: str = "service_nat"
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
-        """Charge the whole list for a new connection (`outer` ones are new in both directions)."""
+        """Charge the whole list for a new connection (`outer` ones are new in both directions).
+
+        That it stays untranslated is settled for good, too: a binding to its own addresses.
+        """
         new = packet.first if self.outer else packet.new
         if not new:
             return Bill()
-        work = self.walk.nat_mean * prices["rule.first"] + self.walk.lookups * prices["map.lookup"]
+        work = prices["nat.none"] + self.walk.nat_mean * prices["rule.first"] + self.walk.lookups * prices["map.lookup"]
         return Bill(packet_ns=work, rules=self.walk.nat_mean)
 
 

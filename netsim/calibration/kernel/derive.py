@@ -274,8 +274,6 @@ def published(key: str) -> str:
         return "ebpf.program"
     if key == "tunnel.packet":
         return "encap.packet"
-    if key == "nat.none":
-        return "nat.new"
     for figure in ("rule.port_match", "nat.new", "netfilter.hook", "bridge.netfilter", "ipset.lookup"):
         if key.startswith(f"{figure}."):
             return figure

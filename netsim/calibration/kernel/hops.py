@@ -61,18 +61,6 @@ class Renamed:
         return self.hop.bill(packet, _View(prices.values, prices=prices, names=self.names))
 
 
-@dataclass(frozen=True, slots=True)
-class NullBinding:
-    """What NAT does for a new connection that no rule wants: that it stays untranslated is settled for good."""
-
-    outer: bool = False
-    name: str = "nat.none"
-
-    def bill(self, packet: Packet, prices: Prices) -> Bill:
-        """Charge a connection without an entry; outer packets of a tunnel are new in both directions."""
-        return Bill(packet_ns=prices["nat.none"] if (packet.first if self.outer else packet.new) else 0.0)
-
-
 @dataclass(frozen=True)
 class _View(Prices):
     """Prices under other names."""
@@ -96,7 +84,7 @@ class _One(Prices):
         return 1.0 if key == self.key else 0.0
 
 
-Crossed = Hop | Renamed | NullBinding
+Crossed = Hop | Renamed
 """What `counts` bills; nothing here rewrites headers."""
 
 
@@ -189,7 +177,6 @@ def _inner(box: Box, translates: bool, protocol: Protocol) -> Iterator[Crossed]:
         yield _translation(box.services, protocol)
     elif box.services is not None:
         yield Renamed(NoService(_walk(box.services)), _service_prices(box.services, protocol))
-        yield NullBinding()
     if box.policy is not None:
         yield Renamed(Hook("netfilter.forward"), {"netfilter.hook": f"netfilter.hook.{box.policy.backend}"})
         yield _policy(box.policy, protocol)
@@ -212,7 +199,6 @@ def _outer(box: Box) -> Iterator[Crossed]:
         yield OuterConntrack(per_flow=True, name=Conntrack().name)
     if box.services is not None:
         yield Renamed(NoService(_walk(box.services), outer=True), _service_prices(box.services, "UDP"))
-        yield NullBinding(outer=True)
 
 
 def _translation(services: Services, protocol: Protocol) -> Renamed:

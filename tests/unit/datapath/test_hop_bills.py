@@ -124,7 +124,7 @@ def test_service_list_is_a_scan_with_the_position_left_open(hot: Prices) -> None
 
 def test_traffic_to_no_service_walks_everything_once(hot: Prices) -> None:
     hop = NoService(Walk(nat_mean=1003, nat_worst=1003))
-    assert hop.bill(SYN, hot).packet_ns == pytest.approx(1003 * hot["rule.first"])
+    assert hop.bill(SYN, hot).packet_ns == pytest.approx(1003 * hot["rule.first"] + hot["nat.none"])
     assert hop.bill(SYN_ACK, hot).packet_ns == hop.bill(DATA, hot).packet_ns == 0
 
 

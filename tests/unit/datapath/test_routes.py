@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import pytest
@@ -69,11 +70,16 @@ def test_service_lists_lengthen_first_packets_only() -> None:
     assert scanned == pytest.approx(2003 * 17e-9, rel=0.01)
     assert few.forward.passes == many.forward.passes
     assert few.first_reply.passes == many.first_reply.passes
-    flat = [
+
+
+def test_ipvs_has_no_list_but_rows_of_a_hash_table() -> None:
+    few, hashed = (
         Datapath(small_cluster(extra_services=number), "kubenet", "ipvs").routes(0, 4, service=INNER).first.passes
-        for number in (0, 500)
-    ]
-    assert flat[0] == flat[1]
+        for number in (0, 512)
+    )
+    assert [each._replace(scan_s=0.0) for each in few] == [each._replace(scan_s=0.0) for each in hashed]
+    more = math.fsum(each.scan_s for each in hashed) - math.fsum(each.scan_s for each in few)
+    assert more == pytest.approx(512 / 256 * 90e-9)
 
 
 def test_packets_to_no_service_walk_the_whole_list_at_both_nodes() -> None:
