@@ -31,9 +31,10 @@ STUDIES = (
     Study("exactness", "experiments.exactness.exactness", ("--half-width", "0.005")),
     Study("interval-coverage", "experiments.interval-coverage.coverage", ("--trials", "2000")),
     Study(
-        "gate-reliability", "experiments.gate-reliability.reliability",
+        "gate-reliability",
+        "experiments.gate-reliability.reliability",
         ("--quiet-trials", "200", "--power-trials", "100"),
-    ),  # fmt: skip
+    ),
 )
 
 

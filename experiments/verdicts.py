@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,14 +58,26 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="the scenarios' own budget; writes the figures")
     parser.add_argument("--workers", type=int, default=1)
     asked = parser.parse_args()
-    broken = 0
+    results = []
     for name in asked.names or experiments():
         result = verdict(name, full=asked.full, workers=asked.workers)
-        broken += not result.holds
-        print(f"{'holds ' if result.holds else 'BROKEN'}  {name} ({result.seconds:.0f} s): {result.answer}")
+        results.append(result)
+        print(f"{name} ({result.seconds:.0f} s): {result.answer}", flush=True)
         for says, found in result.found:
-            print(f"        {'ok  ' if found.holds else 'FAIL'} {says}: {found.text}")
-    return 1 if broken else 0
+            print(f"    {'ok  ' if found.holds else 'FAIL'} {says}: {found.text}", flush=True)
+    print("\n" + "\n".join(summary(results)))
+    return int(not all(result.holds for result in results))
+
+
+def summary(results: Sequence[Verdict]) -> list[str]:
+    """Return the verdicts as a table: experiment, verdict, claims that hold."""
+    width = max((len(result.name) for result in results), default=0)
+    lines = [f"{'experiment':{width}}  verdict  claims"]
+    for result in results:
+        held = sum(found.holds for _, found in result.found)
+        verdict = "holds" if result.holds else "BROKEN"
+        lines.append(f"{result.name:{width}}  {verdict:7}  {held} of {len(result.found)}")
+    return lines
 
 
 if __name__ == "__main__":

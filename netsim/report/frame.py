@@ -73,7 +73,7 @@ class Frame:
         if scope == "scenario":
             chosen = chosen[chosen["name"] == ""]
         if label is not None and self.factors:
-            chosen = chosen[[self.label(row) == label for row in chosen[list(self.factors)].to_dict("records")]]
+            chosen = chosen.loc[[self.label(row) == label for row in chosen[list(self.factors)].to_dict("records")]]
         return chosen.sort_values(self.size, kind="stable") if self.size is not None else chosen
 
     def at(self, metric: str, stat: str, label: str, position: int, scope: str = "scenario") -> dict[str, Any] | None:

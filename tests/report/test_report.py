@@ -163,3 +163,16 @@ def test_a_browser_shows_it_without_complaint(study: Result, tmp_path: Path) -> 
     assert shot.is_file(), done.stderr[-500:]
     assert shot.stat().st_size > 50_000, "an empty page is smaller"
     assert "CONSOLE" not in done.stderr
+
+
+def test_a_sweep_without_lookups_that_grows_is_reported() -> None:
+    """A phase that no transaction has is left out of the reasons, not missed."""
+    document = {
+        "name": "walks", "cluster": {"synthetic": {"nodes": 2, "pods_per_node": 2, "services": 2}},
+        "network": {"plugin": "flannel-vxlan"}, "dns": {"lookups": "none"},
+        "traffic": [{"from": "all", "to": "service-1", "rate": "50/s"}],
+        "run": {"replications": 2, "transactions": 40},
+        "sweep": {"network.proxy": ["iptables", "ipvs"], "cluster.synthetic.services": [2, 2000]},
+    }  # fmt: skip
+    page = render_markdown(netsim.sweep(build(document)))
+    assert "opening the connection" in page or "connect" in page
