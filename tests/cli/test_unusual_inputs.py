@@ -96,3 +96,16 @@ def test_what_holds_no_objects(netsim_command: Command, tmp_path: Path, content:
     assert (done.code, done.out) == (2, "")
     assert message in done.err
     assert len(done.err.splitlines()) == 1
+
+
+def test_the_added_cluster_dns_is_named_and_counted_when_asked(netsim_command: Command, tmp_path: Path) -> None:
+    """The rules of the objects given: 5 of kube-proxy's own and none for a Service without endpoints."""
+    (tmp_path / "a.yaml").write_bytes(TEXTS["plain.yaml"])
+    plain = netsim_command("inspect", "rules", tmp_path / "a.yaml", "--format", "json").document
+    assert plain["nodes"]["node-1"]["nat_rules"] == 5
+    assert plain["left_out"] == ["kube-system/kube-dns"]
+    counted = netsim_command("inspect", "rules", tmp_path / "a.yaml", "--added", "--format", "json").document
+    assert counted["nodes"]["node-1"]["nat_rules"] == 5 + 3 * (3 * 2 + 2)
+    assert "left_out" not in counted
+    text = netsim_command("inspect", "rules", tmp_path / "a.yaml").out
+    assert "not counted: kube-system/kube-dns" in text
