@@ -112,12 +112,15 @@ def rules(
 ) -> RulesReport:  # fmt: skip
     """Return what the service proxy programs on each node, and what a first packet to each Service is compared with.
 
-    ``proxy`` defaults to the scenario's, else ``iptables``. Counted are the Services of the input; with ``added`` also
-    the cluster DNS that netsim adds where the input has none. Raises `InputError` for an unknown mode or node.
+    ``proxy`` defaults to the scenario's, else the input's, else ``iptables``. Counted are the Services of the input;
+    with ``added`` also the cluster DNS that netsim adds where the input has none. Raises `InputError` for an unknown
+    mode or node.
     """
+    cluster = _cluster(asked)
     if proxy is None:
-        proxy = (asked.network.proxy if isinstance(asked, Scenario) else None) or "iptables"
-    return inspect_rules(_cluster(asked), proxy, nodes, config, added=added)
+        stated = cluster.proxy.mode if cluster.proxy is not None else ""
+        proxy = (asked.network.proxy if isinstance(asked, Scenario) else None) or stated or "iptables"
+    return inspect_rules(cluster, proxy, nodes, config, added=added)
 
 
 def cni(
@@ -167,7 +170,7 @@ def limits(asked: Scenario, *, growth: bool = True) -> LimitsReport:
     leaves it out. Raises `InputError`.
     """
     plugin = build.plugin_of(asked)
-    proxy = asked.network.proxy or plugin.usual_proxy
+    proxy = build.proxy_of(asked)
     cluster = build.cluster_of(asked)
     counts, traffic = _facts(asked, cluster, proxy)
     state = State(counts, plugin_facts(plugin, proxy), traffic, proxy)
@@ -210,7 +213,7 @@ def _growth(asked: Scenario, state: State) -> Growth:
 def _iptables_rules(cluster: Cluster, proxy: str) -> float | None:
     if proxy != "iptables" or not cluster.nodes:
         return None
-    counts = [table.counts(cluster.nodes[0]) for table in service_tables(cluster, "iptables", ProxyConfig())]
+    counts = [table.counts(cluster.nodes[0]) for table in service_tables(cluster, "iptables")]
     return float(sum(total_of(count, group) for count in counts for group in ("nat", "filter")))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from netsim.analysis.objectives import plain
-from netsim.datapath.build import cluster_of, plugin_of
+from netsim.datapath.build import cluster_of, proxy_of
 from netsim.datapath.programming import programming
 from netsim.scenario import Scenario
 from netsim.stats.estimates import Interval
@@ -94,7 +94,7 @@ def _programming(scenario: Scenario) -> Indicator:
     The wait is uniform over the period, so its p99 is 0.99 of it; the write is a partial one of the changed Service
     (iptables: at the time per line that kubernetes issue 96018 measured; other modes have no published price).
     """
-    proxy = scenario.network.proxy or plugin_of(scenario).usual_proxy
+    proxy = proxy_of(scenario)
     cluster = cluster_of(scenario)
     largest = max(cluster.services, key=lambda service: len(cluster.endpoints(service.key)), default=None)
     pace = programming(cluster, proxy, [] if largest is None else [largest.key])

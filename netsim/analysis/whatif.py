@@ -15,7 +15,7 @@ from typing import Any, Literal
 from netsim.analysis.axis import OPEN
 from netsim.analysis.objectives import figure_of, plain
 from netsim.analysis.trials import Bench, RunFailedError
-from netsim.datapath.build import plugin_of
+from netsim.datapath.build import proxy_of
 from netsim.errors import InputError, Place
 from netsim.scenario import Objective, Scenario, parse_objective, with_values
 from netsim.stats.estimates import Interval, from_replications
@@ -223,7 +223,7 @@ def standard_changes(scenario: Scenario) -> tuple[Change, ...]:
 
 def _standard(scenario: Scenario) -> Iterator[Change]:
     network, machine = scenario.network, scenario.cluster.machine
-    proxy = network.proxy or plugin_of(scenario).usual_proxy
+    proxy = proxy_of(scenario)
     yield from (_set("network.proxy", mode) for mode in PROXIES if mode != proxy)
     # a proxy stated for one plugin may be impossible with another: let each bring its usual one
     usual: dict[str, Any] = {} if network.proxy is None else {"network.proxy": None}

@@ -17,6 +17,7 @@ from netsim.cluster.objects import (
     Node,
     Note,
     Pod,
+    ProxyFacts,
     Service,
     Workload,
 )
@@ -49,6 +50,8 @@ class Cluster:
     cluster_domain: str = "cluster.local"
     cluster_cidrs: tuple[str, ...] = ("10.244.0.0/16",)
     service_cidrs: tuple[str, ...] = ("10.96.0.0/12",)
+    proxy: ProxyFacts | None = None
+    """kube-proxy's configuration, where the input has it."""
     host_search: tuple[str, ...] = ()
     """Search domains of the nodes' own resolv.conf, which the kubelet appends to those of pods."""
     fabric: Fabric = Fabric()  # noqa: RUF009 (frozen)

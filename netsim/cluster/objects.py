@@ -294,6 +294,22 @@ class Endpoint:
     """A further address of the endpoint before it: DNS answers with it too, proxies use the first only."""
 
 
+@dataclass(frozen=True, slots=True)
+class ProxyFacts:
+    """What the input says of kube-proxy's configuration.
+
+    ``mode`` is empty where it is not said; ``local_cidrs`` are the ranges whose sources count as pods (empty: nothing
+    tells them, ``None``: something other than a range does); ``node_port_addresses`` are ranges of node addresses at
+    which node ports answer, ``None`` for the mode's own.
+    """
+
+    mode: str = ""
+    local_cidrs: tuple[str, ...] | None = None
+    masquerade_all: bool = False
+    node_port_addresses: tuple[str, ...] | None = None
+    localhost_node_ports: bool = True
+
+
 # ------------------------------------------------------------------------------------------------ policies
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from netsim.cluster.build import build_cluster
 from netsim.cluster.cluster import Cluster
+from netsim.cluster.service_rules import ProxyMode
 from netsim.datapath.costs import CostProfile, load_profile
 from netsim.datapath.datapath import Datapath
 from netsim.datapath.limitfacts import ClusterFacts, plugin_facts
 from netsim.datapath.limits import Reason, cannot_exist
-from netsim.datapath.plugin import Plugin, combination, load_plugin, plugin_names
+from netsim.datapath.plugin import Plugin, combination, load_plugin, plugin_names, proxy_without
 from netsim.errors import InputError, Place
 from netsim.scenario.spec import ClusterSpec, Scenario
 
@@ -95,6 +96,11 @@ def _beside(scenario: Scenario, name: str) -> str:
     return str(path) if path.is_file() else name
 
 
+def proxy_of(scenario: Scenario) -> ProxyMode:
+    """Return the scenario's proxy mode: the one asked for, the input's own, or the plugin's usual one."""
+    return scenario.network.proxy or proxy_without(cluster_of(scenario), plugin_of(scenario))
+
+
 def impossible(scenario: Scenario, facts: ClusterFacts | None = None) -> tuple[Reason, ...]:
     """Return why the scenario's combination or size cannot exist; empty when it can.
 
@@ -102,11 +108,11 @@ def impossible(scenario: Scenario, facts: ClusterFacts | None = None) -> tuple[R
     ``facts`` are the cluster's, where they are known.
     """
     plugin = plugin_of(scenario)
-    proxy = scenario.network.proxy or plugin.usual_proxy
-    mismatch = combination(plugin, proxy)
+    mismatch = combination(plugin, scenario.network.proxy or plugin.usual_proxy)
     if mismatch is not None:
         return (Reason(mismatch),)
     with scenario.origin.placing():
+        proxy = proxy_of(scenario)
         return cannot_exist(plugin_facts(plugin, proxy), proxy, facts or cluster_of(scenario))
 
 

@@ -20,7 +20,7 @@ from netsim.datapath.mtu import Mtus, mtus
 from netsim.datapath.parties import FAMILIES, ExternalParty, HostParty, Party, families, pair, terminal
 from netsim.datapath.passes import fold
 from netsim.datapath.path import Composer, Connection, Path, Terminal, rack_of
-from netsim.datapath.plugin import Plugin, load_plugin
+from netsim.datapath.plugin import Plugin, load_plugin, proxy_without
 from netsim.datapath.policing import OPEN, Policing, PolicyCase
 from netsim.datapath.services import ServiceRules
 from netsim.datapath.types import Packet, Route, Routes, Verdict
@@ -78,13 +78,13 @@ class Datapath:
     ) -> None:
         self.cluster = cluster
         self.plugin = load_plugin(plugin) if isinstance(plugin, str) else plugin
-        self.proxy: ProxyMode = proxy or self.plugin.usual_proxy
+        self.proxy: ProxyMode = proxy or proxy_without(cluster, self.plugin)
         self.prices = prices if prices is not None else load_profile("server").prices()
         self.mtu = mtu
         if mtu != "auto" and mtu < SMALLEST_MTU:
             allowed = f"at least {SMALLEST_MTU}, or auto"
             raise InputError("a pod MTU too small", place=Place(field="network.mtu"), got=mtu, allowed=allowed)
-        self.services = ServiceRules(cluster, self.proxy, config or ProxyConfig(), alike)
+        self.services = ServiceRules(cluster, self.proxy, config or ProxyConfig.of(cluster), alike)
         self.policing = Policing.over(cluster, self.plugin.policy)
         self._enforces = self.policing.enforces
         self._by_address = any(

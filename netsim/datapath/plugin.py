@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from netsim.cluster.cluster import Cluster
 from netsim.cluster.cni.network import TokenBucket
 from netsim.cluster.objects import Family
 from netsim.cluster.service_rules import ProxyMode
@@ -211,6 +212,17 @@ def combination(plugin: Plugin, proxy: str) -> str | None:
     raise InputError(
         "no such proxy mode", place=Place(field="network.proxy"), got=proxy, allowed=", ".join(PROXY_MODES)
     )
+
+
+def proxy_without(cluster: Cluster, plugin: Plugin) -> ProxyMode:
+    """Return the proxy mode where nobody asks for one: what the input says of kube-proxy, else the plugin's usual one.
+
+    A plugin that usually comes with a service proxy of its own keeps it.
+    """
+    stated = cluster.proxy.mode if cluster.proxy is not None else ""
+    if plugin.usual_proxy == "iptables" and stated and combination(plugin, stated) is None:
+        return cast(ProxyMode, stated)
+    return plugin.usual_proxy
 
 
 def plugin_names() -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from netsim.cluster.cluster import Cluster
-from netsim.cluster.service_rules import ProxyConfig, service_tables
+from netsim.cluster.service_rules import service_tables
 from netsim.cluster.service_rules.config import ProxyMode
 from netsim.datapath.limitmeasures import SECONDS_PER_RULE
 
@@ -31,6 +31,6 @@ def programming(cluster: Cluster, proxy: ProxyMode, services: Iterable[str]) -> 
     """
     written = 0.0
     if proxy == "iptables" and cluster.nodes and cluster.services:
-        table = service_tables(cluster, proxy, ProxyConfig())[0]
+        table = service_tables(cluster, proxy)[0]
         written = table.sync(cluster.nodes[0], services).partial * SECONDS_PER_RULE
     return Programming(MIN_SYNC_S[proxy], written)

@@ -57,10 +57,10 @@ class Backends:
 
     def _at(self, service: Service, port_name: str, node: int | None, external: bool) -> Sequence[int]:
         """Ask the proxy's own rules what one node uses."""
-        from netsim.cluster.service_rules import ProxyConfig, categorize, service_tables
+        from netsim.cluster.service_rules import categorize, service_tables
 
         if self._table is None:
-            self._table = service_tables(self._cluster, "iptables", ProxyConfig())[0]
+            self._table = service_tables(self._cluster, "iptables")[0]
         name = "" if node is None else self._cluster.nodes[node].name
         for port in self._table.by_service.get(service.key, ()):
             if port.name == port_name:

@@ -147,7 +147,7 @@ class NetworkSpec(Spec):
         description="a shipped plugin, the path of a plugin file, or of a CNI configuration (file or directory)",
     )
     proxy: Literal["iptables", "ipvs", "nftables", "ebpf"] | None = Field(
-        None, description="service implementation; default: the plugin's usual one"
+        None, description="service implementation; default: the input's kube-proxy configuration, or the plugin's usual"
     )
     costs: str = Field("server", description="a shipped cost profile or the path of one")
     prices: Mapping[str, Annotated[float, Field(ge=0)]] = Field(

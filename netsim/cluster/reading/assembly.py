@@ -19,6 +19,7 @@ from netsim.cluster.reading.evidence import Evidence, find_evidence
 from netsim.cluster.reading.inventory import Inventory
 from netsim.cluster.reading.pod_reader import Blueprint, Owner, StatedWorkload
 from netsim.cluster.reading.pod_texts import resolve_texts
+from netsim.cluster.reading.proxy_reader import read_proxy
 
 _COREDNS = ("kube-system", "coredns")
 _NODE_LOCAL = ("node-local-dns", "nodelocaldns")
@@ -45,6 +46,7 @@ def assemble(inventory: Inventory, defaults: Defaults) -> Cluster:
         policies=tuple(inventory.policies.values()),
         workloads=_workloads(inventory, templates, pods),
         slices=_slices(inventory),
+        proxy=read_proxy(inventory.config_maps),
         corefile=corefile,
         corefile_imports=_corefile_imports(inventory),
         node_local_corefile=_corefile(inventory, [("kube-system", name) for name in _NODE_LOCAL]),

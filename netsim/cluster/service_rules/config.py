@@ -7,6 +7,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Literal
 
+from netsim.cluster.cluster import Cluster
 from netsim.cluster.objects import Family, family_of
 
 ProxyMode = Literal["iptables", "ipvs", "nftables", "ebpf"]
@@ -34,6 +35,16 @@ class ProxyConfig:
     node_port_addresses: tuple[str, ...] | None = None
     localhost_node_ports: bool = True
     service_cidrs: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, cluster: Cluster) -> ProxyConfig:
+        """Return the settings that the input states, else those of a kubeadm cluster."""
+        stated = cluster.proxy
+        if stated is None:
+            return cls()
+        return cls(
+            stated.local_cidrs, stated.masquerade_all, stated.node_port_addresses, stated.localhost_node_ports
+        )
 
     @property
     def detects_local(self) -> bool:

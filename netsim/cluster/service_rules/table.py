@@ -256,12 +256,12 @@ def service_tables(
     ----------
     cluster: what exists.
     proxy: ``iptables``, ``ipvs``, ``nftables`` or ``ebpf``.
-    config: settings of the proxy; the defaults of a kubeadm cluster when left out.
+    config: settings of the proxy; left out: those the input states, else the defaults of a kubeadm cluster.
 
     Raises
     ------
     InputError: the mode is unknown.
     """
-    settings = config or ProxyConfig()
+    settings = config or ProxyConfig.of(cluster)
     rules = ruleset(proxy, settings)
     return tuple(ServiceTable(cluster, family, rules, settings) for family in cluster_families(cluster))
