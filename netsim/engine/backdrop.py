@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from netsim.datapath.datapath import ExternalParty
 from netsim.engine.background import Arrivals, BackgroundCore, BackgroundLink, BackgroundPool, Draws, Profile, Source
-from netsim.engine.dns_client import QUERY_WORK_S
+from netsim.engine.dns_client import LOCAL_WORK_S, QUERY_WORK_S
 from netsim.engine.load import End, Flow, LoadModel, What
-from netsim.engine.places import Site, plain_station
+from netsim.engine.places import Site, agent_of, plain_station
 
 if TYPE_CHECKING:
     from netsim.engine.dns_client import Lookups
@@ -61,6 +61,8 @@ class Backdrop:
                 return BackgroundCore(name, self._network.clock, source)
             case "pool":
                 return BackgroundPool(site.number, name, source, QUERY_WORK_S)
+            case "local-dns":
+                return BackgroundPool(site.number, name, source, LOCAL_WORK_S)
             case _:
                 return BackgroundLink(name, source)
 
@@ -72,11 +74,13 @@ class Backdrop:
         here = self.presence.get(site.where, ())
         at_home = [homes.get(site.number, 0) for homes in self._homes_on(site.where, machine.cores)]
         spread = queues if site.number < queues else 0
+        lives = self._network.places.home_core(agent_of(site.where), machine.cores) == site.number
+        agents = [float(len(pods)) * lives for _, _, pods in here]
         counts = ((flow.name, end, len(pods), home) for (flow, end, pods), home in zip(here, at_home, strict=True))
-        key = ("core", spread, *counts)
+        key = ("core", spread, lives, *counts)
         if key not in self._profiles:
-            urgent = _classes(here, "softirq", [len(pods) / spread if spread else 0.0 for _, _, pods in here])
-            threads = _classes(here, "thread", [float(home) for home in at_home])
+            urgent = _classes(here, {"softirq": [len(pods) / spread if spread else 0.0 for _, _, pods in here]})
+            threads = _classes(here, {"thread": [float(home) for home in at_home], "host": agents})
             self._profiles[key] = _profile(urgent, threads)
         return self._profiles[key]
 
@@ -100,13 +104,17 @@ class Backdrop:
         key = (what, *sorted((flow.name, end, len(pods)) for flow, end, pods in here))
         if key not in self._profiles:
             weights = [share * len(pods) for _, _, pods in here]
-            self._profiles[key] = _profile(_classes(here, what, weights))
+            self._profiles[key] = _profile(_classes(here, {what: weights}))
         return self._profiles[key]
 
     def _pool(self, site: Site) -> Profile | None:
         node = self._network.node_of(site.where)
         here = [each for each in self.presence.get(-1 if node is None else node, ()) if site.where in each[2]]
-        return _profile(_classes(here, "pool", [1.0] * len(here)))
+        return _profile(_classes(here, {"pool": [1.0] * len(here)}))
+
+    def _local(self, site: Site) -> Profile | None:
+        here = self.presence.get(site.where, ())
+        return _profile(_classes(here, {"local-dns": [float(len(pods)) for _, _, pods in here]}))
 
     def _nodes_of(self, rack: int) -> Sequence[int]:
         if self._racks is None:
@@ -116,10 +124,11 @@ class Backdrop:
         return self._racks[rack]
 
 
-_NUMBER = {"core": 0, "up": 1, "down": 2, "leaf-up": 3, "leaf-down": 4, "pool": 5}
+_NUMBER = {"core": 0, "up": 1, "down": 2, "leaf-up": 3, "leaf-down": 4, "pool": 5, "local-dns": 6}
 _PROFILES: dict[str, Callable[[Backdrop, Site], Profile | None]] = {
     "core": Backdrop._core,
     "pool": Backdrop._pool,
+    "local-dns": Backdrop._local,
     **dict.fromkeys(("up", "down", "leaf-up", "leaf-down"), Backdrop._link),
 }
 
@@ -198,13 +207,15 @@ def _others(clients: Sequence[int], followed: Sequence[int]) -> Sequence[int]:
     return [client for client in clients if client not in known]
 
 
-def _classes(here: Sequence[Presence], what: What, weights: Sequence[float]) -> Arrivals:
-    """Add up the jobs that the flows present bring to one kind of station."""
+def _classes(here: Sequence[Presence], weights: Mapping[What, Sequence[float]]) -> Arrivals:
+    """Add up the jobs of some kinds that the flows present bring to one station, each flow with its weight."""
     rates: dict[tuple[Pieces, float], float] = defaultdict(float)
-    for (flow, end, _), weight in zip(here, weights, strict=True):
-        each = flow.rate_at(end) * weight
-        for job in flow.jobs.get((end, what), ()):
-            rates[job.pieces, job.setup_s] += each * job.per_transaction
+    for what, shares in weights.items():
+        for (flow, end, _), share in zip(here, shares, strict=True):
+            jobs = flow.jobs.get((end, what), ())
+            each = flow.rate_at(end) * share if jobs else 0.0
+            for job in jobs:
+                rates[job.pieces, job.setup_s] += each * job.per_transaction
     return Arrivals.of((pieces, setup_s, rate) for (pieces, setup_s), rate in rates.items())
 
 

@@ -93,7 +93,8 @@ class Dns:
         if known is None:
             if isinstance(party, HostParty):
                 name = f"{self.network.cluster.nodes[party.node].name}/node-dns"
-                known = Replica(Pool(LOCAL_WORKERS, name), LOCAL_WORK_S, LOCAL_JOB)
+                site = Site("local-dns", party.node, LOCAL_WORKERS)
+                known = Replica(self.network.places.make(site, name), LOCAL_WORK_S, LOCAL_JOB)
             elif isinstance(party, ExternalParty):
                 known = Replica(Pool(OUTSIDE_WORKERS, "external-dns"), 0.0, OUTSIDE_JOB)
             else:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
+from netsim.datapath.parties import HostParty
 from netsim.datapath.types import Role
-from netsim.engine.dns_client import QUERY_WORK_S
+from netsim.engine.dns_client import LOCAL_WORK_S, QUERY_WORK_S
 from netsim.engine.draws import quantiles
 from netsim.engine.grid import on_grid
 from netsim.engine.pacing import DATAGRAMS, Pace, Pieces, Visit, visits
@@ -39,7 +40,7 @@ WORK_CLASSES = 8
 
 Key = TypeVar("Key")
 End = Literal["source", "target"]
-What = Literal["thread", "softirq", "up", "down", "leaf-up", "leaf-down", "pool"]
+What = Literal["thread", "softirq", "up", "down", "leaf-up", "leaf-down", "pool", "host", "local-dns"]
 Counts = dict[tuple[End, What], dict[Visit, float]]
 """How many jobs of each kind `PAIRS` transactions bring, by where."""
 
@@ -116,7 +117,7 @@ class Exchange:
 
     ``packets`` are its bursts, ``work`` the server's work as (duration, share), ``kinds`` the kinds of connection of
     random pairs with the Service's position in the rules; ``pace`` is its transport's; ``pooled`` is 1 where a DNS
-    server's workers answer.
+    server's workers answer, ``local`` tells that it is the cache on the client's node.
     """
 
     packets: tuple[Packet, ...]
@@ -124,6 +125,7 @@ class Exchange:
     kinds: tuple[tuple[Kind, float], ...]
     pace: Pace = DATAGRAMS
     pooled: int = 0
+    local: bool = False
 
     def bits(self, *, back: bool) -> float:
         """Return the bits a transaction sends one way, headers of its segments included."""
@@ -143,7 +145,10 @@ class Exchange:
             # queries that leave together come to a server together: one job, which the pool takes apart
             rounds = Counter(packet.after for packet in self.packets if not packet.back)
             for queries in rounds.values():
-                counts["target", "pool"][_once(QUERY_WORK_S * queries)] += float(len(self.kinds))
+                work_s = LOCAL_WORK_S if self.local else QUERY_WORK_S
+                counts["target", "pool"][_once(work_s * queries)] += float(len(self.kinds))
+        if self.local:
+            counts = _on_one_node(counts)
         return {
             place: tuple(Job(*visit, number / len(self.kinds)) for visit, number in classes.items())
             for place, classes in counts.items()
@@ -242,9 +247,12 @@ class LoadModel:
                 yield from self._call_flows(child, "rpc", below, targets, wanted)
 
     def _lookup_flows(self, call: Call, flow: Flow) -> Iterator[Flow]:
-        """Yield the flow of queries that new connections cause (a node-local cache keeps them off the network)."""
+        """Yield the flow of queries that new connections cause; what a node-local cache asks in turn is left out."""
         resolver = None if call.keep_alive else self._lookups.of_call(call)
-        if resolver is None or resolver.dns.local or resolver.dns.service is None or flow.outside:
+        if resolver is None or resolver.dns.service is None or flow.outside:
+            return
+        if resolver.dns.local:
+            yield from self._local_flows(resolver, flow)
             return
         targets = resolver.dns.backends(None)
         if not targets:
@@ -258,6 +266,23 @@ class LoadModel:
                 kinds = tuple(self._kinds(name, group, targets, protocol="UDP", port=53, service=service))
                 exchange = self._known_queries[packets] = Exchange(packets, (), kinds, pooled=1)
             yield Flow(name, flow.label, service[0], group, targets, flow.rate_per_s, exchange)
+
+    def _local_flows(self, resolver: NameResolver, flow: Flow) -> Iterator[Flow]:
+        """Yield the queries to the cache on each client's node."""
+        for index, (packets, group) in enumerate(self._by_lookup(resolver, flow.sources)):
+            name = f"{flow.name}/{index}/dns"
+            exchange = self._known_queries.get(packets)
+            if exchange is None:
+                draw = self.network.streams.uniform(f"load/{name}")
+                some = [group[int(draw() * len(group))] for _ in range(PAIRS)]
+                kinds = tuple((self.network.kind(pod, self._host(pod), "UDP", 53), draw()) for pod in some)
+                exchange = self._known_queries[packets] = Exchange(packets, (), kinds, pooled=1, local=True)
+            yield Flow(name, flow.label, "", group, (), flow.rate_per_s, exchange)
+
+    def _host(self, pod: Party) -> HostParty:
+        node = self.network.node_of(pod)
+        assert node is not None
+        return HostParty(node)
 
     def _by_lookup(
         self, resolver: NameResolver, sources: Sequence[Party]
@@ -359,6 +384,18 @@ def _work(call: Call) -> Sequence[tuple[float, float]]:
         return ()
     middles = (np.arange(WORK_CLASSES) + 0.5) / WORK_CLASSES
     return [(on_grid(float(value)), 1.0 / WORK_CLASSES) for value in quantiles(call.work, middles)]
+
+
+_OF_NODE: Mapping[tuple[End, What], What] = {("target", "thread"): "host", ("target", "pool"): "local-dns"}
+
+
+def _on_one_node(counts: Counts) -> Counts:
+    """Return the jobs of an exchange with an agent of the client's node: all of them come with the client."""
+    found: Counts = defaultdict(lambda: defaultdict(float))
+    for (end, what), visits_there in counts.items():
+        for visit, number in visits_there.items():
+            found["source", _OF_NODE.get((end, what), what)][visit] += number
+    return found
 
 
 def tariff_of(kind: Kind, packet: Packet) -> Tariff:

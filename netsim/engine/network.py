@@ -16,7 +16,7 @@ from netsim.datapath.types import Role
 from netsim.engine.backends import Backends
 from netsim.engine.clock import Clock
 from netsim.engine.conntrack import Conntrack, Entries
-from netsim.engine.places import Place, Places
+from netsim.engine.places import Place, Places, agent_of
 from netsim.engine.pricing import Limits, Tariff
 from netsim.engine.sockets import Socket
 from netsim.engine.tcp import Connection, TcpSettings
@@ -142,7 +142,7 @@ class Network:
                 known = None, 0
             else:
                 place = self.places.place(node)
-                identity = party if isinstance(party, int) else -2 - node
+                identity = party if isinstance(party, int) else agent_of(node)
                 known = place, self.places.home_core(identity, place.cores)
             self._homes[party] = known
         return known

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from netsim.engine.backdrop import followed_flows
-from netsim.engine.dns_client import Lookups
+from netsim.engine.dns_client import LOCAL_WORKERS, Lookups
 from netsim.engine.network import Network
 from netsim.engine.sampling import plan
 from netsim.engine.streams import Streams
@@ -75,7 +75,7 @@ def _loads(pods: int, flows: list[Flow]) -> Loads:
     for flow in flows:
         for (end, what), jobs in flow.jobs.items():
             if end == "target" or not flow.outside:
-                members = np.asarray(flow.sources if end == "source" else flow.targets)
+                members = np.asarray(flow.sources if end == "source" else flow.targets, np.int64)
                 work_s = math.fsum(job.service_s * job.per_transaction for job in jobs)
                 loads[what][members] += flow.rate_at(end) * work_s
     return loads
@@ -104,6 +104,7 @@ def _nodes(cluster: Cluster, loads: Loads) -> Iterator[tuple[str, float]]:
     def busiest(load: NDArray[np.float64], servers: NDArray[np.int64] | int = 1) -> float:
         return float(np.max(np.bincount(node_of, load, len(cluster.nodes)) / servers))
 
-    yield "all cores of a node", busiest(loads["thread"] + loads["softirq"], cores)
+    yield "all cores of a node", busiest(loads["thread"] + loads["host"] + loads["softirq"], cores)
+    yield "a node's DNS cache", busiest(loads["local-dns"], LOCAL_WORKERS)
     yield "a node's link, sending", busiest(loads["up"])
     yield "a node's link, receiving", busiest(loads["down"])

@@ -19,14 +19,19 @@ if TYPE_CHECKING:
     from netsim.engine.burst import Leg
 
 class Site(NamedTuple):
-    """Where a station is: ``what`` it is, of which node (core, up, down), rack (leaf-up, leaf-down) or pod (pool).
+    """Where a station is: ``what`` it is, and of which node, rack (leaf-up, leaf-down) or pod (pool).
 
     ``number`` is which core or spine it is, or how many workers a pool has.
     """
 
-    what: Literal["core", "up", "down", "leaf-up", "leaf-down", "pool"]
+    what: Literal["core", "up", "down", "leaf-up", "leaf-down", "pool", "local-dns"]
     where: int
     number: int
+
+
+def agent_of(node: int) -> int:
+    """Return the number of a node's own processes among pods, for their home core."""
+    return -2 - node
 
 
 StationMaker = Callable[[Site, str], Any]
@@ -37,7 +42,7 @@ def plain_station(site: Site, name: str) -> Station:
     match site.what:
         case "core":
             return Core(name)
-        case "pool":
+        case "pool" | "local-dns":
             return Pool(site.number, name)
         case _:
             return Link(name)

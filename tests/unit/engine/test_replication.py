@@ -179,3 +179,19 @@ def test_hops_add_up_to_the_work_of_a_transaction() -> None:
     found = run_replication(model())
     assert {"socket.send", "encap", "decap"} <= {hop.hop for hop in found.hops}
     assert all(hop.seconds >= 0.0 for hop in found.hops)
+
+
+def test_background_clients_use_the_cache_of_their_node() -> None:
+    """A cache that half of its capacity's queries come to is as busy, whoever is followed."""
+    edge = {**EDGE, "rate": "1200/s", "connection": "per-request", "response": "100B"}
+    dns, cluster = {"node_local": True, "fqdn": True}, {**BASE["cluster"], "machine": {"cores": 16}}
+    found = {}
+    for clients in ("all", 12):
+        run = {"transactions": 400, "duration": "40ms", "clients": clients}
+        asked = model(traffic=[edge], dns=dns, run=run, cluster=cluster)
+        runs = [run_replication(asked, replication=r) for r in (0, 1)]
+        busy = [s.value for each in runs for s in each.scalars if s[:4] == ("scenario", "pool", "utilization", "max")]
+        found[clients] = np.mean(busy), np.mean([np.median(each.times["dns"]) for each in runs])
+    assert found["all"][0] > 0.3
+    assert found[12][0] == pytest.approx(found["all"][0], rel=0.25)
+    assert found[12][1] == pytest.approx(found["all"][1], rel=0.15)
