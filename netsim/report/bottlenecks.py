@@ -26,7 +26,7 @@ def split_rows(result: StudyResult, frame: Frame) -> Rows:
     """Return what a transaction's time is made of, in the mean and at p99, for every configuration at its largest."""
     rows = [
         [where, band, part.name, _seconds(part.seconds), f"{part.share:.0%}"]
-        for where, index in _largest(result, frame)
+        for where, index in largest(result, frame)
         for band in BANDS
         for part in time_split(result.runs[index].values(), band=band)[:MOST_PARTS]
         if part.seconds.value > 0.0
@@ -34,7 +34,7 @@ def split_rows(result: StudyResult, frame: Frame) -> Rows:
     return ["configuration", "of", "part", "time", "share"], rows
 
 
-def _largest(result: StudyResult, frame: Frame) -> Iterator[tuple[str, int]]:
+def largest(result: StudyResult, frame: Frame) -> Iterator[tuple[str, int]]:
     """Yield every configuration with the index of its point of the largest size that was measured."""
     last: dict[str, tuple[float, int]] = {}
     for index in result.runs:
@@ -95,7 +95,7 @@ def _hops(result: StudyResult, size: str, levels: Mapping[str, Any]) -> list[Gro
 def indicator_rows(result: StudyResult, frame: Frame) -> Rows:
     """Return Kubernetes' service-level indicators of every configuration at its largest size."""
     rows = []
-    for where, index in _largest(result, frame):
+    for where, index in largest(result, frame):
         for item in indicators(result, index):
             objective = "no figure in the SLO" if item.objective_s is None else f"≤ {format_seconds(item.objective_s)}"
             verdict = {True: "met", False: "missed", None: ""}[item.met]

@@ -13,6 +13,7 @@ from netsim.report import charts, notes, tables
 from netsim.report.answer import Impossible, answer
 from netsim.report.bottlenecks import growth_rows, indicator_rows, split_rows
 from netsim.report.frame import Frame, frame_of, size_name
+from netsim.report.nearest import limit_rows
 from netsim.report.sureness import influence_rows, prediction_rows, sureness, tornado
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def _render(template: str, context: Mapping[str, Any], *, escape: bool) -> str:
 
 
 def _context(result: StudyResult, frame: Frame, table: tables.TableWriter) -> dict[str, Any]:
+    near = limit_rows(result, frame)
     return {
         "title": result.scenario.name,
         "question": result.scenario.question.strip(),
@@ -82,6 +84,7 @@ def _context(result: StudyResult, frame: Frame, table: tables.TableWriter) -> di
             "stations": table(*tables.station_rows(frame)),
             "parts": table(*split_rows(result, frame)),
             "growth": table(*growth_rows(result, frame)) if frame.size is not None else "",
+            "limits": table(*near) if near[1] else "",
             "indicators": table(*indicator_rows(result, frame)),
             "prediction": table(*prediction_rows(result)) if "uncertainty" in result.tables else "",
             "influence": table(*influence_rows(result)) if "uncertainty" in result.tables else "",

@@ -176,3 +176,20 @@ def test_a_sweep_without_lookups_that_grows_is_reported() -> None:
     }  # fmt: skip
     page = render_markdown(netsim.sweep(build(document)))
     assert "opening the connection" in page or "connect" in page
+
+
+def test_the_nearest_limits_stand_in_a_report_of_one_configuration() -> None:
+    document = {
+        "name": "near", "cluster": {"synthetic": {"nodes": 2, "pods_per_node": 2, "services": 2}},
+        "network": {"plugin": "flannel-vxlan", "conntrack_max": 4096}, "dns": {"lookups": "none"},
+        "traffic": [{"from": "all", "to": "service-1", "rate": "5/s"}],
+        "run": {"replications": 2, "transactions": 40},
+    }  # fmt: skip
+    page = render_markdown(netsim.run(build(document)))
+    section = page.partition("## Nearest limits")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")]
+    assert rows[1].startswith("| conntrack entries | node | 3,000 | 4,096 entries | 73% | not by size |"), section
+
+
+def test_several_configurations_have_no_table_of_limits(study: Result) -> None:
+    assert "Nearest limits" not in render_markdown(study)
