@@ -177,11 +177,18 @@ class Faults:
                 last[index] = max(began_s, each.began_s), max(ended_s, each.ended_s)
         return last
 
-    def notes(self, upto_s: float) -> list[str]:
-        """Name the faults and say what a reader must know about them; clients sent until ``upto_s``."""
+    def notes(self, upto_s: float, *, sampled: bool) -> list[str]:
+        """Name the faults and say what a reader must know about them.
+
+        ``upto_s`` is until when clients sent; ``sampled`` says that some clients are background.
+        """
         said = [f"fault: {fault.label}" for fault in self.faults]
+        late = [fault.label for fault in self.faults if fault.at_s >= upto_s]
+        said += [f"warning: {label} comes after the last transaction" for label in late]
+        if sampled:
+            said.append("background traffic stays away from what is out, and does not go elsewhere instead")
         for fault, (began_s, _) in zip(self.faults, self._disturbed(), strict=True):
-            if began_s - fault.at_s > 0.95 * (upto_s - fault.at_s):
+            if began_s - fault.at_s > 0.95 * (upto_s - fault.at_s) > 0.0:
                 said.append(f"warning: no recovery from {fault.label} within the run")
         hanging = sum(not session.line.nested for session in self.sessions.live)
         if hanging:

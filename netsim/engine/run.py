@@ -148,7 +148,7 @@ def _collect(
     notes = [chosen.describe(model.edges), *complaints, *_full_tables(network), *_no_ports(network), *_stalls(network)]
     if network.faults is not None:
         stations = (*stations, *network.faults.figures())
-        notes += network.faults.notes(chosen.duration_s)
+        notes += network.faults.notes(chosen.duration_s, sampled=not chosen.whole)
     return Replication(
         infos, edge[order], starts[order], times,
         (*measure_traffic(traffic, chosen, model.edges), *stations, *stall_figures(traffic)),

@@ -35,8 +35,8 @@ def answer(frame: Frame, impossible: Sequence[Impossible] = (), *, lines: int = 
         return tuple(dict.fromkeys(f"Cannot exist: {item.reason}." for item in impossible))[:lines]
     carried = frame.carried
     said = [
-        _latency(carried), _growth(carried), _reason(carried), _throughput(frame), _beyond(frame), _limits(impossible),
-        _busiest(carried),
+        _latency(carried), _growth(carried), _reason(carried), _faults(frame), _throughput(frame), _beyond(frame),
+        _limits(impossible), _busiest(carried),
     ]  # fmt: skip
     kept = [text for text in said if text]
     if len(kept) > lines:  # growth and its reason are one thought
@@ -177,6 +177,18 @@ def _throughput(frame: Frame) -> str:
     )
 
 
+def _faults(frame: Frame) -> str:
+    """Say how long transactions felt each fault, at the point where that was longest."""
+    rows = frame.select("recovery", "max", scope="fault")
+    said = []
+    for name in dict.fromkeys(rows["name"]):
+        longest = rows[rows["name"] == name].sort_values("value", kind="stable").iloc[-1]
+        where = f" with {frame.label(longest)}" if len(frame.labels) > 1 else ""
+        said.append(f"{name}: felt for {write_value(longest['value'], 's', 'recovery')}{where}")
+    more = f"; {len(said) - NAMED} more" if len(said) > NAMED else ""
+    return f"Faults: {'; '.join(said[:NAMED])}{more}." if said else ""
+
+
 def _beyond(frame: Frame) -> str:
     """Name the configurations that do not carry their load, from which size on, and why."""
     first: dict[str, dict[str, Any]] = {}
@@ -198,6 +210,8 @@ def _from(frame: Frame, point: Mapping[str, Any]) -> str:
 
 def _cause(frame: Frame, point: Mapping[str, Any]) -> str:
     table = frame.of_point(point).figures
+    if (table["scope"] == "fault").any():
+        return ", faults included"
     full = table[(table["metric"] == "conntrack") & (table["value"] >= 1.0)]
     busy = table[(table["metric"] == "utilization") & (table["scope"] == "station") & (table["value"] >= 1.0)]
     if not full.empty:
