@@ -26,7 +26,7 @@ def read_proxy(config_maps: Mapping[tuple[str, str], Mapping[str, str]]) -> Prox
     text = config_maps.get(CONFIG_MAP, {}).get(KEY, "")
     try:
         parsed = yaml.safe_load(text) if text else None
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a date that no calendar has
         return None
     if not isinstance(parsed, dict) or parsed.get("kind") != "KubeProxyConfiguration":
         return None

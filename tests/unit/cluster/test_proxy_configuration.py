@@ -51,7 +51,7 @@ def test_what_is_read() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["", "a: [", "kind: Other", "just text"])
+@pytest.mark.parametrize("text", ["", "a: [", "kind: Other", "just text", "kind: 2024-99-99"])
 def test_what_is_none(text: str) -> None:
     assert cluster_from_objects([SERVICE, config_map(text)]).proxy is None
     assert cluster_from_objects([SERVICE]).proxy is None
