@@ -43,6 +43,10 @@ class Clashes:
         self.possible = translated and racing > 0.0 and kernel != "resolved"
         """Whether any query can be lost; where not, nothing is drawn."""
 
+    def probability(self, backends: int) -> float:
+        """Return how likely the second query of a pair is lost."""
+        return self._racing * (1.0 - self._survives(backends)) if self.possible else 0.0
+
     def loses(self, backends: int) -> bool:
         """Draw whether the second query of a pair is lost."""
-        return self._draw() < self._racing * (1.0 - self._survives(backends))
+        return self._draw() < self.probability(backends)

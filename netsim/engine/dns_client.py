@@ -160,6 +160,11 @@ class Dns:
         return ask.forwarded * self._upstream_s if ask.cluster else self._upstream_s
 
 
+def paired(asks: Sequence[Ask]) -> bool:
+    """Tell whether a round opens a socket with two queries at once."""
+    return len(asks) > 1 and asks[0].opens and asks[1].cluster and not asks[1].opens
+
+
 class Waiter(Protocol):
     """Who waits for a query."""
 
@@ -292,7 +297,7 @@ class _Session:
     def _races(self, asks: Sequence[Ask]) -> bool:
         """Tell whether the second query of a new socket loses a race with the first through the translation."""
         clashes = self.dns.clashes
-        if not clashes.possible or self._socket is None or asks[1].opens or not asks[0].opens:
+        if not clashes.possible or self._socket is None or not paired(asks):
             return False
         place, _ = self.dns.network.home(self.source)
         backends = self.dns.backends(None if place is None else place.index)

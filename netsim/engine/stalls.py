@@ -12,7 +12,7 @@ from math import fsum
 from typing import TYPE_CHECKING, NamedTuple
 
 from netsim.engine.calls import Performer
-from netsim.engine.dns_client import Dns, NameResolver
+from netsim.engine.dns_client import Dns, NameResolver, paired
 from netsim.engine.lookups import LookupCaller
 from netsim.engine.measures import Scalar
 
@@ -34,16 +34,16 @@ class _Looked(NamedTuple):
 def stall_figures(traffic: Traffic) -> tuple[Scalar, ...]:
     """Return, where datagrams are lost at all, the probability of a stall, and how long it takes.
 
-    1 - (1 - p)^n for a look-up of n datagrams of which each is lost with probability p; two lost by one look-up count
-    once. Of edges it is that of a look-up (``dns``), of the scenario that of a user's transaction (``latency``), calls
-    of servers included.
+    1 - (1 - p)^n for a look-up of n datagrams of which each is lost with probability p, times what its pairs of queries
+    survive of their races (`netsim.engine.clashes`); two lost by one look-up count once. Of edges it is that of a
+    look-up (``dns``), of the scenario that of a user's transaction (``latency``), calls of servers included.
     """
     performers = [each for client in traffic.performers for each in _resolving(client)]
     if not performers:
         return ()
     dns = performers[0][1].dns
     looked = [_looked(label, resolver) for label, resolver in performers if resolver.made]
-    if dns.loss <= 0.0 or not looked:
+    if (dns.loss <= 0.0 and not dns.clashes.possible) or not looked:
         return ()
     users = sum(record.started for record, _, top in traffic.records() if top)
     share = fsum(each.stalled for each in looked) / max(1, users)
@@ -72,6 +72,9 @@ def _looked(label: str, resolver: NameResolver) -> _Looked:
 def _probability(script: LookupScript, dns: Dns) -> float:
     asks = sum(len(each.asks) for each in script.rounds)
     kept: float = (1.0 - dns.loss) ** (2.0 * asks * (1.0 + dns.relays))
+    if dns.clashes.possible:
+        pairs = sum(paired(each.asks) for each in script.rounds)
+        kept *= (1.0 - dns.clashes.probability(len(dns.backends(None)))) ** pairs
     return 1.0 - kept
 
 

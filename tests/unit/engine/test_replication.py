@@ -112,7 +112,10 @@ def test_pairs_of_queries_race_through_the_translation(
     dns: dict[str, Any], network: dict[str, Any], share: float
 ) -> None:
     asked = model(dns={"racing": 0.2, "replicas": 2, "fqdn": True, **dns}, network={**BASE["network"], **network})
-    lookups = run_replication(asked).times["dns"]
+    found = run_replication(asked)
+    lookups = found.times["dns"]
+    told = [s.value for s in found.scalars if s[:4] == ("scenario", "", "latency", "stall_probability")]
+    assert sum(told) == pytest.approx(share)
     slow = lookups[lookups > 1.0]
     assert len(slow) / len(lookups) == pytest.approx(share, abs=0.05 if share else 0.0)
     assert (slow > 2.4).all()

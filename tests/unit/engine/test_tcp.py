@@ -142,6 +142,40 @@ class Broken:
         return self.leg(burst, now, charge)  # type: ignore[operator, no-any-return]
 
 
+class Unlucky:
+    """A leg that loses every so manieth segment of data, evenly."""
+
+    def __init__(self, leg: object, every: int) -> None:
+        self.leg, self.every, self.seen = leg, every, 0
+
+    def __call__(self, burst: Burst, now: float, charge: object) -> float | None:
+        self.seen += 1
+        if self.seen % self.every == 0:
+            burst.lose(now)
+            return None
+        return self.leg(burst, now, charge)  # type: ignore[operator, no-any-return]
+
+
+@pytest.mark.parametrize("every", [100, 400, 1600])
+def test_a_stream_with_losses_follows_the_square_root_law(every: int) -> None:
+    """Mathis et al. 1997: MSS/RTT times sqrt(3/2 / p) for one loss in 1/p segments, a segment a burst, Reno."""
+    pair = Pair(
+        route(rate_bps=1e11, latency_s=10e-3, cpu_s=0.0, burst=MSS),
+        settings=TcpSettings(congestion=Reno, delayed_ack_s=1e-6),
+    )  # fmt: skip
+    connection = opened(pair)
+    way = connection.forth
+    way.legs = (way.legs[0], Unlucky(way.legs[1], every), *way.legs[2:])
+    half = connection.outgoing
+    half.stream()
+    pair.clock.run(until=pair.clock.now + 10.0)  # slow start is over
+    began, delivered = pair.clock.now, half.delivered
+    pair.clock.run(until=began + 60.0)
+    assert half.timeouts == 0
+    law = MSS / 20e-3 * (1.5 * every) ** 0.5
+    assert (half.delivered - delivered) / 60.0 == pytest.approx(law, rel=0.15)
+
+
 def broken(connection: Connection, losses: float) -> None:
     way = connection.forth
     way.legs = (way.legs[0], Broken(way.legs[1], losses), *way.legs[2:])
