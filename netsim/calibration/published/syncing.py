@@ -61,6 +61,11 @@ def load_of(setting: Setting) -> Load:
     raise InputError("the configuration does not say how many Services", place=Place(field="configuration.services"))
 
 
+def _work(bench: Bench, key: str) -> float:
+    """Return the time of a step of a tool on the case's machine."""
+    return bench.figure(key) * bench.factor
+
+
 def _proxy(setting: Setting) -> str:
     return "ipvs" if "ipvs" in setting.text("proxy") else "nftables" if "nft" in setting.text("proxy") else "iptables"
 
@@ -72,18 +77,18 @@ def _off(setting: Setting, *keys: str) -> bool:
 def full_sync(bench: Bench, setting: Setting) -> float:
     """Return seconds in which a proxy writes everything."""
     load, proxy = load_of(setting), _proxy(setting)
-    start = bench.figure("tool.start")
+    start = _work(bench, "tool.start")
     if proxy == "ipvs":
         entries = load.services * (2.0 if "external_ips" in setting else 1.0)
         # a process for each member of the sets, where members are not loaded at once
         one_by_one = _off(setting, "patch") or setting.text("ipset").startswith("one")
         added = entries * start if one_by_one else start
-        return added + (entries + load.endpoints) * bench.figure("tool.netlink")
+        return added + (entries + load.endpoints) * _work(bench, "tool.netlink")
     lines = load.lines(proxy)
     if proxy == "nftables":
         # every object that names a chain is checked against those before it: dearer with the size of the transaction
-        return start + lines * (bench.figure("tool.nft_line") + lines * bench.figure("tool.nft_growth"))
-    return start + lines * bench.figure(_line(setting))
+        return start + lines * (_work(bench, "tool.nft_line") + lines * _work(bench, "tool.nft_growth"))
+    return start + lines * _work(bench, _line(setting))
 
 
 def _line(setting: Setting) -> str:
@@ -94,31 +99,31 @@ def one_change(bench: Bench, setting: Setting) -> float:
     """Return seconds in which a proxy writes one Service beside those there are."""
     load, proxy = load_of(setting), _proxy(setting)
     if proxy == "nftables" and _off(setting, "patch"):
-        return bench.figure("tool.start") + load.lines(proxy) * bench.figure("tool.nft_list")
+        return _work(bench, "tool.start") + load.lines(proxy) * _work(bench, "tool.nft_list")
     if _off(setting, "partial_sync", "patch", "feature"):
         return full_sync(bench, setting)
     if proxy == "ipvs":
-        return bench.figure("tool.start") + bench.figure("tool.netlink")
+        return _work(bench, "tool.start") + _work(bench, "tool.netlink")
     there = "tool.nft_existing" if proxy == "nftables" else "tool.iptables_existing"
-    return bench.figure("tool.start") + load.lines(proxy) * bench.figure(there)
+    return _work(bench, "tool.start") + load.lines(proxy) * _work(bench, there)
 
 
 def restore(bench: Bench, setting: Setting) -> float:
     """Return seconds of one iptables-restore of a whole table, the wait for a contended lock included."""
     lines = setting.number("lines") or load_of(setting).lines("iptables")
     waits = LOCK_WAIT_S if "contended" in setting.text("lock") else 0.0
-    return waits + bench.figure("tool.start") + lines * bench.figure(_line(setting))
+    return waits + _work(bench, "tool.start") + lines * _work(bench, _line(setting))
 
 
 def add_rules(bench: Bench, setting: Setting) -> float:
     """Return seconds to add a few rules: legacy iptables reads the table and puts it back, the kernel checks it all."""
-    return bench.figure("tool.start") + setting.number("rules") * bench.figure("tool.iptables_existing")
+    return _work(bench, "tool.start") + setting.number("rules") * _work(bench, "tool.iptables_existing")
 
 
 def sync_by_commands(bench: Bench, setting: Setting) -> float:
     """Return seconds of a sync that calls iptables for every rule, a table of half the size each time on average."""
     rules = setting.number("rules")
-    return rules * (bench.figure("tool.start") + rules / 2 * bench.figure("tool.iptables_existing"))
+    return rules * (_work(bench, "tool.start") + rules / 2 * _work(bench, "tool.iptables_existing"))
 
 
 def program_all(bench: Bench, setting: Setting) -> float:
@@ -175,7 +180,7 @@ class Late:
 
     @staticmethod
     def _sync(bench: Bench, setting: Setting) -> float:
-        return full_sync(bench, setting) if _full(setting) else bench.figure("tool.start")
+        return full_sync(bench, setting) if _full(setting) else _work(bench, "tool.start")
 
     @staticmethod
     def _baseline(bench: Bench, *, full: bool) -> tuple[Row, Late] | None:
