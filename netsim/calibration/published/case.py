@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -125,15 +125,16 @@ def load_case(name_or_folder: str) -> Case:
 def _read(folder: Path, name: str) -> Case:
     document = _document(folder / "case.yaml")
     defaults = {key: _plain(value) for key, value in document.defaults.items()}
-    rows, environment = _rows(folder / "published.csv", defaults)
+    rows, environments = _rows(folder / "published.csv", defaults)
     hardware = document.hardware
-    if "hardware" not in document.model_fields_set and environment:
-        hardware = described(environment)
+    machines: Mapping[str, Hardware] = document.machines
+    if not {"hardware", "machines"} & document.model_fields_set and any(environments):
+        rows, hardware, machines = _surroundings(rows, environments)
     for row in rows:
         wanted = row.setting.text("machine")
-        if wanted and wanted not in document.machines:
+        if wanted and wanted not in machines:
             place = Place(str(folder / "published.csv"), row.line, "machine")
-            raise InputError("no such machine", place=place, got=wanted, allowed=", ".join(document.machines) or "none")
+            raise InputError("no such machine", place=place, got=wanted, allowed=", ".join(machines) or "none")
     return Case(
         name=name,
         title=document.title or name,
@@ -142,7 +143,7 @@ def _read(folder: Path, name: str) -> Case:
         profile=document.profile,
         hardware=hardware,
         rows=rows,
-        machines=document.machines,
+        machines=machines,
         names=document.names,
         noise=document.noise,
         missing=tuple(document.missing),
@@ -170,8 +171,24 @@ def _document(path: Path) -> _Document:
         raise InputError(first["msg"], place=Place(str(path), field=where), got=str(first.get("input"))) from error
 
 
-def _rows(path: Path, defaults: Mapping[str, str]) -> tuple[tuple[Row, ...], str]:
-    """Read the table; the second value is the environment its first row describes, if it has such a column."""
+def _surroundings(
+    rows: tuple[Row, ...], environments: tuple[str, ...]
+) -> tuple[tuple[Row, ...], Hardware, Mapping[str, Hardware]]:
+    """Make a testbed of each environment the rows describe; rows that describe none belong to the first.
+
+    Only rows of one testbed calibrate each other.
+    """
+    first, *others = dict.fromkeys(filter(None, environments))
+    names = {text: f"environment-{number}" for number, text in enumerate(others, start=2)}
+    placed = tuple(
+        replace(row, setting=row.setting.but(machine=names[text])) if text in names else row
+        for row, text in zip(rows, environments, strict=True)
+    )
+    return placed, described(first), {name: described(text) for text, name in names.items()}
+
+
+def _rows(path: Path, defaults: Mapping[str, str]) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+    """Read the table; the second value is the environment each row describes, empty without such a column."""
     with path.open(encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)
         _check_header(path, reader.fieldnames)
@@ -182,7 +199,7 @@ def _rows(path: Path, defaults: Mapping[str, str]) -> tuple[tuple[Row, ...], str
         raise InputError("the id is used twice", place=Place(str(path), repeated.line, "id"), got=repeated.id)
     if not rows:
         raise InputError("the table has no rows", place=Place(str(path)))
-    return rows, records[0][1].get("environment") or ""
+    return rows, tuple((record.get("environment") or "").strip() for _, record in records)
 
 
 def _check_header(path: Path, header: Any) -> None:
@@ -225,6 +242,9 @@ def _row(path: Path, line: int, record: Mapping[str, Any], defaults: Mapping[str
     try:
         number = float(record["value"])
     except (TypeError, ValueError):
+        if chosen == "excluded":  # a formula or a range of values, shown with its reason
+            known = quantity(0.0, "ratio")
+            return Row(record["id"], record["metric"].strip(), Setting({}), known, chosen, note, reason, line)
         where = Place(str(path), line, "value")
         raise InputError("not a number", place=where, got=record["value"], allowed="a number, its unit apart") from None
     try:

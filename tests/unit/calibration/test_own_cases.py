@@ -69,6 +69,22 @@ def test_baseline_of_the_collection_form(tmp_path: Path) -> None:
     assert (case.hardware.cores, case.hardware.clock_ghz, case.hardware.nic_bps) == (8, 3.2, 40e9)
 
 
+def test_each_environment_is_a_testbed_of_its_own(tmp_path: Path) -> None:
+    rows = "id,metric,config,value,unit,environment,notes\n"
+    rows += 'a,tcp_rr_rate,cni=none;path=host-host,40000,transactions/s,"8 cores, 3.2 GHz, 25 Gbit/s",BASELINE row\n'
+    rows += "b,tcp_rr_rate,cni=calico-3.27,30000,transactions/s,,\n"
+    rows += 'c,tcp_rr_rate,cni=calico-3.27,15000,transactions/s,"4 vCPU cloud VMs, 10 Gbit/s",\n'
+    result = validate_case(load_case(folder(tmp_path, rows)), draws=0)
+    points = {point.id: point.predicted for point in result.points}
+    assert result.profile == "server, vm-virtio"
+    assert points["c"] < points["b"] < 40000
+
+
+def test_an_excluded_row_needs_no_number(tmp_path: Path) -> None:
+    result = run(tmp_path, HEADER + BARE + POD + "f,memory,autopath=on,(pods+services)/250,MB,excluded (a formula)\n")
+    assert [(item.id, item.reason) for item in result.excluded] == [("f", "a formula")]
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
