@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from heapq import heappush
 
 from netsim.engine.clock import Clock
 from netsim.engine.stations import Station
@@ -79,10 +80,14 @@ class _Walker:
     def advance(self, now: float) -> float | None:
         """Pass through the next stretch."""
         at, way = self.at, self.way
-        now = through(now, way[at])
-        at += 1
+        for station, service_s in way[at]:  # as `through`, whose call would cost as much as a station
+            free = station.free_s
+            if free > now:
+                station.waited_s += free - now
+                now = free
+            station.free_s = now = now + service_s
+        self.at = at = at + 1
         if at < len(way):
-            self.at = at
             return now
         feed = self.feed
         feed.departures[self.index] = now
@@ -102,13 +107,14 @@ class OpenFeed:
     spare: walkers to reuse; feeds of one network may share them.
     """
 
-    __slots__ = ("_births", "_clock", "_count", "_index", "_way", "_way_of", "departures", "spare")
+    __slots__ = ("_births", "_serials", "_count", "_index", "_lights", "_way", "_way_of", "departures", "spare")
 
     def __init__(
         self, clock: Clock, births: Sequence[float], way_of: Callable[[int], Way], departures: list[float],
         spare: list[_Walker] | None = None,
     ) -> None:  # fmt: skip
-        self._clock, self._births, self._way_of = clock, births, way_of
+        self._births, self._way_of = births, way_of
+        self._lights, self._serials = clock.lights, clock.births
         self.departures = departures
         self.spare: list[_Walker] = [] if spare is None else spare
         self._count, self._index = len(births), -1
@@ -136,7 +142,7 @@ class OpenFeed:
         spare = self.spare
         walker = spare.pop() if spare else _Walker()
         walker.feed, walker.way, walker.index, walker.at = self, way, index, 2
-        self._clock.at(through(now, way[1]), walker.advance)
+        heappush(self._lights, (through(now, way[1]), 1, next(self._serials), walker.advance))
         return self._next()
 
 
