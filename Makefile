@@ -26,7 +26,7 @@ baselines: $(VENV)/.developing      ## write them anew, after a change of the mo
 	$(BIN)/netsim baseline update experiments/reference/*.yaml
 
 bench: $(VENV)/.developing          ## speed against the naive model (and ns-3 where installed), as ratios
-	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.run $(if $(PEERS),--peers $(PEERS))
 
 evidence: $(VENV)/.developing       ## long studies: coverage of intervals, exactness at narrow half-widths
 	$(BIN)/python -m experiments.evidence

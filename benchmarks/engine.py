@@ -1,7 +1,8 @@
-"""The workloads on netsim's engine."""
+"""The workloads on netsim's engine: each function builds one and returns what runs it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -36,8 +37,11 @@ class _Stretches:
         return known
 
 
-def open_loop(work: Open) -> list[float]:
-    """Return the departures, with an event only where streams merge."""
+Run = Callable[[], list[float]]
+
+
+def open_loop(work: Open) -> Run:
+    """Return what gives the departures, with an event only where streams merge."""
     clock = Clock()
     stretches = _Stretches(_stations(work.service), work.service)
     table = [tuple(zip(*(stretches.of(route[a:b]) for a, b in work.cuts), strict=True)) for route in work.routes]
@@ -51,16 +55,20 @@ def open_loop(work: Open) -> list[float]:
         own = [ways[index] for index in mine]
         outputs.append((mine, [0.0] * len(mine)))
         OpenFeed(clock, [work.births[index] for index in mine], own.__getitem__, outputs[-1][1], spare)
-    clock.run()
-    departures = [0.0] * len(ways)
-    for mine, times in outputs:
-        for index, time in zip(mine, times, strict=True):
-            departures[index] = time
-    return departures
+
+    def run() -> list[float]:
+        clock.run()
+        departures = [0.0] * len(ways)
+        for mine, times in outputs:
+            for index, time in zip(mine, times, strict=True):
+                departures[index] = time
+        return departures
+
+    return run
 
 
-def closed_loop(work: Closed) -> list[float]:
-    """Return the round-trip times, client by client."""
+def closed_loop(work: Closed) -> Run:
+    """Return what gives the round-trip times, client by client."""
     clock = Clock()
     stations = _stations(work.service)
     trips: list[list[float]] = []
@@ -74,12 +82,16 @@ def closed_loop(work: Closed) -> list[float]:
         own = [ways[q][p] for q, p in zip(work.request[client], work.response[client], strict=True)]
         trips.append([])
         ClosedClient(clock, work.think[client], own.__getitem__, trips[-1])
-    clock.run()
-    return [time for times in trips for time in times]
+
+    def run() -> list[float]:
+        clock.run()
+        return [time for times in trips for time in times]
+
+    return run
 
 
-def every_hop(work: Open) -> list[float]:
-    """Return the departures with an event at every hop, on the stations of the product's cores (preemptive threads)."""
+def every_hop(work: Open) -> Run:
+    """Return what gives the departures, with an event at every hop: on cores, whose threads can be preempted."""
     clock = Clock()
     cores = [Core(str(number)) for number in range(len(work.service))]
     legs = [(*(cores[s].thread for s in route), deliver) for route in work.routes]
@@ -92,8 +104,12 @@ def every_hop(work: Open) -> list[float]:
     for mine in by_source.values():
         source = _Source(clock, work, mine, legs=legs, prices=prices, out=departures)
         clock.at(work.births[mine[0]], source.advance)
-    clock.run()
-    return departures
+
+    def run() -> list[float]:
+        clock.run()
+        return departures
+
+    return run
 
 
 class _Source:
@@ -115,13 +131,18 @@ class _Source:
         return work.births[self.mine[self.next]] if self.next < len(self.mine) else None
 
 
-def vectorised(work: Open) -> list[float]:
-    """Return the departures by the recursion in numpy."""
+def vectorised(work: Open) -> Run:
+    """Return what gives the departures by the recursion in numpy."""
     service = np.array(work.service)
     size, routes = np.array(work.size), np.array(work.routes)[np.array(work.kind)]
-    times = np.array(work.births)
-    if len(work.cuts) == 1:
-        return tandem(times, [service[station][size] for station in work.routes[0]]).tolist()  # type: ignore[no-any-return]
-    for low, high in work.cuts:
-        times = merged(times, routes[:, low], service[routes[:, low:high], size[:, None]])
-    return times.tolist()  # type: ignore[no-any-return]
+    births = np.array(work.births)
+
+    def run() -> list[float]:
+        times = births
+        if len(work.cuts) == 1:
+            return tandem(times, [service[station][size] for station in work.routes[0]]).tolist()  # type: ignore[no-any-return]
+        for low, high in work.cuts:
+            times = merged(times, routes[:, low], service[routes[:, low:high], size[:, None]])
+        return times.tolist()  # type: ignore[no-any-return]
+
+    return run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import simpy
 
@@ -18,8 +18,8 @@ def _carry(env: simpy.Environment, resources: list[simpy.Resource], steps: list[
             yield env.timeout(service)
 
 
-def open_loop(work: Open) -> list[float]:
-    """Return the departures."""
+def open_loop(work: Open) -> Callable[[], list[float]]:
+    """Build the model; return what gives the departures."""
     env = simpy.Environment()
     resources = [simpy.Resource(env, 1) for _ in work.service]
     departures = [0.0] * len(work.births)
@@ -40,12 +40,16 @@ def open_loop(work: Open) -> list[float]:
         by_source.setdefault(where, []).append(index)
     for mine in by_source.values():
         env.process(source(mine))
-    env.run()
-    return departures
+
+    def run() -> list[float]:
+        env.run()
+        return departures
+
+    return run
 
 
-def closed_loop(work: Closed) -> list[float]:
-    """Return the round-trip times, client by client."""
+def closed_loop(work: Closed) -> Callable[[], list[float]]:
+    """Build the model; return what gives the round-trip times, client by client."""
     env = simpy.Environment()
     resources = [simpy.Resource(env, 1) for _ in work.service]
     trips: list[list[float]] = [[] for _ in work.route]
@@ -61,5 +65,9 @@ def closed_loop(work: Closed) -> list[float]:
 
     for number in range(len(work.route)):
         env.process(client(number))
-    env.run()
-    return [time for times in trips for time in times]
+
+    def run() -> list[float]:
+        env.run()
+        return [time for times in trips for time in times]
+
+    return run

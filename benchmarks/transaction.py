@@ -73,7 +73,8 @@ class Outcome:
     events: int
 
 
-def _run(model: Model, duration_s: float, dress: Callable[[Network], None]) -> Outcome:
+def run(model: Model, duration_s: float, dress: Callable[[Network], None]) -> Outcome:
+    """Run a model on stations that ``dress`` may replace."""
     plan = Plan(duration_s, (model.edges[0].clients,), (1.0,))
     network = Network(model.cluster, model.datapath, Streams(1), tcp=model.tcp, conntrack_max=model.conntrack_max)
     dress(network)
@@ -87,7 +88,7 @@ def _run(model: Model, duration_s: float, dress: Callable[[Network], None]) -> O
 
 def fast(model: Model, duration_s: float) -> Outcome:
     """Run on the engine's stations."""
-    return _run(model, duration_s, lambda network: None)
+    return run(model, duration_s, lambda network: None)
 
 
 def naive(model: Model, duration_s: float) -> Outcome:
@@ -96,7 +97,7 @@ def naive(model: Model, duration_s: float) -> Outcome:
     def dress(network: Network) -> None:
         network.places.make = lambda site, name: _make(network.clock, site, name)
 
-    return _run(model, duration_s, dress)
+    return run(model, duration_s, dress)
 
 
 # ------------------------------------------------------------------------------------------------ naive stations
