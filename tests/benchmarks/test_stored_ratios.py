@@ -1,7 +1,7 @@
 """The stored figures of the benchmarks are those of this code: a short comparison with the naive model.
 
-Noise slows, and slows both models of a round alike, so the best of a few rounds is compared: a stored ratio fails that is
-more than a quarter above it.
+Noise slows, and slows both models of a round alike, so the best of a few rounds is compared: a stored ratio fails that
+is more than a quarter above it.
 """
 
 from __future__ import annotations
