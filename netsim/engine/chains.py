@@ -107,7 +107,7 @@ class OpenFeed:
     spare: walkers to reuse; feeds of one network may share them.
     """
 
-    __slots__ = ("_births", "_serials", "_count", "_index", "_lights", "_way", "_way_of", "departures", "spare")
+    __slots__ = ("_births", "_count", "_index", "_lights", "_serials", "_way", "_way_of", "departures", "spare")
 
     def __init__(
         self, clock: Clock, births: Sequence[float], way_of: Callable[[int], Way], departures: list[float],
