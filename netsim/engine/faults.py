@@ -192,7 +192,7 @@ class Faults:
                 said.append(f"warning: no recovery from {fault.label} within the run")
         hanging = sum(not session.line.nested for session in self.sessions.live)
         if hanging:
-            said.append(f"warning: {hanging} transactions wait for answers that will not come")
+            said.append(f"warning: {hanging} transactions still wait for an answer when the run ends")
         for fault, times in self.views.convergence():
             if fault.at_s + max(times) > upto_s:
                 said.append(

@@ -26,10 +26,11 @@ from netsim.study.outcome import TIMES, Measured
 from netsim.study.selection import selections
 from netsim.study.stalls import Stalls
 
-SCOPES = ("scenario", "edge", "service", "node", "station", "hop")
+SCOPES = ("scenario", "edge", "service", "node", "station", "hop", "fault")
 METRICS = (
     "latency", "connect", "dns", "request", "throughput", "throughput_per_pod", "goodput", "goodput_per_pod", "loss",
-    "failed", "utilization", "queue", "hop_time", "rules", "conntrack",
+    "failed", "utilization", "queue", "hop_time", "rules", "conntrack", "recovery",
+    "convergence",
 )  # fmt: skip
 
 SECTIONS = 10

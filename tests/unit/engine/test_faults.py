@@ -133,7 +133,7 @@ def test_a_lost_node_tells_nobody_so_who_waits_for_its_answer_hangs() -> None:
     loss = {"at": "1.0s", "kind": "node-loss", "node": "node-1"}
     found = run_replication(model(loss, edge={"work": "20ms", "connection": "keep-alive"}))
     assert "unfinished" in failures(found)
-    assert any("answers that will not come" in note for note in found.notes)
+    assert any("still wait for an answer" in note for note in found.notes)
     assert any("no recovery" in note for note in found.notes)
 
 
