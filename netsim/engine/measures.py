@@ -42,6 +42,8 @@ def measure_stations(network: Network) -> tuple[Scalar, ...]:
     for station in stations:
         station.catch_up(now)
     refused = sum(table.dropped for table in network.conntrack.tables.values())
+    if network.neighbours is not None:
+        refused += sum(table.dropped for table in network.neighbours.tables.values() if table is not None)
     if network.ports is not None:
         refused += sum(table.dropped for table in network.ports.snat.values() if table is not None)
     return (*_conntrack_figures(network), *_port_figures(network), *_station_figures(stations, now, refused))

@@ -49,6 +49,7 @@ class Model:
     tcp: constants of the TCP stacks.
     conntrack_max: entries a node's conntrack table holds; `None` as kube-proxy sets it.
     ports: how many ports clients and masquerading nodes have.
+    neighbours_max: entries of a node's neighbour table; `None` where it never runs out.
     cpu_limits: pods are held to their CPU limits.
     free_cores: cores take no time (`netsim.engine.lifting`).
     faults, convergence: what breaks, and how news of it travel.
@@ -62,6 +63,7 @@ class Model:
     tcp: TcpSettings = field(default_factory=TcpSettings)
     conntrack_max: int | None = None
     ports: PortSettings = field(default_factory=PortSettings)
+    neighbours_max: int | None = None
     cpu_limits: bool = True
     free_cores: bool = False
     faults: tuple[Fault, ...] = ()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from netsim.datapath.types import Route, Routes
     from netsim.engine.burst import Leg
     from netsim.engine.faults import Faults
+    from netsim.engine.neighbours import Neighbours
     from netsim.engine.ports import Ports
     from netsim.engine.quotas import Quotas
     from netsim.engine.shaping import Shapers
@@ -111,6 +112,7 @@ class Network:
         self.seen: Seen = self.backends.of
         self.faults: Faults | None = None
         self.shapers: Shapers | None = None
+        self.neighbours: Neighbours | None = None
         self.quotas: Quotas | None = None
         self.extra: list[Station] = []
         self._kinds: dict[tuple[Routes, bool], Kind] = {}
@@ -234,6 +236,9 @@ class Network:
             kind.entries, None if sender is None else sender.index, None if receiver is None else receiver.index,
             entry_node,
         )  # fmt: skip
+        if self.neighbours is not None:
+            ends = (None if place is None else place.index for place in (sender, receiver))
+            gates += self.neighbours.gates(*ends)
         if kind.routes.snat and node >= 0 and self.ports is not None:
             by = node if entry_node is None else entry_node
             lifetime_s = UDP_SHORT_S if socket else TCP_CLOSED_S

@@ -18,6 +18,7 @@ from netsim.engine.hops import HopTime, hop_times
 from netsim.engine.keeper import Kept, keep_parts, kept_parts
 from netsim.engine.lifting import with_free_cores
 from netsim.engine.measures import Scalar, measure_stations, measure_traffic
+from netsim.engine.neighbours import Neighbours
 from netsim.engine.network import Network
 from netsim.engine.ports import Ports
 from netsim.engine.probes import COLUMNS, EdgeRecord
@@ -31,6 +32,7 @@ from netsim.engine.traffic import Traffic, start_traffic
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from netsim.engine.load import Flow
     from netsim.engine.model import Model
 
 GRACE_S = 10.0
@@ -117,13 +119,20 @@ def prepare(model: Model, streams: Streams, chosen: Plan, *, parts: bool = False
         shapers.followed = flows
     if model.cpu_limits:
         network.quotas = Quotas.over(model.cluster, lambda pod: streams.hash("quota", pod) * 2.0**-64)
+    unseen: list[Flow] = []
     if not chosen.whole:
         backdrop = Backdrop(network, model, chosen, lookups)
+        unseen = backdrop.flows
         if shapers is not None:
             shapers.unseen = backdrop.flows
         if network.quotas is not None:
             network.quotas.unseen = backdrop.flows
         network.places.make, network.conntrack.background = backdrop.make, backdrop.tracked
+    if model.neighbours_max is not None:
+        network.neighbours = Neighbours(
+            model.cluster, model.datapath.plugin, model.neighbours_max, cache(lambda: [*flows(), *unseen]),
+            streams.uniform("neighbours"),
+        )  # fmt: skip
     if model.faults:
         Faults(network, model.faults, model.convergence, lookups)
     if model.free_cores:
@@ -145,7 +154,8 @@ def _collect(
     order = np.lexsort((edge, starts))
     times = {name: np.concatenate([each[name] for each in columns])[order] for name in COLUMNS if name != "start"}
     complaints = _complaints([record for record, _, _ in records])
-    notes = [chosen.describe(model.edges), *complaints, *_full_tables(network), *_no_ports(network), *_stalls(network)]
+    tables = [*_full_tables(network), *_no_neighbours(network), *_no_ports(network)]
+    notes = [chosen.describe(model.edges), *complaints, *tables, *_stalls(network)]
     if network.faults is not None:
         stations = (*stations, *network.faults.figures())
         notes += network.faults.notes(chosen.duration_s, sampled=not chosen.whole)
@@ -167,6 +177,18 @@ def _full_tables(network: Network) -> list[str]:
     return [
         f"warning: conntrack tables full on {len(full)} nodes: new connections are dropped; on {worst.name} "
         f"{worst.dropped} with a limit of {worst.limit}"
+    ]
+
+
+def _no_neighbours(network: Network) -> list[str]:
+    tables = {} if network.neighbours is None else network.neighbours.tables
+    full = [table for _, table in sorted(tables.items()) if table is not None and table.dropped]
+    if not full:
+        return []
+    worst = max(full, key=lambda table: table.dropped)
+    return [
+        f"warning: neighbour tables overflow on {len(full)} nodes: {worst.name} wants {worst.wanted:.0f} entries, may "
+        f"have {worst.limit} and dropped {worst.dropped} packets"
     ]
 
 

@@ -157,6 +157,9 @@ class NetworkSpec(Spec):
         "auto", description="pod MTU in bytes; auto: what the plugin would set"
     )
     conntrack_max: int | None = Field(None, ge=1024, description="entries per node; default as kube-proxy sets it")
+    neighbours_max: int | None = Field(
+        None, ge=1, description="entries of a node's neighbour table (gc_thresh3, 1024 by default) that runs hold it to"
+    )
     local_ports: int = Field(
         28_232, ge=1, description="ports a client has for connections to one destination (ip_local_port_range)"
     )

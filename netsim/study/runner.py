@@ -85,7 +85,7 @@ def _model(document: str, directory: Path, file: str, stamp: Stamp) -> tuple[Mod
     model = Model(
         cluster, datapath, edges, dns=None if scenario.dns.lookups == "none" else scenario.dns, run=scenario.run,
         conntrack_max=scenario.network.conntrack_max, ports=_ports(scenario.network),
-        cpu_limits=scenario.cluster.cpu_limits,
+        cpu_limits=scenario.cluster.cpu_limits, neighbours_max=scenario.network.neighbours_max,
         faults=faults, convergence=_convergence(scenario, datapath, faults) if faults else Convergence(),
     )  # fmt: skip
     load = (Note("overload", text, "warning") for text in warnings(model))

@@ -10,6 +10,7 @@ import pytest
 from netsim.datapath.conntrack import TCP_CLOSED_S, UDP_SHORT_S
 from netsim.datapath.types import Role, Route, Routes
 from netsim.engine.conntrack import ConntrackTable, Entries
+from netsim.engine.neighbours import wanted
 from netsim.engine.run import Replication, run_replication
 from netsim.scenario import build
 from netsim.study.runner import model_of
@@ -104,3 +105,27 @@ def test_a_node_masquerades_as_many_connections_as_it_has_ports() -> None:
     assert any("no masquerade ports" in note for note in short.notes)
     late = short.times["connect"] > 0.9
     assert 0.1 < np.mean(late) < 0.9  # a second for the first retry of the handshake
+
+
+def test_neighbours_wanted_at_a_time_are_those_talked_to_within_five_seconds() -> None:
+    generator = np.random.default_rng(1)
+    for rate, neighbours in ((1.0, 50), (10.0, 50), (100.0, 50)):
+        seen = [len(set(generator.integers(0, neighbours, generator.poisson(5.0 * rate)))) for _ in range(400)]
+        assert wanted(rate, neighbours) == pytest.approx(np.mean(seen), rel=0.05)
+    assert wanted(5.0, 0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("plugin", "limit", "late"),
+    [
+        ("flannel-vxlan", 4, True),  # four pods here, three other nodes
+        ("flannel-vxlan", 8, False),
+        ("bridge-l2", 8, True),  # four pods here, the pods that talk to them elsewhere
+        ("kubenet", 4, False),  # the cloud routes
+    ],
+)
+def test_neighbour_tables_overflow_where_the_plugin_needs_more_entries(plugin: str, limit: int, late: bool) -> None:
+    found = run({**EDGE, "rate": "40/s"}, plugin=plugin, neighbours_max=limit)
+    assert any("neighbour tables overflow" in note for note in found.notes) is late
+    assert bool(np.mean(found.times["connect"] > 0.9) > 0.05) is late
+    assert (share(found, "loss") > 0.0) is late
