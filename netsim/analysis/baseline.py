@@ -13,13 +13,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from netsim.analysis.side import KEPT_SCOPES, BandKey, FigureKey, Recorded, Side, is_kept
+from netsim.analysis.side import BandKey, FigureKey, Recorded, Side, is_kept
 from netsim.errors import InputError, Place
+from netsim.study.bands import ALL
 from netsim.study.figures import SCOPES, natural, stat_order
+from netsim.study.outcome import PartKey
 from netsim.study.tables import write_atomically
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout; raised when a reader of the old one would misread the new one."""
+SMALL = 1e-3
+"""Parts below this share of a band's latency are added up, phase by phase."""
 
 
 def write_baseline(side: Side, path: Path, *, source: Path | None = None) -> None:
@@ -41,7 +45,7 @@ def baseline_text(side: Side, path: Path, source: Path | None) -> str:
         "reasons": [{"levels": dict(levels), "reason": reason} for levels, reason in side.reasons.items()],
     }
     figures = [_figure_line(key, side.figures[key]) for key in sorted(side.figures, key=_order) if is_kept(key)]
-    parts = [_parts_line(key, side.parts[key]) for key in side.parts if key.scope in KEPT_SCOPES]
+    parts = [_parts_line(key, side.parts[key]) for key in sorted(side.parts, key=_band_order)]
     sections = [f" {json.dumps(key)}: {_compact(value)}" for key, value in head.items()]
     sections.append(_lines("figures", figures))
     sections.append(_lines("parts", parts))
@@ -52,6 +56,10 @@ def _order(key: FigureKey) -> tuple[object, ...]:
     scope = SCOPES.index(key.scope) if key.scope in SCOPES else len(SCOPES)
     levels = tuple((name, natural(value)) for name, value in key.levels)
     return levels, scope, natural(key.name), key.metric, stat_order(key.stat)
+
+
+def _band_order(key: BandKey) -> tuple[object, ...]:
+    return _order(FigureKey(key.levels, key.scope, key.name, "", "mean" if key.band == ALL else key.band))
 
 
 def _lines(name: str, lines: list[str]) -> str:
@@ -72,10 +80,23 @@ def _figure_line(key: FigureKey, figure: Recorded) -> str:
     )  # fmt: skip
 
 
-def _parts_line(key: BandKey, parts: Mapping[str, float]) -> str:
+def _parts_line(key: BandKey, parts: Mapping[PartKey, float]) -> str:
+    seconds = {"/".join(part): value for part, value in sorted(_gathered(parts).items())}
     return _compact(
-        {"levels": dict(key.levels), "scope": key.scope, "name": key.name, "band": key.band, "seconds": dict(parts)}
+        {"levels": dict(key.levels), "scope": key.scope, "name": key.name, "band": key.band, "seconds": seconds}
     )
+
+
+def _gathered(parts: Mapping[PartKey, float]) -> dict[PartKey, float]:
+    """Add small parts up, so that a line stays readable; what they add up to is kept."""
+    limit = SMALL * math.fsum(parts.values())
+    found = {part: value for part, value in parts.items() if value >= limit}
+    for phase in dict.fromkeys(part.phase for part in parts):
+        small = [value for part, value in parts.items() if part.phase == phase and value < limit]
+        if small:
+            key = PartKey(phase, "other", "small parts")
+            found[key] = math.fsum([found.get(key, 0.0), *small])
+    return found
 
 
 def _null(value: float) -> float | None:
@@ -158,9 +179,14 @@ def _figure(row: Mapping[str, Any]) -> tuple[FigureKey, Recorded]:
     return key, Recorded(_number(row["value"]), str(row["unit"]), replications, values, errors)
 
 
-def _band(row: Mapping[str, Any]) -> tuple[BandKey, dict[str, float]]:
-    parts = {str(part): float(seconds) for part, seconds in row["seconds"].items()}
+def _band(row: Mapping[str, Any]) -> tuple[BandKey, dict[PartKey, float]]:
+    parts = {_part(str(part)): float(seconds) for part, seconds in row["seconds"].items()}
     return BandKey(_levels(row), str(row["scope"]), str(row["name"]), str(row["band"])), parts
+
+
+def _part(text: str) -> PartKey:
+    phase, kind, part = text.split("/", 2)
+    return PartKey(phase, kind, part)
 
 
 def _number(value: object) -> float:

@@ -11,10 +11,11 @@ from typing import Any, Literal
 from netsim.analysis.objectives import Judged
 from netsim.analysis.trials import Trial
 from netsim.stats.estimates import Interval
+from netsim.study.bands import band_of
 from netsim.study.figures import Figure, find, natural
-from netsim.study.outcome import Measured
+from netsim.study.outcome import Measured, PartKey
 from netsim.study.result import StudyResult
-from netsim.study.tabulate import mean_parts
+from netsim.study.tabulate import parts_by_band
 
 LOADED = 0.5
 """Below this utilisation a station queues less than it works: what is slow there is the work itself."""
@@ -83,34 +84,24 @@ def utilisation(result: StudyResult, point: int = 0) -> tuple[StationLoad, ...]:
 class Part:
     """One part of a transaction's time: seconds with their interval, and its share of the whole."""
 
-    name: str
+    key: PartKey
     seconds: Interval
     share: float
 
 
 def time_split(
-    runs: Iterable[Measured], *, band: str = "mean", scope: str = "scenario", name: str = ""
+    runs: Iterable[Measured], *, stat: str = "mean", scope: str = "scenario", name: str = ""
 ) -> tuple[Part, ...]:
     """Return what a transaction's time is made of, the largest part first.
 
     Parameters
     ----------
-    runs: replications of one point. band: ``mean``, or a quantile: what transactions at ``p99`` spend their time on.
+    runs: replications of one point. stat: ``mean``, or a quantile: what transactions at ``p99`` spend their time on.
     scope, name: whose transactions, as in the figures.
     """
-    from netsim.stats.estimates import from_replications
-
-    runs = tuple(runs)
-    wanted = [part for run in runs for part in run.parts if part[:3] == (scope, name, band)]
-    joined = mean_parts(wanted)
-    total = math.fsum(part.seconds for part in joined)
-    found = []
-    for part in joined:
-        own = [each.seconds for each in wanted if each.part == part.part]
-        interval = from_replications(own).interval()
-        shifted = Interval(part.seconds, *(limit + part.seconds - interval.value for limit in interval[1:3]))
-        found.append(Part(part.part, shifted, part.seconds / total if total else 0.0))
-    return tuple(sorted(found, key=lambda part: (-part.seconds.value, part.name)))
+    parts = parts_by_band([run.parts for run in runs]).get((scope, name, band_of(stat)), [])
+    total = math.fsum(part.seconds.value for part in parts)
+    return tuple(Part(part.key, part.seconds, part.seconds.value / total if total else 0.0) for part in parts)
 
 
 # ------------------------------------------------------------------------------------------------ what stops a search
@@ -186,12 +177,13 @@ def _dropping(figures: Sequence[Figure]) -> Cause | None:
 
 def _slow(missed: Judged, trial: Trial, busiest: Cause | None) -> Cause:
     used = None if busiest is None else busiest.utilization
-    parts = time_split(trial.runs, band=missed.objective.statistic) or time_split(trial.runs)
+    parts = time_split(trial.runs, stat=missed.objective.statistic) or time_split(trial.runs)
     if not parts:
         return Cause("part", missed.figure, used, f"{missed.figure} with no station busy")
     largest = parts[0]
-    text = f"{largest.name} takes {largest.share:.0%} of {missed.figure}, with no station busier than {used or 0.0:.0%}"
-    return Cause("part", largest.name, used, text)
+    name = str(largest.key)
+    text = f"{name} takes {largest.share:.0%} of {missed.figure}, with no station busier than {used or 0.0:.0%}"
+    return Cause("part", name, used, text)
 
 
 # ------------------------------------------------------------------------------------------------ lifting it

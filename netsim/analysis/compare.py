@@ -113,8 +113,11 @@ def _row_dict(row: Row) -> dict[str, Any]:
         entry["explanation"] = {
             "change_s": row.explanation.change_s,
             "unexplained_s": row.explanation.unexplained_s,
-            "parts": [{**part._asdict(), "change_s": part.change_s} for part in row.explanation.parts],
-            "work": [{**part._asdict(), "change_s": part.change_s} for part in row.explanation.work],
+            "parts": [
+                {**part.key._asdict(), "before_s": part.before_s, "after_s": part.after_s, "change_s": part.change_s,
+                 "cause": part.cause}
+                for part in row.explanation.parts
+            ],
         }
     return entry
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from netsim.errors import InputError, Place
 from netsim.stats.estimates import Interval, from_replications
+from netsim.study.bands import band_of
 from netsim.study.figures import find
 from netsim.study.points import Point
 from netsim.study.result import StudyResult
@@ -78,20 +79,22 @@ def growth(
 
 
 def growth_of_parts(
-    result: StudyResult, *, over: str, where: Mapping[str, Any] | None = None, band: str = "mean"
+    result: StudyResult, *, over: str, where: Mapping[str, Any] | None = None, stat: str = "mean"
 ) -> tuple[Growth, ...]:
     """Return how each part of a transaction's time grows, the largest at the last size first.
 
-    ``band`` is ``mean`` or a quantile the study reports: the parts of transactions about there. Parts that some size
-    does not have, or that take no time, are left out.
+    ``stat`` is ``mean`` or a quantile the study reports: the parts of transactions about there, over all phases. Parts
+    that some size does not have, or that take no time, are left out.
     """
+    band = "scenario", "", band_of(stat)
     found: dict[str, list[tuple[float, list[float]]]] = {}
     for size, point in _points(result, over, where or {}):
+        runs = list(result.runs[point.index].values())
         own: dict[str, list[float]] = {}
-        for run in result.runs[point.index].values():
+        for number, run in enumerate(runs):
             for part in run.parts:
-                if (part.scope, part.name, part.band) == ("scenario", "", band):
-                    own.setdefault(part.part, []).append(part.seconds)
+                if part[:3] == band:
+                    own.setdefault(part.key.what, [0.0] * len(runs))[number] += part.seconds
         for part_name, values in own.items():
             found.setdefault(part_name, []).append((size, values))
     grown = [_growth(part, series) for part, series in found.items() if _complete(series)]

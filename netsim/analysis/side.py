@@ -11,6 +11,7 @@ from netsim.errors import InputError, Place
 from netsim.stats.estimates import Replicated, exact_mean
 from netsim.study import provenance
 from netsim.study.figures import SECTIONS
+from netsim.study.outcome import PartKey
 from netsim.study.result import StudyResult
 from netsim.study.results import read_manifest
 from netsim.study.tabulate import FIGURE_COLUMNS
@@ -65,7 +66,7 @@ class Recorded(NamedTuple):
 
 
 class BandKey(NamedTuple):
-    """A band of transactions: all of them (``mean``) or those at a quantile (``p99``)."""
+    """A band of transactions: ``all`` of them or those at a quantile (``p99``)."""
 
     levels: Levels
     scope: str
@@ -93,7 +94,7 @@ class Side:
 
     label: str
     figures: Mapping[FigureKey, Recorded]
-    parts: Mapping[BandKey, Mapping[str, float]]
+    parts: Mapping[BandKey, Mapping[PartKey, float]]
     reasons: Mapping[Levels, str]
     scenario: Mapping[str, Any]
     seed: int
@@ -147,12 +148,12 @@ def _rows(columns: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     return (dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True))
 
 
-def _parts(levels: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> dict[BandKey, dict[str, float]]:
+def _parts(levels: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> dict[BandKey, dict[PartKey, float]]:
     keys = list(levels)
-    found: dict[BandKey, dict[str, float]] = {}
+    found: dict[BandKey, dict[PartKey, float]] = {}
     for row in rows:
         band = BandKey(as_levels({key: row[key] for key in keys}), row["scope"], row["name"], row["band"])
-        found.setdefault(band, {})[row["part"]] = row["seconds"]
+        found.setdefault(band, {})[PartKey(row["phase"], row["kind"], row["part"])] = row["mean_s"]
     return found
 
 

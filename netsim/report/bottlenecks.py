@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netsim.analysis.bottleneck import time_split
+from netsim.analysis.bottleneck import Part, time_split
 from netsim.analysis.growth import FLAT, Growth, growth, growth_of_parts
 from netsim.analysis.indicators import indicators
 from netsim.errors import InputError
@@ -20,18 +20,49 @@ if TYPE_CHECKING:
 Rows = tuple[list[str], list[list[str]]]
 BANDS = ("mean", "p99")
 MOST_PARTS = 8
+MUCH = 0.05
+"""Waiting at a station is drawn by itself from this share of the latency on."""
 
 
 def split_rows(result: StudyResult, frame: Frame) -> Rows:
     """Return what a transaction's time is made of, in the mean and at p99, for every configuration at its largest."""
     rows = [
-        [where, band, part.name, _seconds(part.seconds), f"{part.share:.0%}"]
+        [where, stat, part.key.phase, part.key.what, _seconds(part.seconds), f"{part.share:.0%}"]
         for where, index in largest(result, frame)
-        for band in BANDS
-        for part in time_split(result.runs[index].values(), band=band)[:MOST_PARTS]
+        for stat in BANDS
+        for part in time_split(result.runs[index].values(), stat=stat)[:MOST_PARTS]
         if part.seconds.value > 0.0
     ]
-    return ["configuration", "of", "part", "time", "share"], rows
+    return ["configuration", "of", "phase", "part", "time", "share"], rows
+
+
+def part_bars(result: StudyResult, frame: Frame) -> list[tuple[str, dict[str, float]]]:
+    """Return seconds by kind of part of every configuration at its largest, among transactions at p50 and at p99.
+
+    Waiting is told apart by station where that is much; what is little is one part.
+    """
+    bars = []
+    for where, index in largest(result, frame):
+        for stat in ("p50", "p99"):
+            parts = time_split(result.runs[index].values(), stat=stat)
+            if parts:
+                bars.append((f"{where}, {stat}", _bar(parts)))
+    return bars
+
+
+def _bar(parts: Sequence[Part]) -> dict[str, float]:
+    waits: dict[str, float] = {}
+    for part in parts:
+        if part.key.kind == "wait":
+            waits[part.key.what] = waits.get(part.key.what, 0.0) + part.share
+    bar: dict[str, float] = {}
+    for part in parts:
+        if part.key.kind != "wait":
+            label = part.key.what if part.key.part == "application" else part.key.kind
+        else:
+            label = part.key.what if waits[part.key.what] >= MUCH else "other waiting"
+        bar[label] = bar.get(label, 0.0) + part.seconds.value
+    return bar
 
 
 def largest(result: StudyResult, frame: Frame) -> Iterator[tuple[str, int]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from netsim.report import charts, notes, tables
 from netsim.report.answer import Impossible, answer
-from netsim.report.bottlenecks import growth_rows, indicator_rows, split_rows
+from netsim.report.bottlenecks import growth_rows, indicator_rows, part_bars, split_rows
 from netsim.report.frame import Frame, frame_of, size_name
 from netsim.report.nearest import limit_rows
 from netsim.report.sureness import influence_rows, prediction_rows, sureness, tornado
@@ -49,6 +49,7 @@ def render_html(result: StudyResult) -> str:
     frame = frame_of(result)
     drawn = {
         "legend": _legend(frame), "charts": _charts(frame), "hop_chart": _hop_chart(frame),
+        "part_chart": _part_chart(result, frame),
         "tornado": _drawn(tornado(result)),
     }  # fmt: skip
     return _render("report.html.j2", _context(result, frame, tables.html_table) | drawn, escape=True)
@@ -156,6 +157,11 @@ def _charts(frame: Frame) -> list[Chart]:
 
 def _drawn(canvas: Canvas | None) -> str:
     return charts.to_svg(canvas) if canvas is not None else ""
+
+
+def _part_chart(result: StudyResult, frame: Frame) -> str:
+    bars = part_bars(result, frame)
+    return charts.to_svg(charts.stacked_chart(bars, title="latency")) if bars else ""
 
 
 def _hop_chart(frame: Frame) -> str:

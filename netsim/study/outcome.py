@@ -51,19 +51,50 @@ class HopTime(NamedTuple):
     rules: float = 0.0
 
 
+class PartKey(NamedTuple):
+    """A part of a transaction's critical path.
+
+    ``phase`` is ``dns``, ``connect``, ``request`` or ``calls`` (the server waits for its own calls), ``kind`` one of
+    `netsim.engine.tracing.KINDS`, ``part`` the hop that works, the station that is waited for, the timer that runs.
+    """
+
+    phase: str
+    kind: str
+    part: str
+
+    def __str__(self) -> str:
+        return f"{self.phase}: {self.what}"
+
+    @property
+    def what(self) -> str:
+        """The part without its phase, for people."""
+        return _SAID.get(self.kind, self.kind + " {}").format(self.part).strip()
+
+
+_SAID = {"work": "{}", "wait": "waiting at {}", "wake-up": "waking for {}", "window": "waiting for an {}",
+         "upstream": "upstream {}"}  # fmt: skip
+
+
 class PartTime(NamedTuple):
     """Mean time a band of transactions spent in one part of their critical path.
 
-    ``scope``/``name`` as in the figures, ``band`` is ``mean`` (all transactions) or a quantile (``p99``: those between
-    p98.5 and p99.5), ``n_samples`` the transactions behind the mean.
+    ``scope``/``name`` as in the figures, ``band`` is ``all`` (all transactions) or a quantile (``p99``: those between
+    p98.5 and p99.5), ``n_samples`` the transactions whose parts are known.
     """
 
     scope: str
     name: str
     band: str
+    phase: str
+    kind: str
     part: str
     seconds: float
     n_samples: int
+
+    @property
+    def key(self) -> PartKey:
+        """Which part it is."""
+        return PartKey(self.phase, self.kind, self.part)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netsim.cluster.faults import Fault, faults_of
 from netsim.cluster.objects import Note
@@ -23,8 +24,8 @@ from netsim.engine.ports import REUSE_S, TIME_WAIT_S, PortSettings
 from netsim.engine.run import Replication, run_replication
 from netsim.scenario import build
 from netsim.scenario.spec import NetworkSpec, Scenario
-from netsim.study.bands import by_phase, part_times
-from netsim.study.outcome import Edge, HopTime, Impossible, Measured, Scalar
+from netsim.study.bands import Breakdown, part_times
+from netsim.study.outcome import Edge, HopTime, Impossible, Measured, PartKey, PartTime, Scalar
 from netsim.study.selection import STANDARD_QUANTILES, quantiles_of
 from netsim.study.settle import Settled, settled
 
@@ -142,10 +143,25 @@ def measured(
         edge=found.edge[kept],
         start_s=found.start_s[kept],
         times=times,
-        parts=part_times(
-            by_phase(times), edges=edges, edge=found.edge[kept], latency_s=times["latency"], quantiles=quantiles
-        ),
+        parts=_parts(found, kept, edges, quantiles),
         scalars=(*(Scalar(*scalar) for scalar in found.scalars), events),
         hops=tuple(HopTime(*hop) for hop in found.hops),
         notes=(*notes, *found.notes, *start.notes),
     )
+
+
+def _parts(
+    found: Replication, recorded: NDArray[np.bool_], edges: Sequence[Edge], quantiles: Sequence[float]
+) -> tuple[PartTime, ...]:
+    """Return where the latency went of the transactions that are ``recorded``: those behind the warm-up."""
+    kept = found.kept
+    if kept is None:
+        return ()
+    chosen = recorded[kept.rows]
+    place = np.cumsum(recorded) - 1
+    breakdown = Breakdown(
+        tuple(PartKey(phase, *part) for phase, part in kept.parts), place[kept.rows[chosen]], kept.seconds[chosen],
+        kept.weights[chosen],
+    )  # fmt: skip
+    times = {metric: values[recorded] for metric, values in found.times.items()}
+    return part_times(breakdown, edges=edges, edge=found.edge[recorded], times=times, quantiles=quantiles)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from netsim.stats.estimates import Estimate, exact_mean
+from netsim.stats.estimates import Estimate, Interval, exact_mean, from_replications
 from netsim.study.figures import SECTIONS, PointFigures
-from netsim.study.outcome import HopTime, Measured, PartTime
+from netsim.study.outcome import HopTime, Measured, PartKey, PartTime
 from netsim.study.points import Point
 from netsim.study.tables import Cell, Table
 
@@ -18,7 +19,9 @@ REPLICATION_COLUMNS = (
     "replication", "seed", "scope", "name", "metric", "stat", "value", "unit", "ci_low", "ci_high", "n_samples", "se",
 )  # fmt: skip
 HOP_COLUMNS = ("edge", "hop", "station", "seconds", "crossings", "rules")
-PART_COLUMNS = ("scope", "name", "band", "part", "seconds", "n_samples")
+PART_COLUMNS = (
+    "scope", "name", "phase", "kind", "part", "band", "mean_s", "share", "ci_low", "ci_high", "n_samples",
+)  # fmt: skip
 
 Summaries = Sequence[tuple[Point, PointFigures]]
 Runs = Sequence[tuple[Point, Mapping[int, Measured]]]
@@ -74,25 +77,61 @@ def hops_table(keys: Sequence[str], runs: Runs) -> Table:
 
 
 def parts_table(keys: Sequence[str], runs: Runs) -> Table:
-    """Where the latency of a mean or quantile goes: means over replications, weighted by their transactions."""
+    """Where the latency of means and quantiles goes: means over replications, largest first in every band.
+
+    ``share`` is of the band's latency; the interval is that of the mean over replications.
+    """
     rows: list[tuple[Cell, ...]] = []
     for point, measured in runs:
         levels = tuple(point.levels[key] for key in keys)
-        rows += [(*levels, *part) for part in mean_parts(part for run in measured.values() for part in run.parts)]
+        for (scope, name, band), parts in parts_by_band([run.parts for run in measured.values()]).items():
+            total = math.fsum(part.seconds.value for part in parts)
+            rows += [
+                (
+                    *levels, scope, name, *part.key, band, part.seconds.value,
+                    part.seconds.value / total if total else 0.0, part.seconds.low, part.seconds.high, part.n_samples,
+                )
+                for part in parts
+            ]  # fmt: skip
     return Table.from_rows((*keys, *PART_COLUMNS), rows)
 
 
-def mean_parts(parts: Iterable[PartTime]) -> list[PartTime]:
-    """Join the parts of several replications into one row each, weighted by their transactions."""
-    found: dict[tuple[str, str, str, str], list[PartTime]] = {}
-    for part in parts:
-        found.setdefault((part.scope, part.name, part.band, part.part), []).append(part)
-    joined = []
-    for (scope, name, band, label), same in found.items():
-        n = sum(part.n_samples for part in same)
-        seconds = math.fsum(part.seconds * part.n_samples for part in same) / n
-        joined.append(PartTime(scope, name, band, label, seconds, n))
-    return joined
+class MeanPart(NamedTuple):
+    """A part of a band over all replications."""
+
+    key: PartKey
+    seconds: Interval
+    n_samples: int
+
+
+Band = tuple[str, str, str]
+"""Scope, name and band."""
+
+
+def parts_by_band(replications: Sequence[Sequence[PartTime]]) -> dict[Band, list[MeanPart]]:
+    """Join the parts of several replications, the largest of every band first.
+
+    Replications weigh alike, as for means of other figures; one that lacks a part spent no time in it.
+    """
+    samples: dict[Band, dict[int, int]] = {}
+    found: dict[Band, dict[PartKey, dict[int, float]]] = {}
+    for number, parts in enumerate(replications):
+        for part in parts:
+            band = part[:3]
+            samples.setdefault(band, {})[number] = part.n_samples
+            found.setdefault(band, {}).setdefault(part.key, {})[number] = part.seconds
+    return {
+        band: sorted(
+            (_mean_part(key, own, samples[band]) for key, own in parts.items()),
+            key=lambda part: (-part.seconds.value, part.key),
+        )
+        for band, parts in found.items()
+    }
+
+
+def _mean_part(key: PartKey, own: Mapping[int, float], samples: Mapping[int, int]) -> MeanPart:
+    estimate = from_replications([own.get(number, 0.0) for number in samples])
+    return MeanPart(key, estimate.interval(), sum(samples.values()))
 
 
 def mean_hops(hops: Iterable[HopTime]) -> list[HopTime]:

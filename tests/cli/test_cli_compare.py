@@ -85,7 +85,7 @@ def test_mistakes_are_input_errors(app: typer.Typer, home: Path, arguments: tupl
 
 BROKEN = {
     "cut off": lambda text: text[: len(text) // 2],
-    "of an older layout": lambda text: text.replace('"netsim_baseline": 1', '"netsim_baseline": 0'),
+    "of an older layout": lambda text: text.replace('"netsim_baseline": 2', '"netsim_baseline": 1'),
     "without figures": lambda text: text.replace('"figures"', '"numbers"'),
     "of text where numbers are": lambda text: text.replace('"values": [', '"values": ["a", '),
     "empty": lambda text: "",

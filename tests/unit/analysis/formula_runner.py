@@ -34,7 +34,7 @@ def formula_point(scenario: Scenario, *, seed: int, replication: int) -> Measure
             Scalar("station", "node-1/up", "utilization", "mean", 0.01, "1"),
         ),
         parts=(
-            PartTime("scenario", "", "mean", "request", float(times.mean()) * 0.9, SAMPLES),
-            PartTime("scenario", "", "mean", "connect", float(times.mean()) * 0.1, SAMPLES),
+            PartTime("scenario", "", "all", "request", "work", "application", float(times.mean()) * 0.9, SAMPLES),
+            PartTime("scenario", "", "all", "connect", "work", "socket.send", float(times.mean()) * 0.1, SAMPLES),
         ),
     )

@@ -9,6 +9,7 @@ from sides import NAN, band, key, recorded, side
 from netsim.analysis.baseline import read_baseline, source_of, write_baseline
 from netsim.analysis.compare import compare
 from netsim.errors import InputError
+from netsim.study.outcome import PartKey
 
 FIGURES = {
     key(levels=(("cluster.nodes", "10"),)): recorded(2e-3, 2.1e-3, errors=1e-5),
@@ -17,7 +18,7 @@ FIGURES = {
     key("utilization", scope="station", name="core-1"): recorded(0.5, unit="1"),
     key("rules", scope="hop", name="service_nat"): recorded(12.0, 12.0, unit="1"),
 }
-PARTS = {band(): {"wire": 1e-6, "queue:coredns": 2e-6}}
+PARTS = {band(): {PartKey("dns", "wait", "CoreDNS workers"): 2e-6, PartKey("dns", "work", "a/b"): 1e-6}}
 
 
 def written(tmp_path: Path) -> Path:
@@ -75,7 +76,7 @@ def test_truncated_anywhere_is_an_input_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"netsim_baseline": 0}, {"netsim_baseline": 2}, {"figures": None}, {"figures": [{}]}, {"seed": "x"},
+        {"netsim_baseline": 1}, {"netsim_baseline": 3}, {"figures": None}, {"figures": [{}]}, {"seed": "x"},
         {"scenario": 1}, {"figures": 3}, {"parts": [{"levels": {}}]}, {"reasons": {"a": 1}}, {"versions": None},
     ],
 )  # fmt: skip

@@ -59,7 +59,7 @@ def test_several_objectives_all_have_to_hold() -> None:
 def test_a_slow_part_is_the_cause_where_no_station_is_busy() -> None:
     answer = search(scenario(), ["p50<5ms"])
     assert answer.cause is not None
-    assert (answer.cause.kind, answer.cause.name) == ("part", "request")
+    assert (answer.cause.kind, answer.cause.name) == ("part", "request: application")
     assert lift_of(answer.cause) is None
 
 
@@ -177,7 +177,7 @@ def test_kinds_of_stations(name: str, kind: str) -> None:
 def test_parts_add_up() -> None:
     runs = [formula_point(scenario(), seed=1, replication=number) for number in range(4)]
     parts = time_split(runs)
-    assert [part.name for part in parts] == ["request", "connect"]
+    assert [part.key.phase for part in parts] == ["request", "connect"]
     assert sum(part.share for part in parts) == pytest.approx(1.0)
     assert parts[0].seconds.low < parts[0].seconds.value < parts[0].seconds.high
 

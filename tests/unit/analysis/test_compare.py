@@ -12,6 +12,7 @@ from netsim.analysis.compare import Comparison, compare
 from netsim.analysis.side import FigureKey, Recorded
 from netsim.report.comparison import headline, to_json, to_junit, to_markdown, to_text
 from netsim.scenario.spec import ToleranceSpec
+from netsim.study.outcome import PartKey
 from netsim.study.provenance import model_digest
 
 MEAN = key()
@@ -204,27 +205,31 @@ def test_a_renamed_edge_that_got_slower_is_missing() -> None:
 # ------------------------------------------------------------------------------------------------ explanations
 
 
+NAT, QUEUE = PartKey("connect", "work", "nat"), PartKey("dns", "wait", "CoreDNS workers")
+SERVER, WIRE = PartKey("request", "work", "application"), PartKey("request", "transmission", "wire")
+
+
 def test_a_regression_is_explained_by_its_parts_and_the_hops_behind_them() -> None:
     p99, rules, work = key(stat="p99"), key("rules", scope="hop", name="nat"), key("hop_time", scope="hop", name="nat")
     old = side(
         {p99: noisy(1, 100e-6), rules: recorded(5.0, 5.0), work: recorded(2e-6, 2e-6)},
-        parts={band(): {"connect": 10e-6, "dns": 50e-6, "request": 40e-6}},
+        parts={band(): {NAT: 10e-6, QUEUE: 50e-6, SERVER: 40e-6}},
     )
     new = side(
         {p99: noisy(2, 121e-6), rules: recorded(1205.0, 1205.0), work: recorded(15e-6, 15e-6)},
-        parts={band(): {"connect": 24e-6, "dns": 57e-6, "request": 40e-6}}, seed=2,
+        parts={band(): {NAT: 24e-6, QUEUE: 57e-6, SERVER: 40e-6}}, seed=2,
     )  # fmt: skip
     (row,) = compare(old, new).with_verdict("worse")
     assert row.explanation is not None
     sentence = row.explanation.sentence("p99")
-    assert "connect +14 us, dns +7 us; work per transaction: nat +13 us from 1,200 more rules" in sentence
+    assert "connect +14 us (nat +14 us from 1,200 more rules), dns +7 us (waiting at CoreDNS workers +7 us)" in sentence
     assert row.explanation.unexplained_share < 0.1
 
 
 def test_the_remainder_is_shown() -> None:
     p99 = key(stat="p99")
-    old = side({p99: recorded(*[100e-6] * 5)}, parts={band(): {"x": 90e-6}})
-    new = side({p99: recorded(*[200e-6] * 5)}, parts={band(): {"x": 150e-6, "y": 5e-6}}, seed=2)
+    old = side({p99: recorded(*[100e-6] * 5)}, parts={band(): {NAT: 90e-6}})
+    new = side({p99: recorded(*[200e-6] * 5)}, parts={band(): {NAT: 150e-6, QUEUE: 5e-6}}, seed=2)
     explanation = compare(old, new).rows[0].explanation
     assert explanation is not None
     assert explanation.unexplained_s == pytest.approx(35e-6)
@@ -249,7 +254,7 @@ def comparison_with_everything() -> Comparison:
         key("loss"): recorded(0.0, 0.0, unit="1"),
         key("dns"): noisy(6),
     }
-    parts = {band("mean"): {"wire": 1e-3}}, {band("mean"): {"wire": 1.2e-3}}
+    parts = {band("all"): {WIRE: 1e-3}}, {band("all"): {WIRE: 1.2e-3}}
     return compare(side(old, parts=parts[0]), side(new, seed=2, parts=parts[1]))
 
 

@@ -45,7 +45,7 @@ def test_exponents_over_all_sizes_and_over_the_last_step(sized: StudyResult) -> 
     assert (found.last.low, found.last.high) == pytest.approx((found.last.value, found.last.value))
     assert found.order == "flat"
     parts = growth_of_parts(sized, over="cluster.machine.mtu", where={"network.proxy": "ipvs"})
-    assert [part.name for part in parts] == ["request", "connect"]
+    assert [part.name for part in parts] == ["application", "socket.send"]
 
 
 def test_growth_needs_a_numeric_factor_of_the_sweep(study: StudyResult) -> None:
@@ -82,7 +82,7 @@ def test_an_ipvs_proxy_writes_at_once(study: StudyResult) -> None:
 def test_rows_of_a_report(sized: StudyResult) -> None:
     frame = frame_of(sized)
     columns, rows = split_rows(sized, frame)
-    assert len(columns) == 5 and rows[0][:3] == ["iptables at 9000", "mean", "request"]
+    assert len(columns) == 6 and rows[0][:4] == ["iptables at 9000", "mean", "request", "application"]
     columns, rows = growth_rows(sized, frame)
     assert {row[0] for row in rows} == {"iptables", "ipvs"} and all(len(row) == len(columns) for row in rows)
     _, rows = indicator_rows(sized, frame)

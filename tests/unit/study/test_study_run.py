@@ -188,4 +188,4 @@ def test_notebook_form_and_frames() -> None:
     assert "route table" in text
     assert len(result.samples) == 2 * 4 * 500
     assert list(result.overview()["cluster.nodes"]) == [2, 10]
-    assert set(result.parts["part"]) == {"waiting"}
+    assert set(result.parts["part"]) == {"queue"}

@@ -52,7 +52,7 @@ def measure(point: Scenario, *, seed: int, replication: int, load: float = 0.5) 
             HopTime("web->shop", "veth", "sender core", 2e-6, 2.0),
             HopTime("shop->db", "veth", "sender core", 1e-6, 2.0),
         ),
-        parts=(PartTime("scenario", "", "p99", "waiting", float(latency.max()), 10 + replication),),
+        parts=(PartTime("scenario", "", "p99", "dns", "wait", "queue", float(latency.max()), 10 + replication),),
         notes=("clients: all",),
     )
 
