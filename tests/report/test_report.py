@@ -117,7 +117,7 @@ def test_the_same_result_gives_the_same_bytes(study: Result) -> None:
 def test_a_single_point_and_nothing_at_all() -> None:
     one = netsim.run(build({**DOCUMENT, "network": {"plugin": "kubenet"}}))
     assert "Most work: " in " ".join(one.answer)
-    assert render_html(one).count("<figure>") == 2
+    assert render_html(one).count("<figure>") == 3
     none = netsim.run(build({**DOCUMENT, "network": {"plugin": "kubenet", "proxy": "ebpf"}}))
     assert none.answer == (f"Cannot exist: {none.impossible[0]}.",)
     assert "Cannot exist" in render_html(none)
