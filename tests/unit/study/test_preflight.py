@@ -24,7 +24,7 @@ def sweep(levels: dict[str, list[Any]], nodes: int = 3) -> Scenario:
 
 def test_each_point_that_is_overloaded_is_named() -> None:
     told = preflight.check(sweep({"traffic.rate": ["1/s", "10/s", "5000/s"], "network.proxy": ["iptables", "ipvs"]}))
-    overload = [text for text in told if "offered load above capacity: a core of" in text]
+    overload = [text for text in told if "offered load above capacity: the CPU of" in text]
     assert overload
     for text in overload:
         assert "traffic.rate=5000/s network.proxy=iptables" in text or "network.proxy=ipvs" in text
