@@ -240,6 +240,8 @@ def _standard(scenario: Scenario) -> Iterator[Change]:
     yield _set("cluster.machine.nic", f"{MORE * machine.nic / 1e9:g}Gbit/s")
     if machine.queues is not None and machine.queues < machine.cores:
         yield _set("cluster.machine.queues", machine.cores)
+        if not machine.rps:
+            yield _set("cluster.machine.rps", True)
     yield _set("cluster.machine.cores", 2 * machine.cores)
     entries = network.conntrack_max or OPEN["network.conntrack_max"](scenario)
     yield _set("network.conntrack_max", MORE * entries)

@@ -107,6 +107,8 @@ def machine_of(spec: MachineSpec) -> Machine:
         nic_bps=spec.nic,
         queues=spec.cores if spec.queues is None else spec.queues,
         ring=spec.ring,
+        rps=spec.rps,
+        backlog=spec.backlog,
         mtu=spec.mtu,
         tso=spec.tso,
         gro=spec.gro,

@@ -34,7 +34,8 @@ class Machine:
 
     ``cores`` logical CPUs; ``clock_ghz`` scales CPU costs (a profile is stated at its own clock); ``nic_bps`` line
     rate in bits per second of the uplink; ``queues`` receive queues (RSS spreads flows over that many cores);
-    ``ring`` descriptors per queue; ``mtu`` of the node's interface in bytes; offloads as the NIC has them:
+    ``ring`` descriptors per queue; ``rps`` that every queue's ``rps_cpus`` names all cores, each of which lets
+    ``backlog`` packets wait; ``mtu`` of the node's interface in bytes; offloads as the NIC has them:
     ``tso`` transmit segmentation, ``gro`` receive merging, ``checksum`` offload, ``tunnel`` segmentation and checksum
     of encapsulated packets.
     """
@@ -44,6 +45,8 @@ class Machine:
     nic_bps: float = 25e9
     queues: int = 16
     ring: int = 1024
+    rps: bool = False
+    backlog: int = 1000
     mtu: int = 1500
     tso: bool = True
     gro: bool = True

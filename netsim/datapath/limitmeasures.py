@@ -127,10 +127,15 @@ def _balancer_targets(state: State) -> float | None:
 
 
 def _neighbours(state: State) -> float | None:
-    """Layer 2: every pod and node; routes in the cloud: local pods and the gateway; else local pods and other nodes."""
+    """Count the addresses a node resolves: of all that one layer-2 domain brings next to it.
+
+    Routes in the cloud: local pods and the gateway. Pods of one bridged domain: every pod and node. Where every node
+    has a range of its own, the way there is a route by the node's address (flannel's host-gw, pkg/backend/hostgw: the
+    lease's subnet via the node's public address), so only local pods and other nodes are resolved.
+    """
     if state.plugin.routes_in_cloud:
         return _sum(state.cluster.pods_per_node, 1.0)
-    if state.plugin.layer2:
+    if state.plugin.layer2 and not state.plugin.node_ranges:
         return _sum(state.cluster.pods, state.cluster.nodes)
     return _sum(state.cluster.pods_per_node, state.cluster.nodes - 1)
 

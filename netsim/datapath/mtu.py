@@ -6,8 +6,10 @@ large, segments that no link can carry after encapsulation are lost while small 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
+from netsim.cluster.objects import Node
 from netsim.datapath.path import Connection, Terminal
 from netsim.datapath.plugin import Plugin
 
@@ -25,6 +27,24 @@ class Mtus(NamedTuple):
     def black_hole(self) -> bool:
         """Full-sized packets are lost."""
         return self.used > self.path
+
+    @property
+    def warning(self) -> str:
+        """What a reader must know of a black hole."""
+        full = f"packets of {self.used} bytes, {self.path} fit"
+        return f"MTU black hole: the ends make {full}: small ones pass, large ones stall"
+
+
+def between_nodes(plugin: Plugin, setting: int | Literal["auto"], nodes: Iterable[Node]) -> tuple[Mtus, ...]:
+    """Return the MTUs of pods on different nodes, once for every kind of node, the smaller interface's first.
+
+    The node with the smaller interface decides for a pair, so each kind is looked at beside one of its own.
+    """
+    kinds = {(node.machine.mtu, any(":" in address for address in node.addresses[:1])) for node in nodes}
+    return tuple(
+        Mtus(plugin.pod_mtu_bytes(mtu, ipv6) if setting == "auto" else setting, mtu - plugin.tunnel_bytes(ipv6))
+        for mtu, ipv6 in sorted(kinds)
+    )
 
 
 def mtus(plugin: Plugin, setting: int | Literal["auto"], asked: Connection) -> Mtus:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from netsim.cluster.objects import Machine
 from netsim.datapath.costs import Prices
 from netsim.datapath.step import Plain
-from netsim.datapath.types import Bill, Bursts, Hop, Packet
+from netsim.datapath.types import Bill, Bursts, Hop, Packet, Role
 
 
 def transmit(machine: Machine, tunnelled: bool) -> Iterator[Hop]:
@@ -35,6 +35,14 @@ def receive(machine: Machine, tunnelled: bool) -> Iterator[Hop]:
     yield Receive()
     if machine.gro and (not tunnelled or (machine.tunnel and machine.checksum)):
         yield Merge(software_checksum=not machine.checksum)
+
+
+def steered(machine: Machine, role: Role) -> Role:
+    """Return the core that does what follows the driver's work on ``role``: with RPS, one picked by the flow's hash."""
+    return _STEERED[role] if machine.rps else role
+
+
+_STEERED = {Role.SOFTIRQ_CORE: Role.STEERED_CORE, Role.VIA_CORE: Role.VIA_STEERED_CORE}
 
 
 def merge_after_decapsulation(machine: Machine) -> Iterator[Hop]:
@@ -127,3 +135,28 @@ class Merge(Plain):
         """Charge per segment, and per byte where GRO has to verify checksums itself."""
         byte = prices["checksum.byte"] if self.software_checksum else 0.0
         return Bill(segment_ns=prices["nic.gro_segment"], byte_ns=byte)
+
+
+@dataclass(frozen=True, slots=True)
+class Steer(Plain):
+    """RPS, behind GRO: the flow's hash picks a core, and the buffer is put into that core's backlog.
+
+    ``get_rps_cpu`` and ``enqueue_to_backlog`` of Linux' net/core/dev.c, called by ``netif_receive_skb``.
+    """
+
+    name: str = "rps.steer"
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge once per buffer that GRO made."""
+        return Bill(packet_ns=prices["rps.enqueue"])
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog(Plain):
+    """The other side of RPS: an interrupt from core to core wakes it, ``process_backlog`` takes the buffer."""
+
+    name: str = "rps.backlog"
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge the queue and what the cache lacks; the interrupt delays an idle core only."""
+        return Bill(packet_ns=prices["rps.dequeue"], setup_ns=prices["rps.interrupt"])

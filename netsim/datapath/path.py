@@ -17,7 +17,7 @@ from netsim.cluster.service_rules import WalkModel
 from netsim.datapath.encapsulation import Decapsulate
 from netsim.datapath.link import Border, Link, Locality, fabric_links
 from netsim.datapath.netfilter import Netfilter
-from netsim.datapath.nic import ReceiveDma, merge_after_decapsulation, receive, transmit
+from netsim.datapath.nic import Backlog, ReceiveDma, Steer, merge_after_decapsulation, receive, steered, transmit
 from netsim.datapath.plugin import Legs, LegSteps, Plugin
 from netsim.datapath.service_nat import SocketBalancer
 from netsim.datapath.socket import Loopback, SocketReceive, SocketSend, StackReceive
@@ -250,7 +250,7 @@ class Composer:
                 tunnel_out=self._tunnel(asked, via, receiver.node),
             )
             yield from self._in(self.legs.transit, leg, Role.VIA_CORE)
-            yield from self._out((), leg, Role.VIA_CORE)
+            yield from self._out((), leg, steered(via.machine, Role.VIA_CORE))
         yield from self._wires(last, receiver.node, _VIA_UP if via is not None else _SENDER_UP, Role.RECEIVER_LINK)
         if receiver.node is not None:
             leg = replace(
@@ -260,7 +260,7 @@ class Composer:
             )
             into = self.legs.host_in if receiver.on_host else self.legs.between_pods(leg, leaves=False, arrives=True)
             yield from self._in(into, leg, Role.SOFTIRQ_CORE)
-            yield Crossing(StackReceive(), Role.SOFTIRQ_CORE, receiver.node_name)
+            yield Crossing(StackReceive(), steered(receiver.node.machine, Role.SOFTIRQ_CORE), receiver.node_name)
 
     # ---------------------------------------------------------------- legs
 
@@ -312,6 +312,10 @@ class Composer:
     def _in(self, steps: LegSteps, leg: Leg, role: Role) -> Iterator[Crossing]:
         """Lay a leg behind the card; where a tunnel ends, inner segments may be merged."""
         yield from (Crossing(hop, role, leg.node) for hop in receive(leg.machine, leg.tunnel_in is not None))
+        other = steered(leg.machine, role)
+        if other is not role:
+            yield from (Crossing(Steer(), role, leg.node), Crossing(Backlog(), other, leg.node))
+            role = other
         for step in steps:
             for hop in step.hops(leg):
                 yield Crossing(hop, role, leg.node)

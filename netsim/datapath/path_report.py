@@ -33,6 +33,8 @@ STATIONS: dict[Role, str] = {
     Role.VIA_LEAF_DOWN: "spine downlink",
     Role.RECEIVER_LINK: "downlink",
     Role.SOFTIRQ_CORE: "softirq core",
+    Role.STEERED_CORE: "steered softirq core",
+    Role.VIA_STEERED_CORE: "steered softirq core",
     Role.RECEIVER_CORE: "receiver's core",
     Role.BORDER: "border",
 }
@@ -332,8 +334,7 @@ class _Inspection:
         if asked.frontend is not None and asked.source.node is None and asked.frontend[0] in self._cluster_ips():
             warnings.append("networks outside have no route to a cluster IP: shown as if the packet had reached a node")
         if sizes.black_hole:
-            full = f"packets of {sizes.used} bytes, {sizes.path} fit"
-            warnings.append(f"MTU black hole: the ends make {full}: small ones pass, large ones stall")
+            warnings.append(sizes.warning)
         return PathReport(
             source.text, target.text, asked.target.name, datapath.plugin.name, datapath.proxy, verdict, reason,
             first=self._way(forward, Packet(True, False, asked.protocol), sizes.used),

@@ -43,6 +43,9 @@ class Role(IntEnum):
     SENDER_SHAPER = 13
     RECEIVER_SHAPER = 14
     """Bandwidth limits of the pods at both ends."""
+    STEERED_CORE = 15
+    VIA_STEERED_CORE = 16
+    """Cores that receive packet steering (RPS) hands packets to, behind ``SOFTIRQ_CORE`` and ``VIA_CORE``."""
 
 
 LINK_ROLES = frozenset(

@@ -79,7 +79,9 @@ class Backdrop:
         counts = ((flow.name, end, len(pods), home) for (flow, end, pods), home in zip(here, at_home, strict=True))
         key = ("core", spread, lives, *counts)
         if key not in self._profiles:
-            urgent = _classes(here, {"softirq": [len(pods) / spread if spread else 0.0 for _, _, pods in here]})
+            received = [len(pods) / spread if spread else 0.0 for _, _, pods in here]
+            steered = [len(pods) / machine.cores for _, _, pods in here]
+            urgent = _classes(here, {"softirq": received, "steered": steered})
             threads = _classes(here, {"thread": [float(home) for home in at_home], "host": agents})
             self._profiles[key] = _profile(urgent, threads)
         return self._profiles[key]

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from netsim.cluster.cluster import Cluster
     from netsim.datapath.types import Routes
 
-_AT_SENDER, _AT_RECEIVER = (Role.SENDER_CORE,), (Role.SOFTIRQ_CORE, Role.RECEIVER_CORE)
+_AT_SENDER, _AT_RECEIVER = (Role.SENDER_CORE,), (Role.SOFTIRQ_CORE, Role.STEERED_CORE, Role.RECEIVER_CORE)
+_VIA = Role.VIA_CORE, Role.VIA_STEERED_CORE
 Claim = tuple[tuple[float, int], ...]
 """What a connection wants of one table: (lifetime in seconds, entries)."""
 
@@ -44,7 +45,7 @@ class Entries(NamedTuple):
             own: Claim = ((lifetime_s, 1),) if any(role in routes.conntrack for role in roles) else ()
             return own + outer
 
-        return Entries(at(_AT_SENDER), at(_AT_RECEIVER), at((Role.VIA_CORE,)))
+        return Entries(at(_AT_SENDER), at(_AT_RECEIVER), at(_VIA))
 
 
 class _Lived:

@@ -28,6 +28,7 @@ _ENDS = {
     Role.SENDER_LINK: ("client-uplink", "server-uplink"),
     Role.RECEIVER_LINK: ("server-downlink", "client-downlink"),
     Role.SOFTIRQ_CORE: ("server-softirq", "client-softirq"),
+    Role.STEERED_CORE: ("server-steered", "client-steered"),
     Role.RECEIVER_CORE: ("server-core", "client-core"),
 }
 """Names of the stations at the two ends: on the way to the server, and back."""

@@ -40,7 +40,7 @@ WORK_CLASSES = 8
 
 Key = TypeVar("Key")
 End = Literal["source", "target"]
-What = Literal["thread", "softirq", "up", "down", "leaf-up", "leaf-down", "pool", "host", "local-dns"]
+What = Literal["thread", "softirq", "steered", "up", "down", "leaf-up", "leaf-down", "pool", "host", "local-dns"]
 Counts = dict[tuple[End, What], dict[Visit, float]]
 """How many jobs of each kind `PAIRS` transactions bring, by where."""
 
@@ -204,6 +204,7 @@ _FORTH: Mapping[Role, tuple[End, What]] = {
     Role.LEAF_DOWN: ("target", "leaf-down"),
     Role.RECEIVER_LINK: ("target", "down"),
     Role.SOFTIRQ_CORE: ("target", "softirq"),
+    Role.STEERED_CORE: ("target", "steered"),
     Role.RECEIVER_CORE: ("target", "thread"),
 }
 _OPPOSITE: Mapping[End, End] = {"source": "target", "target": "source"}

@@ -195,8 +195,9 @@ class Network:
         known = self._tariffs.get((route, datagrams, reply))
         if known is None:
             node = self.node_of(receiver)
-            ring = inf if node is None else float(self.cluster.nodes[node].machine.ring)
-            limits = Limits(ring, float(self.cluster.fabric.buffer_bytes))
+            machine = None if node is None else self.cluster.nodes[node].machine
+            ring, backlog = (inf, inf) if machine is None else (float(machine.ring), float(machine.backlog))
+            limits = Limits(ring, float(self.cluster.fabric.buffer_bytes), backlog)
             known = self._tariffs[route, datagrams, reply] = Tariff(route, limits, reply)
         return known
 

@@ -104,7 +104,7 @@ def _nodes(cluster: Cluster, loads: Loads) -> Iterator[tuple[str, float]]:
     def busiest(load: NDArray[np.float64], servers: NDArray[np.int64] | int = 1) -> float:
         return float(np.max(np.bincount(node_of, load, len(cluster.nodes)) / servers))
 
-    yield "all cores of a node", busiest(loads["thread"] + loads["host"] + loads["softirq"], cores)
+    yield "all cores of a node", busiest(loads["thread"] + loads["host"] + loads["softirq"] + loads["steered"], cores)
     yield "a node's DNS cache", busiest(loads["local-dns"], LOCAL_WORKERS)
     yield "a node's link, sending", busiest(loads["up"])
     yield "a node's link, receiving", busiest(loads["down"])

@@ -153,7 +153,8 @@ class Places:
     ) -> list[Any]:  # fmt: skip
         """Return the legs of one direction by role, `PAUSE` and `DELIVER` behind them.
 
-        ``flow`` stands for the headers' hash: RSS picks the softirq core with it and ECMP the spine. Bursts between
+        ``flow`` stands for the headers' hash: RSS picks the softirq core with it, RPS the one
+        behind, and ECMP the spine. Bursts between
         pods of one node stay on the sender's core until the receiver's thread takes over. ``None`` is the outside.
         """
         outside = pause = self.outside.leg
@@ -162,23 +163,25 @@ class Places:
         else:
             first, out, pause = sender.threads[core], sender.up, sender.pause
         if receiver is None:
-            into = softirq = last = outside
+            into = softirq = handed = last = outside
         else:
             into, last = receiver.down, receiver.threads[peer_core]
             local = sender is receiver and via is None
             softirq = receiver.softirqs[core if local else (flow >> 16) % receiver.queues]
+            handed = receiver.softirqs[(flow >> 24) % receiver.cores]
             if sender is None:
                 pause = receiver.pause
-        via_in = via_core = via_out = via_up = via_down = None
+        via_in = via_core = via_out = via_up = via_down = via_handed = None
         if via is None:
             up, down = self._between(sender, receiver, flow)
         else:
             via_in, via_core, via_out = via.down, via.softirqs[(flow >> 32) % via.queues], via.up
+            via_handed = via.softirqs[(flow >> 38) % via.cores]
             up, down = self._between(sender, via, flow)
             via_up, via_down = self._between(via, receiver, flow >> 8)
         return [  # in the order of `Role`
             first, out, up, down, via_in, via_core, via_out, via_up, via_down, into, softirq, last, outside, None,
-            None, pause, deliver,
+            None, handed, via_handed, pause, deliver,
         ]  # fmt: skip
 
     def _between(self, sender: Place | None, receiver: Place | None, flow: int) -> tuple[Leg | None, Leg | None]:

@@ -23,6 +23,7 @@ PAUSE = len(Role)
 DELIVER = PAUSE + 1
 _THREADS = frozenset({Role.SENDER_CORE, Role.RECEIVER_CORE})
 _SOFTIRQS = frozenset({Role.SOFTIRQ_CORE, Role.VIA_CORE})
+_BACKLOGS = frozenset({Role.STEERED_CORE, Role.VIA_STEERED_CORE})
 _SWITCH_PORTS = frozenset(
     {
         Role.LEAF_UP, Role.LEAF_DOWN, Role.RECEIVER_LINK, Role.VIA_LINK_IN, Role.VIA_LEAF_UP, Role.VIA_LEAF_DOWN,
@@ -35,12 +36,14 @@ _SIZES_KEPT = 4096
 class Limits:
     """Where bursts are lost for want of room.
 
-    ``ring`` descriptors of a receive queue; ``buffer_bytes`` of a switch's output port. UDP sockets count for
+    ``ring`` descriptors of a receive queue; ``buffer_bytes`` of a switch's output port; ``backlog`` packets that RPS
+    hands to one core. UDP sockets count for
     themselves (`netsim.engine.sockets`).
     """
 
     ring: float = 1024
     buffer_bytes: float = 512 * 1024
+    backlog: float = 1000
 
 
 class Tariff:
@@ -103,7 +106,7 @@ class Tariff:
         segments = self.segments(size)
         charges: list[CoreCharge | LinkCharge] = []
         lead = 0.0
-        for each, following in _pairs(self.route.passes):
+        for number, (each, following) in enumerate(_pairs(self.route.passes)):
             service = on_grid(each.fixed_s + each.byte_s * size + each.segment_s * segments)
             latency = on_grid(each.latency_s)
             if each.role is Role.BORDER:
@@ -121,15 +124,25 @@ class Tariff:
                 else:
                     lead = latency
             else:
-                charges.append(CoreCharge(service, on_grid(each.setup_s), latency, self._room(each, service, segments)))
+                room = self._room(each, service, self.buffers(number, segments))
+                charges.append(CoreCharge(service, on_grid(each.setup_s), latency, room))
         return charges
 
+    def buffers(self, number: int, segments: int) -> int:
+        """Return how many buffers a burst of so many segments is that comes to a pass: as its first hop bills."""
+        if self.route.passes[number].role not in _BACKLOGS:
+            return segments
+        first = next(bill for _, index, bill in self.route.hops if index == number)
+        return segments if first.segment_ns > 0.0 else 1
+
     def _room(self, each: Pass, service: float, segments: int) -> float:
-        """Return the work a burst may find ahead of it before it is lost, in seconds of the station."""
+        """Return the work that a burst of so many pieces may find ahead of it before it is lost, in seconds."""
         if each.role in _SWITCH_PORTS:
             return on_grid(self.limits.buffer_bytes * each.byte_s) if each.byte_s > 0.0 else inf
         if each.role in _SOFTIRQS:
             return self.limits.ring * service / segments
+        if each.role in _BACKLOGS:
+            return self.limits.backlog * service / segments
         return inf
 
     def unloaded_s(self, size: int) -> float:

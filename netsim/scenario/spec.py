@@ -31,6 +31,8 @@ class MachineSpec(Spec):
     nic: BitsPerSecond = Field(25e9, description="line rate of the uplink")
     queues: int | None = Field(None, ge=1, description="receive queues; default: one a core")
     ring: int = Field(1024, ge=1, description="descriptors per receive queue")
+    rps: bool = Field(False, description="receive packet steering: a packet's protocol work goes to any core, by flow")
+    backlog: int = Field(1000, ge=1, description="packets that wait for a core with rps (net.core.netdev_max_backlog)")
     mtu: int = Field(1500, ge=576, le=65535, description="MTU of the node's interface in bytes")
     tso: bool = Field(True, description="transmit segmentation offload")
     gro: bool = Field(True, description="receive merging (GRO)")

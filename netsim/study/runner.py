@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from netsim.cluster.traffic import traffic_of
 from netsim.datapath.build import Stamp, cluster_of, datapath_of, impossible, input_stamp
 from netsim.datapath.datapath import Datapath
 from netsim.datapath.limits import Reason
+from netsim.datapath.mtu import between_nodes
 from netsim.datapath.programming import programming
 from netsim.engine.model import Convergence, Model
 from netsim.engine.overload import warnings
@@ -90,7 +92,14 @@ def _model(document: str, directory: Path, file: str, stamp: Stamp) -> tuple[Mod
         faults=faults, convergence=_convergence(scenario, datapath, faults) if faults else Convergence(),
     )  # fmt: skip
     load = (Note("overload", text, "warning") for text in warnings(model))
-    return model, (*cluster.notes, *inferred, *datapath.notes, *load)
+    return model, (*cluster.notes, *inferred, *datapath.notes, *_black_holes(datapath), *load)
+
+
+def _black_holes(datapath: Datapath) -> Iterator[Note]:
+    """Tell, once, that full-sized packets between nodes are lost."""
+    nodes = datapath.cluster.nodes
+    sizes = between_nodes(datapath.plugin, datapath.mtu, nodes) if len(nodes) > 1 else ()
+    yield from islice((Note("mtu", each.warning, "warning") for each in sizes if each.black_hole), 1)
 
 
 def _ports(spec: NetworkSpec) -> PortSettings:

@@ -97,9 +97,15 @@ def test_snat_ports_shrink_with_the_cluster() -> None:
 
 
 def test_layer_2_fills_the_neighbour_table() -> None:
-    assert by_id(cluster(), PluginFacts(layer2=True))["neighbour_table"].used == 310
+    assert by_id(cluster(), PluginFacts(layer2=True, node_ranges=False))["neighbour_table"].used == 310
+    assert by_id(cluster(), PluginFacts(layer2=True))["neighbour_table"].used == 39, "a route per node"
     assert by_id(cluster(), PluginFacts())["neighbour_table"].used == 39
     assert by_id(cluster(), KUBENET)["neighbour_table"].used == 31
+    used = {
+        name: by_id(cluster(), plugin_facts(load_plugin(name), "iptables"))["neighbour_table"].used
+        for name in ("flannel-host-gw", "bridge-l2", "calico-bgp")
+    }
+    assert used == {"flannel-host-gw": 39, "bridge-l2": 310, "calico-bgp": 39}
 
 
 def test_what_cannot_exist() -> None:

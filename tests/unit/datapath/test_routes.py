@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
+from typing import Literal
 
 import pytest
 from small_cluster import small_cluster
@@ -11,6 +13,8 @@ from small_cluster import small_cluster
 from netsim.cluster.objects import IpBlock, Machine, NetworkPolicy, Peer, PolicyPort, PolicyRule, Selector
 from netsim.cluster.synthetic import Synthetic, build_synthetic
 from netsim.datapath.datapath import Datapath, ExternalParty, HostParty
+from netsim.datapath.mtu import between_nodes
+from netsim.datapath.plugin import load_plugin
 from netsim.datapath.types import Role
 from netsim.errors import InputError
 
@@ -200,3 +204,22 @@ def test_large_clusters_are_compiled_lazily() -> None:
     per_call = (time.perf_counter() - began) / 2000
     assert datapath.compiled <= 6
     assert per_call < 200e-6
+
+
+@pytest.mark.parametrize(
+    ("plugin", "setting", "fitting"),
+    [("flannel-vxlan", "auto", 0), ("flannel-vxlan", 1500, 1450), ("flannel-vxlan", 1450, 0), ("kubenet", 1500, 0),
+     ("kubenet", 9000, 1500), ("calico-ipip", 1500, 1480)],
+)  # fmt: skip
+def test_black_holes_between_nodes_are_found_without_a_connection(
+    plugin: str, setting: int | Literal["auto"], fitting: int
+) -> None:
+    """The same verdict as a connection's own, on nodes with small and large interfaces alike."""
+    cluster = small_cluster()
+    mixed = (*cluster.nodes, replace(cluster.nodes[0], name="jumbo", machine=Machine(mtu=9000)))
+    found = [sizes for sizes in between_nodes(load_plugin(plugin), setting, mixed) if sizes.black_hole]
+    assert [sizes.path for sizes in found[:1]] == [fitting][: fitting > 0]
+    across = Datapath(cluster, plugin, mtu=setting).routes(0, 4).forward
+    assert across.black_hole == bool(found)
+    if found:
+        assert (across.path_mtu_bytes, f"{fitting} fit" in found[0].warning) == (fitting, True)
