@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from netsim.datapath.datapath import ExternalParty
@@ -26,6 +27,18 @@ Presence = tuple[Flow, End, Sequence[int]]
 """A flow, one of its ends, and the pods of that end on some node."""
 
 
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """What is on a node: its presences, the same ``number`` on all nodes that have as many of the same.
+
+    ``homes`` are the presences on each core, by position, with how many of their pods live there.
+    """
+
+    here: Sequence[Presence]
+    number: int
+    homes: dict[int, tuple[tuple[int, int], ...]]
+
+
 class Backdrop:
     """Makes stations that know the traffic of the clients who are not followed."""
 
@@ -42,8 +55,10 @@ class Backdrop:
         self.flows = merged(flows)
         self.presence = presence(network, self.flows)
         self._racks: dict[int, list[int]] | None = None
-        self._homes: dict[int, list[Counter[int]]] = {}
-        self._profiles: dict[tuple[object, ...], Profile | None] = {}
+        self._crowds: dict[int, Crowd] = {}
+        self._numbers: dict[Hashable, int] = {}
+        self._streams: dict[Hashable, Arrivals] = {}
+        self._profiles: dict[Hashable, Profile | None] = {}
 
     def tracked(self, node: int) -> dict[float, float]:
         """Return the conntrack entries of the background on a node, by lifetime."""
@@ -71,52 +86,69 @@ class Backdrop:
     def _core(self, site: Site) -> Profile | None:
         machine = self._network.cluster.nodes[site.where].machine
         queues = min(machine.queues, machine.cores)
-        here = self.presence.get(site.where, ())
-        at_home = [homes.get(site.number, 0) for homes in self._homes_on(site.where, machine.cores)]
         spread = queues if site.number < queues else 0
         lives = self._network.places.home_core(agent_of(site.where), machine.cores) == site.number
-        agents = [float(len(pods)) * lives for _, _, pods in here]
-        counts = ((flow.name, end, len(pods), home) for (flow, end, pods), home in zip(here, at_home, strict=True))
-        key = ("core", spread, lives, *counts)
+        crowd = self._crowd(site.where)
+        at_home = [(*crowd.here[position][:2], count) for position, count in crowd.homes.get(site.number, ())]
+        # few kinds of each make many kinds of cores
+        urgent_key = (crowd.number, spread, machine.cores)
+        threads_key = (tuple(at_home), crowd.number if lives else None)
+        key = (urgent_key, threads_key)
         if key not in self._profiles:
-            received = [len(pods) / spread if spread else 0.0 for _, _, pods in here]
-            steered = [len(pods) / machine.cores for _, _, pods in here]
-            urgent = _classes(here, {"softirq": received, "steered": steered})
-            threads = _classes(here, {"thread": [float(home) for home in at_home], "host": agents})
+            urgent, threads = self._streams.get(urgent_key), self._streams.get(threads_key)
+            if urgent is None:
+                received = ((flow, end, len(pods) / spread) for flow, end, pods in crowd.here if spread)
+                steered = ((flow, end, len(pods) / machine.cores) for flow, end, pods in crowd.here)
+                both = chain(_classes("softirq", received), _classes("steered", steered))
+                urgent = self._streams[urgent_key] = _arrivals(both)
+            if threads is None:
+                own = _classes("thread", ((flow, end, float(count)) for flow, end, count in at_home))
+                agent = _classes("host", ((flow, end, float(len(pods))) for flow, end, pods in crowd.here if lives))
+                threads = self._streams[threads_key] = _arrivals(chain(own, agent))
             self._profiles[key] = _profile(urgent, threads)
         return self._profiles[key]
 
-    def _homes_on(self, node: int, cores: int) -> list[Counter[int]]:
-        """Return how many pods live on each core of a node, for each presence there."""
-        known = self._homes.get(node)
+    def _crowd(self, node: int) -> Crowd:
+        """Return what is on a node."""
+        known = self._crowds.get(node)
         if known is None:
-            home = self._network.places.home_core
             here = self.presence.get(node, ())
-            known = self._homes[node] = [Counter(home(pod, cores) for pod in pods) for _, _, pods in here]
+            number = self._numbers.setdefault(
+                tuple((flow, end, len(pods)) for flow, end, pods in here), len(self._numbers)
+            )
+            home, cores = self._network.places.home_core, self._network.cluster.nodes[node].machine.cores
+            homes: dict[int, list[tuple[int, int]]] = defaultdict(list)
+            for position, (_, _, pods) in enumerate(here):
+                for core, count in Counter(home(pod, cores) for pod in pods).items():
+                    homes[core].append((position, count))
+            known = self._crowds[node] = Crowd(here, number, {core: tuple(each) for core, each in homes.items()})
         return known
 
     def _link(self, site: Site) -> Profile | None:
         what: What = site.what  # type: ignore[assignment]
+        key: Hashable
         share = 1.0
         if what in ("up", "down"):
-            here = list(self.presence.get(site.where, ()))
+            crowd = self._crowd(site.where)
+            here, key = crowd.here, (what, crowd.number)
         else:
             here = [each for node in self._nodes_of(site.where) for each in self.presence.get(node, ())]
             share = 1.0 / self._network.places.spines
-        key = (what, *sorted((flow.name, end, len(pods)) for flow, end, pods in here))
+            key = (what, *sorted((flow.name, end, len(pods)) for flow, end, pods in here))
         if key not in self._profiles:
-            weights = [share * len(pods) for _, _, pods in here]
-            self._profiles[key] = _profile(_classes(here, {what: weights}))
+            weighted = ((flow, end, share * len(pods)) for flow, end, pods in here)
+            self._profiles[key] = _profile(_arrivals(_classes(what, weighted)))
         return self._profiles[key]
 
     def _pool(self, site: Site) -> Profile | None:
         node = self._network.node_of(site.where)
         here = [each for each in self.presence.get(-1 if node is None else node, ()) if site.where in each[2]]
-        return _profile(_classes(here, {"pool": [1.0] * len(here)}))
+        return _profile(_arrivals(_classes("pool", ((flow, end, 1.0) for flow, end, _ in here))))
 
     def _local(self, site: Site) -> Profile | None:
         here = self.presence.get(site.where, ())
-        return _profile(_classes(here, {"local-dns": [float(len(pods)) for _, _, pods in here]}))
+        weighted = ((flow, end, float(len(pods))) for flow, end, pods in here)
+        return _profile(_arrivals(_classes("local-dns", weighted)))
 
     def _nodes_of(self, rack: int) -> Sequence[int]:
         if self._racks is None:
@@ -179,12 +211,10 @@ def tracked(here: Sequence[Presence]) -> dict[float, float]:
     """Return the conntrack entries that flows keep on a node, by lifetime: rate × lifetime (Little)."""
     found: dict[float, float] = defaultdict(float)
     for flow, end, pods in here:
-        exchange = flow.exchange
-        if not any(packet.opens and not packet.back for packet in exchange.packets):
-            continue
-        for kind, _ in exchange.kinds:
-            rate = flow.rate_at(end) * len(pods) / len(exchange.kinds)
-            for lifetime_s, entries in kind.entries.sender if end == "source" else kind.entries.receiver:
+        kept = flow.exchange.entries[end]
+        if kept:
+            rate = flow.rate_at(end) * len(pods) / len(flow.exchange.kinds)
+            for lifetime_s, entries in kept:
                 found[lifetime_s] += rate * lifetime_s * entries
     return found
 
@@ -209,15 +239,21 @@ def _others(clients: Sequence[int], followed: Sequence[int]) -> Sequence[int]:
     return [client for client in clients if client not in known]
 
 
-def _classes(here: Sequence[Presence], weights: Mapping[What, Sequence[float]]) -> Arrivals:
-    """Add up the jobs of some kinds that the flows present bring to one station, each flow with its weight."""
+def _classes(what: What, weighted: Iterable[tuple[Flow, End, float]]) -> Iterator[tuple[Pieces, float, float]]:
+    """Yield the jobs of one kind (pieces, set-up, rate) that ends of flows bring, each with its weight."""
+    for flow, end, weight in weighted:
+        jobs = flow.jobs.get((end, what), ())
+        if jobs:
+            each = flow.rate_at(end) * weight
+            for pieces, setup_s, per_transaction in jobs:
+                yield pieces, setup_s, each * per_transaction
+
+
+def _arrivals(classes: Iterable[tuple[Pieces, float, float]]) -> Arrivals:
+    """Add up the jobs that come to one station."""
     rates: dict[tuple[Pieces, float], float] = defaultdict(float)
-    for what, shares in weights.items():
-        for (flow, end, _), share in zip(here, shares, strict=True):
-            jobs = flow.jobs.get((end, what), ())
-            each = flow.rate_at(end) * share if jobs else 0.0
-            for job in jobs:
-                rates[job.pieces, job.setup_s] += each * job.per_transaction
+    for pieces, setup_s, rate in classes:
+        rates[pieces, setup_s] += rate
     return Arrivals.of((pieces, setup_s, rate) for (pieces, setup_s), rate in rates.items())
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from heapq import heappop, heappush, heapreplace
 from itertools import accumulate, groupby
 from math import fsum, inf, sqrt
@@ -51,7 +52,7 @@ Windows = tuple[tuple[tuple[float, float], ...], ...]
 window: after the job's first burst), service in seconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Arrivals:
     """One stream of background jobs at a station: rate, and classes with their shares.
 
@@ -78,38 +79,46 @@ class Arrivals:
             tuple(_by_window(pieces) for pieces, _, _ in kept),
         )  # fmt: skip
 
-    @property
+    @cached_property
     def shares(self) -> list[float]:
         """Shares of the classes."""
         return [upper - lower for lower, upper in zip((0.0, *self.cumulated), self.cumulated, strict=False)]
 
-    @property
+    @cached_property
     def longest_s(self) -> float:
         """How long the longest job goes on bringing bursts."""
         return max(fsum(window[-1][0] for window in rest if window) for rest in self.rests)
 
     def moment(self, power: int) -> float:
         """Return a moment of the work of a job."""
-        totals = map(fsum, self._services())
-        return fsum(share * total**power for share, total in zip(self.shares, totals, strict=True))
+        return fsum(share * fsum(job) ** power for share, job in zip(self.shares, self._services, strict=True))
 
+    @cached_property
     def by_time(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Return all bursts' services, and their cumulated shares of the time the station is occupied."""
-        jobs = list(self._services())
+        """All bursts' services, and their cumulated shares of the time the station is occupied."""
+        jobs = self._services
         parts = [share * service_s for share, job in zip(self.shares, jobs, strict=True) for service_s in job]
         total = fsum(parts)
         cumulated = tuple(each / total for each in accumulate(parts)) if total else (1.0,)
         return tuple(service_s for job in jobs for service_s in job), cumulated
 
-    def _services(self) -> Iterator[list[float]]:
-        """Yield the services of all bursts of a job, class by class."""
-        for first, rest in zip(self.services_s, self.rests, strict=True):
-            yield [first, *(service_s for window in rest for _, service_s in window)]
+    @cached_property
+    def _services(self) -> list[list[float]]:
+        """The services of all bursts of a job, class by class."""
+        return [
+            [first, *(service_s for window in rest for _, service_s in window)]
+            for first, rest in zip(self.services_s, self.rests, strict=True)
+        ]
 
-    @property
+    @cached_property
     def load(self) -> float:
         """Utilisation this stream alone causes."""
         return self.rate_per_s * self.moment(1)
+
+    @cached_property
+    def second_moment_per_s(self) -> float:
+        """Rate times the second moment of the work of a job."""
+        return self.rate_per_s * self.moment(2)
 
 
 def _by_window(pieces: Pieces) -> Windows:
@@ -136,52 +145,64 @@ class Draws:
 
 
 class Profile:
-    """The background of a kind of station: one stream for a link, interrupts and threads for a core. Shared."""
+    """The background of a kind of station: one stream for a link, interrupts and threads for a core. Shared.
 
-    __slots__ = ("load", "loads", "longest_s", "memory_s", "rate_per_s", "residuals", "saturated", "streams")
+    ``totals`` are the utilisations by no stream, the first one, the first two.
+    """
+
+    __slots__ = ("load", "loads", "longest_s", "memory_s", "rate_per_s", "saturated", "streams", "totals")
 
     def __init__(self, streams: Sequence[Arrivals]) -> None:
         self.streams = tuple(streams)
         self.rate_per_s = fsum(each.rate_per_s for each in streams)
         self.loads = tuple(each.load for each in streams)
         self.load = fsum(self.loads)
+        self.totals = tuple(fsum(self.loads[:upto]) for upto in range(3))
         self.saturated = self.load >= SATURATED
-        second = fsum(each.rate_per_s * each.moment(2) for each in streams)
+        second = fsum(each.second_moment_per_s for each in streams)
         self.memory_s = MOST_ARRIVALS / self.rate_per_s
         if not self.saturated:
             self.memory_s = min(self.memory_s, MEMORY * second / self.load / (1.0 - sqrt(self.load)) ** 2)
         self.longest_s = max(each.longest_s for each in streams)
-        self.residuals = tuple(each.by_time() for each in streams)
 
 
 class Source:
     """What one station draws its background from."""
 
-    __slots__ = ("_at", "_draws", "_later", "profile", "waited_s")
+    __slots__ = ("_at", "_exponentials", "_later", "_rate_per_s", "_uniforms", "profile", "waited_s")
 
     def __init__(self, draws: Draws, start: int, profile: Profile) -> None:
-        self._draws, self._at, self.profile = draws, mix(draws.salt ^ start) % TABLE, profile
+        self._uniforms, self._exponentials = draws.uniforms, draws.exponentials
+        self._at = mix(draws.salt ^ start) % TABLE
+        self.profile, self._rate_per_s = profile, profile.rate_per_s
         self._later: list[tuple[float, int, float, float, Windows]] = []
         self.waited_s = 0.0
 
     def uniform(self) -> float:
         """Return the next uniform number."""
         self._at = at = (self._at + 1) % TABLE
-        return self._draws.uniforms[at]
+        return self._uniforms[at]
 
     def gap(self) -> float:
         """Return the time to the next arrival."""
         self._at = at = (self._at + 1) % TABLE
-        return self._draws.exponentials[at] / self.profile.rate_per_s
+        return self._exponentials[at] / self._rate_per_s
 
-    def arrivals(self, begin: float, end: float) -> Iterator[tuple[float, int, float, float]]:
-        """Yield the bursts that come before ``end``: time, which stream they belong to, service and set-up.
+    def arrivals(self, begin: float, end: float) -> Iterable[tuple[float, int, float, float]]:
+        """Return the bursts that come before ``end``: time, which stream they belong to, service and set-up.
 
         ``begin`` is where the last call ended; jobs under way then go on. The station tells in ``waited_s`` how long
         a burst had to wait there: its acknowledgement, and so the next window, comes that much later.
         """
-        later = self._later
         time = begin + self.gap()
+        later = self._later
+        if time >= end and (not later or later[0][0] >= end):
+            return ()  # nearly always: visits are closer together than arrivals
+        return self._until(time, end)
+
+    def _until(self, time: float, end: float) -> Iterator[tuple[float, int, float, float]]:
+        """Yield the bursts before ``end``; the next job comes at ``time``."""
+        later = self._later
         while True:
             if later and later[0][0] < min(time, end):
                 arrival, which, service, setup, windows = heappop(later)
@@ -230,10 +251,10 @@ class Source:
     def stationary(self, upto: int) -> float:
         """Draw the work present when a station serves the first ``upto`` streams (Pollaczek-Khinchine)."""
         profile = self.profile
-        total, work = fsum(profile.loads[:upto]), 0.0
+        total, work = profile.totals[upto], 0.0
         while self.uniform() < total:
             which = 1 if upto > 1 and self.uniform() * total >= profile.loads[0] else 0
-            services, shares = profile.residuals[which]
+            services, shares = profile.streams[which].by_time
             index = min(bisect_left(shares, self.uniform()), len(shares) - 1)
             work += services[index] * self.uniform()
         return on_grid(work)

@@ -136,6 +136,16 @@ class Exchange:
         )  # fmt: skip
 
     @cached_property
+    def entries(self) -> Mapping[End, tuple[tuple[float, float], ...]]:
+        """Conntrack entries that transactions of all kinds, one each, keep at an end: lifetime, number."""
+        if not any(packet.opens and not packet.back for packet in self.packets):
+            return {"source": (), "target": ()}
+        return {
+            "source": tuple(claim for kind, _ in self.kinds for claim in kind.entries.sender),
+            "target": tuple(claim for kind, _ in self.kinds for claim in kind.entries.receiver),
+        }
+
+    @cached_property
     def jobs(self) -> Jobs:
         """What a transaction brings to the stations at both ends, averaged over the kinds."""
         counts: Counts = defaultdict(lambda: defaultdict(float))

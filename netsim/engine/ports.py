@@ -72,6 +72,14 @@ class Ports:
         return found
 
     @cached_property
+    def _closing(self) -> dict[str, list[tuple[Flow, frozenset[Party]]]]:
+        """The flows to each Service whose sources in the cluster close their connections, and these sources."""
+        return {
+            service: [(flow, frozenset(flow.sources)) for flow in flows if not flow.kept and not flow.outside]
+            for service, flows in self._by_service.items()
+        }
+
+    @cached_property
     def _known(self) -> frozenset[str]:
         """Callers whose rate is known; the others wait for their answers."""
         return frozenset(flow.label for flow in self._flows())
@@ -93,8 +101,8 @@ class Ports:
             return None  # clients outside are many
         limit, lifetime_s = self._settings.local, self._settings.time_wait_s
         rate = 0.0
-        for flow in self._by_service.get(service, ()):
-            if not flow.kept and not flow.outside and source in flow.sources:
+        for flow, sources in self._closing.get(service, ()):
+            if source in sources:
                 rate += flow.rate_per_s / (len(flow.targets) if direct else 1)
         if caller in self._known and rate * lifetime_s < WATCHED * limit:
             return None
