@@ -31,11 +31,13 @@ Presence = tuple[Flow, End, Sequence[int]]
 class Crowd:
     """What is on a node: its presences, the same ``number`` on all nodes that have as many of the same.
 
-    ``homes`` are the presences on each core, by position, with how many of their pods live there.
+    ``homes`` are the presences on each core, by position, with how many of their pods live there; ``agent`` is the
+    core the node's own processes live on.
     """
 
     here: Sequence[Presence]
     number: int
+    agent: int
     homes: dict[int, tuple[tuple[int, int], ...]]
 
 
@@ -87,8 +89,8 @@ class Backdrop:
         machine = self._network.cluster.nodes[site.where].machine
         queues = min(machine.queues, machine.cores)
         spread = queues if site.number < queues else 0
-        lives = self._network.places.home_core(agent_of(site.where), machine.cores) == site.number
         crowd = self._crowd(site.where)
+        lives = crowd.agent == site.number
         at_home = [(*crowd.here[position][:2], count) for position, count in crowd.homes.get(site.number, ())]
         # few kinds of each make many kinds of cores
         urgent_key = (crowd.number, spread, machine.cores)
@@ -121,21 +123,19 @@ class Backdrop:
             for position, (_, _, pods) in enumerate(here):
                 for core, count in Counter(home(pod, cores) for pod in pods).items():
                     homes[core].append((position, count))
-            known = self._crowds[node] = Crowd(here, number, {core: tuple(each) for core, each in homes.items()})
+            agent = home(agent_of(node), cores)
+            known = self._crowds[node] = Crowd(here, number, agent, {core: tuple(each) for core, each in homes.items()})
         return known
 
     def _link(self, site: Site) -> Profile | None:
         what: What = site.what  # type: ignore[assignment]
-        key: Hashable
-        share = 1.0
-        if what in ("up", "down"):
-            crowd = self._crowd(site.where)
-            here, key = crowd.here, (what, crowd.number)
-        else:
-            here = [each for node in self._nodes_of(site.where) for each in self.presence.get(node, ())]
-            share = 1.0 / self._network.places.spines
-            key = (what, *sorted((flow.name, end, len(pods)) for flow, end, pods in here))
+        of_node = what in ("up", "down")
+        # all spines alike
+        key = (what, self._crowd(site.where).number) if of_node else (what, "rack", site.where)
         if key not in self._profiles:
+            nodes = (site.where,) if of_node else self._nodes_of(site.where)
+            share = 1.0 if of_node else 1.0 / self._network.places.spines
+            here = (each for node in nodes for each in self.presence.get(node, ()))
             weighted = ((flow, end, share * len(pods)) for flow, end, pods in here)
             self._profiles[key] = _profile(_arrivals(_classes(what, weighted)))
         return self._profiles[key]

@@ -194,7 +194,8 @@ class Source:
         ``begin`` is where the last call ended; jobs under way then go on. The station tells in ``waited_s`` how long
         a burst had to wait there: its acknowledgement, and so the next window, comes that much later.
         """
-        time = begin + self.gap()
+        self._at = at = (self._at + 1) % TABLE
+        time = begin + self._exponentials[at] / self._rate_per_s
         later = self._later
         if time >= end and (not later or later[0][0] >= end):
             return ()  # nearly always: visits are closer together than arrivals
@@ -252,12 +253,15 @@ class Source:
         """Draw the work present when a station serves the first ``upto`` streams (Pollaczek-Khinchine)."""
         profile = self.profile
         total, work = profile.totals[upto], 0.0
-        while self.uniform() < total:
+        if self.uniform() >= total:
+            return 0.0
+        while True:
             which = 1 if upto > 1 and self.uniform() * total >= profile.loads[0] else 0
             services, shares = profile.streams[which].by_time
             index = min(bisect_left(shares, self.uniform()), len(shares) - 1)
             work += services[index] * self.uniform()
-        return on_grid(work)
+            if self.uniform() >= total:
+                return on_grid(work)
 
 
 class BackgroundCore(Core):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from functools import cache
 from math import inf
@@ -91,7 +92,15 @@ def run_replication(model: Model, *, seed: int = 1, replication: int = 0, parts:
     EngineError: the run broke conservation or Little's law (a defect of netsim).
     InputError: the run would be longer than the time grid can hold.
     """
-    streams = Streams(seed, replication)
+    # the model stands still: the collector need not look through it, again and again, while the run makes its garbage
+    gc.freeze()
+    try:
+        return _run(model, Streams(seed, replication), parts=parts)
+    finally:
+        gc.unfreeze()
+
+
+def _run(model: Model, streams: Streams, *, parts: bool) -> Replication:
     chosen = plan(model, streams)
     network, traffic = prepare(model, streams, chosen, parts=parts)
     clock = network.clock
