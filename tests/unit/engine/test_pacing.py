@@ -84,3 +84,12 @@ def test_the_next_window_waits_for_what_its_acknowledgement_waited() -> None:
     third = next(arrivals)
     assert second[0] - first[0] == pytest.approx(1e-4)
     assert third[0] - first[0] == pytest.approx(0.5 + 1e-3)
+
+
+def test_a_burst_under_way_comes_where_no_job_does() -> None:
+    pieces = ((0.0, 1e-4, 0), (1e-3, 1e-4, 0))
+    time = next(iter(source(pieces, 1.0).arrivals(0.0, 100.0)))[0]
+    found = source(pieces, 1.0)
+    assert [each[0] for each in found.arrivals(0.0, time + 5e-4)] == [time]
+    assert list(found.arrivals(time + 5e-4, time + 9e-4)) == []
+    assert [each[0] for each in found.arrivals(time + 9e-4, time + 2e-3)] == [pytest.approx(time + 1e-3)]
