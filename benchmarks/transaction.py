@@ -75,7 +75,7 @@ class Outcome:
 
 def run(model: Model, duration_s: float, dress: Callable[[Network], None]) -> Outcome:
     """Run a model on stations that ``dress`` may replace."""
-    plan = Plan(duration_s, (model.edges[0].clients,), (1.0,))
+    plan = Plan(duration_s, (model.edges[0].clients,), (1.0,), (1.0,), (1.0,))
     network = Network(model.cluster, model.datapath, Streams(1), tcp=model.tcp, conntrack_max=model.conntrack_max)
     dress(network)
     traffic = start_traffic(network, model, plan, Lookups(network, model.dns))

@@ -20,6 +20,7 @@ from netsim.stats.estimates import Interval
 from netsim.stats.quantiles import TooFewSamples, sectioned_quantile
 from netsim.study.outcome import Measured
 from netsim.study.result import StudyResult
+from netsim.study.selection import selections
 
 PROGRAMMING_S = 30.0
 UNKNOWN = Interval(float("nan"), float("nan"), float("nan"))
@@ -66,7 +67,7 @@ def indicators(result: StudyResult, point: int = 0) -> tuple[Indicator, ...]:
 
 
 def _users(run: Measured) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    return np.isin(run.edge, [index for index, edge in enumerate(run.edges) if edge.top])
+    return next(selections(run.edges)).mask(run.edge)
 
 
 def _without_dns(run: Measured) -> Any:

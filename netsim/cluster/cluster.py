@@ -84,6 +84,14 @@ class Cluster:
         return {node: tuple(pods) for node, pods in found.items()}
 
     @cached_property
+    def pods_by_owner(self) -> Mapping[str, Sequence[int]]:
+        """Positions of the pods of each workload, by ``namespace/name`` of it (of the pod itself without one)."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for index, pod in enumerate(self.pods):
+            found[f"{pod.namespace}/{pod.template.owner or pod.name}"].append(index)
+        return dict(found)
+
+    @cached_property
     def pods_by_namespace(self) -> Mapping[str, int]:
         """Number of pods in each namespace."""
         return Counter(pod.namespace for pod in self.pods)

@@ -280,7 +280,7 @@ def find_clients(cluster: Cluster, name: str, place: Place) -> Sequence[int]:
             for index, pod in enumerate(cluster.pods)
             if not pod.template.host_network and pod.namespace != "kube-system"
         )
-    owners = _clients_by_owner(cluster)
+    owners = cluster.pods_by_owner
     candidates = _by_name(owners, name, "default")
     if candidates:
         return tuple(index for key in candidates for index in owners[key])
@@ -290,14 +290,6 @@ def find_clients(cluster: Cluster, name: str, place: Place) -> Sequence[int]:
         behind = dict.fromkeys(e.pod for key in services for e in cluster.endpoints(key) if e.pod)
         return tuple(index_of[key] for key in behind if key in index_of)
     raise _unknown("workload or service", name, [*owners, *(key.partition("/")[2] for key in owners)], place)
-
-
-def _clients_by_owner(cluster: Cluster) -> Mapping[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for index, pod in enumerate(cluster.pods):
-        owner = pod.template.owner or pod.name
-        found.setdefault(f"{pod.namespace}/{owner}", []).append(index)
-    return found
 
 
 def _by_name(known: Mapping[str, object], name: str, namespace: str) -> list[str]:

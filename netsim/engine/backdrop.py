@@ -47,7 +47,7 @@ class Backdrop:
     def __init__(self, network: Network, model: Model, chosen: Plan, lookups: Lookups) -> None:
         self._network = network
         self._draws = Draws(network.streams)
-        load = LoadModel(network, lookups)
+        load = LoadModel(network, lookups, chosen.pairs)
         flows = [
             flow
             for edge, followed in zip(model.edges, chosen.followed, strict=True)
@@ -167,9 +167,11 @@ _PROFILES: dict[str, Callable[[Backdrop, Site], Profile | None]] = {
 }
 
 
-def followed_flows(network: Network, model: Model, chosen: Plan, lookups: Lookups) -> list[Flow]:
-    """Return the flows of the followed clients whose rate is known beforehand."""
-    load = LoadModel(network, lookups)
+def followed_flows(
+    network: Network, model: Model, chosen: Plan, lookups: Lookups, pairs: int = 0
+) -> list[Flow]:
+    """Return the flows of the followed clients whose rate is known beforehand, from so many pairs or the plan's."""
+    load = LoadModel(network, lookups, pairs or chosen.pairs)
     return [
         flow
         for edge, followed in zip(model.edges, chosen.followed, strict=True)

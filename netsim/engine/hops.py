@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from netsim.engine.model import Model
     from netsim.engine.network import Network
     from netsim.engine.pricing import Tariff
+    from netsim.engine.sampling import Plan
 
 _NS = 1e-9
 
@@ -34,11 +35,13 @@ class HopTime(NamedTuple):
     rules: float
 
 
-def hop_times(network: Network, model: Model, lookups: Lookups) -> tuple[HopTime, ...]:
-    """Return the work of every hop per transaction of every edge, nested calls and look-ups included."""
-    load = LoadModel(network, lookups)
+def hop_times(network: Network, model: Model, chosen: Plan, lookups: Lookups) -> tuple[HopTime, ...]:
+    """Return the work of every hop per transaction of every followed edge, nested calls and look-ups included."""
+    load = LoadModel(network, lookups, chosen.pairs)
     sums: dict[tuple[str, str, str], list[float]] = {}
-    for edge in model.edges:
+    for edge, share in zip(model.edges, chosen.share, strict=True):
+        if share == 0.0:
+            continue
         sources = (ExternalParty(),) if edge.external else edge.clients
         seen: set[tuple[str, bool]] = set()  # flows to the instances of a repeated application are alike
         for flow in load.flows(edge, sources):

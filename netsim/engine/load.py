@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from netsim.engine.scripts import LookupScript
 
 PAIRS = 16
+FEW_PAIRS = 4
+"""As many do where edges are so many that they are drawn: together they show what the few of one do not."""
 WORK_CLASSES = 8
 """A distribution of server work is represented by that many of its quantiles."""
 
@@ -221,10 +223,10 @@ _OPPOSITE: Mapping[End, End] = {"source": "target", "target": "source"}
 
 
 class LoadModel:
-    """The flows of a scenario's traffic on a network."""
+    """The flows of a scenario's traffic on a network, each known from so many random pairs."""
 
-    def __init__(self, network: Network, lookups: Lookups) -> None:
-        self.network, self._lookups = network, lookups
+    def __init__(self, network: Network, lookups: Lookups, pairs: int = PAIRS) -> None:
+        self.network, self._lookups, self._pairs = network, lookups, pairs
         self._known: dict[int, Exchange] = {}
         self._known_queries: dict[tuple[Packet, ...], Exchange] = {}
 
@@ -285,7 +287,7 @@ class LoadModel:
             exchange = self._known_queries.get(packets)
             if exchange is None:
                 draw = self.network.streams.uniform(f"load/{name}")
-                some = [group[int(draw() * len(group))] for _ in range(PAIRS)]
+                some = [group[int(draw() * len(group))] for _ in range(self._pairs)]
                 kinds = tuple((self.network.kind(pod, self._host(pod), "UDP", 53), draw()) for pod in some)
                 exchange = self._known_queries[packets] = Exchange(packets, (), kinds, pooled=1, local=True)
             yield Flow(name, flow.label, "", group, (), flow.rate_per_s, exchange)
@@ -323,9 +325,9 @@ class LoadModel:
         self, name: str, sources: Sequence[Party], targets: Sequence[int], *, protocol: Literal["TCP", "UDP"],
         port: int, service: tuple[str, int] | None,
     ) -> Iterator[tuple[Kind, float]]:  # fmt: skip
-        """Yield the kind of connection between `PAIRS` random pairs, each with a position in the service list."""
+        """Yield the kind of connection between random pairs, each with a position in the service list."""
         draw = self.network.streams.uniform(f"load/{name}")
-        for _ in range(PAIRS):
+        for _ in range(self._pairs):
             source, target = sources[int(draw() * len(sources))], targets[int(draw() * len(targets))]
             yield self.network.kind(source, target, protocol, port, service=service), draw()
 

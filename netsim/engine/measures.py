@@ -55,14 +55,31 @@ def measure_traffic(traffic: Traffic, chosen: Plan, edges: Sequence[Edge]) -> tu
     Rates are those of the whole cluster: what the followed clients did, for as many clients as there are.
     """
     found = [
-        (record, is_top, chosen.duration_s * share)
-        for performer, share in zip(traffic.performers, chosen.share, strict=True)
+        (record, is_top, chosen.duration_s * chosen.share[index], index)
+        for index, performer in enumerate(traffic.performers)
+        if chosen.share[index] > 0.0
         for record, _, is_top in performer.records()
     ]
-    figures = [figure for record, _, seconds in found for figure in _edge_figures(record, seconds)]
-    top = [(record, seconds) for record, is_top, seconds in found if is_top]
+    figures = [figure for record, _, seconds, _ in found for figure in _edge_figures(record, seconds)]
+    top = [
+        _Counted(record, seconds * chosen.chance[index], chosen.counted[index])
+        for record, is_top, seconds, index in found
+        if is_top
+    ]
     clients = len({client for edge in edges for client in edge.clients})
     return (*figures, *_scenario_figures(top, clients))
+
+
+class _Counted(NamedTuple):
+    """What a followed edge brings to figures of the whole.
+
+    Its transactions in ``seconds`` stand for those of a second in the whole cluster (Horvitz and Thompson 1952);
+    ``weight`` is what one counts for in a mean over transactions.
+    """
+
+    record: EdgeRecord
+    seconds: float
+    weight: float
 
 
 def _edge_figures(record: EdgeRecord, seconds: float) -> list[Scalar]:
@@ -84,16 +101,19 @@ def _transfer_figures(record: EdgeRecord) -> list[Scalar]:
     return [Scalar("edge", record.label, "transfer", "mean", rate, "bit/s", record.finished)]
 
 
-def _scenario_figures(records: list[tuple[EdgeRecord, float]], clients: int) -> list[Scalar]:
-    started = max(1, sum(record.started for record, _ in records))
-    finished = sum(record.finished for record, _ in records)
-    rate = math.fsum(record.finished / seconds for record, seconds in records)
-    payload = math.fsum(record.payload / seconds for record, seconds in records)
+def _scenario_figures(found: list[_Counted], clients: int) -> list[Scalar]:
+    started = max(1, sum(each.record.started for each in found))
+    finished = sum(each.record.finished for each in found)
+    rate = math.fsum(each.record.finished / each.seconds for each in found)
+    payload = math.fsum(each.record.payload / each.seconds for each in found)
+    weight = math.fsum(each.record.started * each.weight for each in found) or 1.0
+    failed = math.fsum(each.record.failed * each.weight for each in found) / weight
+    unfinished = math.fsum(each.record.unfinished * each.weight for each in found) / weight
     figures = [
         Scalar("scenario", "", "throughput", "mean", rate, "1/s", finished),
         Scalar("scenario", "", "goodput", "mean", 8.0 * payload, "bit/s", finished),
-        Scalar("scenario", "", "failed", "mean", sum(r.failed for r, _ in records) / started, "1", started),
-        Scalar("scenario", "", "unfinished", "mean", sum(r.unfinished for r, _ in records) / started, "1", started),
+        Scalar("scenario", "", "failed", "mean", failed, "1", started),
+        Scalar("scenario", "", "unfinished", "mean", unfinished, "1", started),
     ]
     if clients:
         figures.insert(1, Scalar("scenario", "", "throughput_per_pod", "mean", rate / clients, "1/s", finished))

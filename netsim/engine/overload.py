@@ -50,7 +50,8 @@ def overloaded(model: Model) -> tuple[Offer, ...]:
     streams = Streams(1, 0)
     everyone = replace(model, run=model.run.model_copy(update={"clients": "all"}))
     network = Network(model.cluster, model.datapath, streams, tcp=model.tcp)
-    flows = followed_flows(network, everyone, plan(everyone, streams), Lookups(network, model.dns))
+    pairs = plan(model, streams).pairs
+    flows = followed_flows(network, everyone, plan(everyone, streams), Lookups(network, model.dns), pairs)
     loads = _loads(len(model.cluster.pods), flows)
     worst: dict[str, float] = {}
     for station, load in (*_pods(model, loads), *_nodes(model.cluster, loads)):

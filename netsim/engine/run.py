@@ -42,11 +42,12 @@ GRACE_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class EdgeInfo:
-    """An edge of the results: ``top`` is False for calls that servers make."""
+    """An edge of the results: ``top`` is False for calls that servers make, ``counted`` as in `Plan`."""
 
     name: str
     service: str
     top: bool
+    counted: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,7 +157,11 @@ def _collect(
     model: Model, network: Network, traffic: Traffic, chosen: Plan, stations: tuple[Scalar, ...]
 ) -> Replication:
     records = traffic.records()
-    infos = tuple(EdgeInfo(record.label, service, top) for record, service, top in records)
+    infos = tuple(
+        EdgeInfo(record.label, service, top, counted)
+        for performer, counted in zip(traffic.performers, chosen.counted, strict=True)
+        for record, service, top in performer.records()
+    )
     columns = [record.columns() for record, _, _ in records]
     edge = np.concatenate([np.full(each.finished, index, np.int32) for index, (each, _, _) in enumerate(records)])
     starts = np.concatenate([each["start"] for each in columns])
@@ -170,10 +175,10 @@ def _collect(
         notes += network.faults.notes(chosen.duration_s, sampled=not chosen.whole)
     return Replication(
         infos, edge[order], starts[order], times,
-        (*measure_traffic(traffic, chosen, model.edges), *stations, *stall_figures(traffic)),
+        (*measure_traffic(traffic, chosen, model.edges), *stations, *stall_figures(traffic, chosen.counted)),
         chosen.duration_s,
         sum(station.arrived for station in network.stations()), tuple(notes),
-        hop_times(network, model, traffic.lookups), kept_parts([record for record, _, _ in records], order),
+        hop_times(network, model, chosen, traffic.lookups), kept_parts([record for record, _, _ in records], order),
         min((fault.at_s for fault in model.faults), default=inf),
     )  # fmt: skip
 

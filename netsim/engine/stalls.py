@@ -7,7 +7,7 @@ datagrams a look-up exchanges is known, so that the probability of a stall is, t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import fsum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,30 +23,34 @@ if TYPE_CHECKING:
 
 
 class _Looked(NamedTuple):
-    """The look-ups of one edge: how many, how many of them to expect to stall, and for how long."""
+    """The look-ups of one edge: how many, how many of them to expect to stall, for how long, and how each counts."""
 
     label: str
     made: int
     stalled: float
     delay_s: float
+    counted: float
 
 
-def stall_figures(traffic: Traffic) -> tuple[Scalar, ...]:
+def stall_figures(traffic: Traffic, counted: Sequence[float]) -> tuple[Scalar, ...]:
     """Return, where datagrams are lost at all, the probability of a stall, and how long it takes.
 
     1 - (1 - p)^n for a look-up of n datagrams of which each is lost with probability p, times what its pairs of queries
     survive of their races (`netsim.engine.clashes`); two lost by one look-up count once. Of edges it is that of a
     look-up (``dns``), of the scenario that of a user's transaction (``latency``), calls of servers included.
+    ``counted`` is what a transaction of each client counts for there (`netsim.engine.sampling.Plan`).
     """
-    performers = [each for client in traffic.performers for each in _resolving(client)]
+    clients = list(zip(traffic.performers, counted, strict=True))
+    performers = [(*each, weight) for client, weight in clients for each in _resolving(client)]
     if not performers:
         return ()
     dns = performers[0][1].dns
-    looked = [_looked(label, resolver) for label, resolver in performers if resolver.made]
+    looked = [_looked(label, resolver, weight) for label, resolver, weight in performers if resolver.made]
     if (dns.loss <= 0.0 and not dns.clashes.possible) or not looked:
         return ()
-    users = sum(record.started for record, _, top in traffic.records() if top)
-    share = fsum(each.stalled for each in looked) / max(1, users)
+    tops = [(record.started, weight) for client, weight in clients for record, _, top in client.records() if top]
+    users = sum(started for started, _ in tops)
+    share = fsum(each.stalled * each.counted for each in looked) / (fsum(made * weight for made, weight in tops) or 1.0)
     return (
         Scalar("scenario", "", "latency", "stall_probability", share, "1", users),
         *(Scalar("edge", each.label, "dns", "stall_probability", each.stalled / each.made, "1", each.made)
@@ -63,10 +67,10 @@ def _resolving(client: Client | Performer) -> Iterator[tuple[str, NameResolver]]
         yield from _resolving(child)
 
 
-def _looked(label: str, resolver: NameResolver) -> _Looked:
+def _looked(label: str, resolver: NameResolver, counted: float) -> _Looked:
     made = resolver.made
     stalled = fsum(_probability(script, resolver.dns) * times for script, times in made.items())
-    return _Looked(label, made.total(), stalled, max(_delay_s(script) for script in made))
+    return _Looked(label, made.total(), stalled, max(_delay_s(script) for script in made), counted)
 
 
 def _probability(script: LookupScript, dns: Dns) -> float:

@@ -84,6 +84,8 @@ def _calling(make: Callable[[Network, Call, str, Surroundings], Performer]) -> S
 
 
 def _start_clients(performer: Client, edge: Edge, clients: Sequence[Party], until: Until) -> None:
+    if not clients:
+        return  # an edge that was not drawn
     if edge.closed is None:
         OpenArrivals(performer, clients, edge.rate_per_s, until)
         return

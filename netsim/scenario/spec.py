@@ -278,6 +278,11 @@ class RunSpec(Spec):
     clients: Annotated[int, Field(ge=1)] | Literal["auto", "all"] = Field(
         "auto", description="client pods followed; the rest is background"
     )
+    followed_clients: int = Field(
+        1000, ge=1,
+        description="with clients auto: client pods followed over all edges. Where eight of each edge (or all it has) "
+        "are more, edges are drawn by rate; those not drawn are background, without figures of their own",
+    )  # fmt: skip
 
 
 class ToleranceSpec(Spec):

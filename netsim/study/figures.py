@@ -22,7 +22,7 @@ from netsim.stats.quantiles import (
     sorted_quantile,
 )
 from netsim.stats.tails import Stall
-from netsim.study.outcome import TIMES, Measured
+from netsim.study.outcome import TIMES, HopTime, Measured
 from netsim.study.selection import selections
 from netsim.study.stalls import Stalls
 
@@ -112,12 +112,18 @@ def _sampled_figures(
     runs: Mapping[int, Measured], quantiles: Sequence[float], refusals: Refusals, stalls: Stalls
 ) -> Iterator[Figure]:
     edges = next(iter(runs.values())).edges if runs else ()
+    seen = {replication: frozenset(np.unique(run.edge).tolist()) for replication, run in runs.items()}
     for selection in selections(edges):
+        masks = {
+            replication: selection.mask(run.edge)
+            for replication, run in runs.items()
+            if not seen[replication].isdisjoint(selection.edges)
+        }
         for metric in TIMES:
             series = {
-                replication: _present(run.times[metric][selection.mask(run.edge)])
-                for replication, run in runs.items()
-                if metric in run.times
+                replication: _present(runs[replication].times[metric][mask])
+                for replication, mask in masks.items()
+                if metric in runs[replication].times
             }
             series = {replication: samples for replication, samples in series.items() if len(samples)}
             if series:
@@ -199,8 +205,10 @@ def _rate_variation(run: Measured) -> dict[tuple[str, str], float]:
     if not len(run.start_s):
         return {}
     limits = np.linspace(run.start_s[0], run.start_s[-1], SECTIONS + 1)
-    found = {}
+    found, seen = {}, frozenset(np.unique(run.edge).tolist())
     for selection in selections(run.edges):
+        if seen.isdisjoint(selection.edges):
+            continue
         counts, _ = np.histogram(run.start_s[selection.mask(run.edge)], limits)
         estimate = from_replications([float(count) for count in counts])
         if estimate.value > 0.0:
@@ -210,17 +218,21 @@ def _rate_variation(run: Measured) -> dict[tuple[str, str], float]:
 
 def _hop_scalars(run: Measured) -> Iterator[tuple[Key, float, int]]:
     """Yield work and rules per user transaction of every hop, over all edges, nested calls included."""
-    counts = {edge.name: int(np.count_nonzero(run.edge == i)) for i, edge in enumerate(run.edges)}
-    total = sum(counts[edge.name] for edge in run.edges if edge.top)
-    if total == 0:
+    made = np.bincount(run.edge, minlength=len(run.edges)).tolist()
+    counts = {edge.name: number * edge.counted for edge, number in zip(run.edges, made, strict=True)}
+    users = sum(number for edge, number in zip(run.edges, made, strict=True) if edge.top)
+    total = math.fsum(counts[edge.name] for edge in run.edges if edge.top)
+    if users == 0:
         return
-    for hop in dict.fromkeys(row.hop for row in run.hops):
-        rows = [row for row in run.hops if row.hop == hop]
+    by_hop: dict[str, list[HopTime]] = {}
+    for row in run.hops:
+        by_hop.setdefault(row.hop, []).append(row)
+    for hop, rows in by_hop.items():
         seconds = math.fsum(row.seconds * counts[row.edge] for row in rows) / total
-        yield Key("hop", hop, "hop_time", "mean", "s"), seconds, total
+        yield Key("hop", hop, "hop_time", "mean", "s"), seconds, users
         if any(row.rules for row in rows):
             rules = math.fsum(row.rules * counts[row.edge] for row in rows) / total
-            yield Key("hop", hop, "rules", "mean", "1"), rules, total
+            yield Key("hop", hop, "rules", "mean", "1"), rules, users
 
 
 def _figure(key: Key, values: Sequence[_Value]) -> Figure:

@@ -20,12 +20,14 @@ class Edge(NamedTuple):
     """One kind of transaction: who calls which service.
 
     ``top`` is False for calls a server makes while it answers (``then``): their time is inside their caller's, so
-    figures of the whole scenario leave them out.
+    figures of the whole scenario leave them out. ``counted`` is the part of its transactions that figures over several
+    edges count: less than 1 where edges were drawn with unlike chances (`netsim.engine.budget`).
     """
 
     name: str
     service: str = ""
     top: bool = True
+    counted: float = 1.0
 
 
 class Scalar(NamedTuple):

@@ -134,7 +134,7 @@ def measured(
 
     ``warmup`` is in seconds, or ``"auto"``: the start at which latencies have settled.
     """
-    edges = tuple(Edge(edge.name, edge.service, edge.top) for edge in found.edges)
+    edges = tuple(Edge(edge.name, edge.service, edge.top, edge.counted) for edge in found.edges)
     if isinstance(warmup, str):
         latency_s = found.times["latency"]
         # a fault is no warm-up: the start is judged by what was over before it

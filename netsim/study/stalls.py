@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -36,7 +35,9 @@ class Stalls:
         if metric == "latency":
             indices |= {i for i in range(len(self._edges)) if any(self._inside(i, edge) for edge in selection.edges)}
         samples = sum(len(each) for each in series.values())
-        stall = united([(self._stalls[index], self._lookups[index] / samples) for index in sorted(indices)])
+        counted = [1.0 if selection.scope == "edge" else edge.counted for edge in self._edges]
+        lookups = [number * part for number, part in zip(self._lookups, counted, strict=True)]
+        stall = united([(self._stalls[index], lookups[index] / samples) for index in sorted(indices)])
         if not stall.is_rare(samples) or any(not len(stall.without(each)) for each in series.values()):
             return NONE
         self.notes = (
@@ -58,12 +59,11 @@ def _lookups(index: int, runs: Mapping[int, Measured]) -> int:
 
 
 def _stall(name: str, runs: Mapping[int, Measured]) -> Stall:
-    """Return the mean of what the replications computed for an edge."""
+    """Return the mean of what those replications computed in which the edge looked names up."""
     found: dict[str, list[float]] = {}
     for run in runs.values():
         for scalar in run.scalars:
             if (scalar.scope, scalar.name, scalar.metric) == ("edge", name, "dns"):
                 found.setdefault(scalar.stat, []).append(scalar.value)
     probabilities = found.get("stall_probability", [])
-    probability = math.fsum(probabilities) / len(runs) if probabilities else 0.0
-    return Stall(probability, exact_mean(found.get("stall_time", [0.0])))
+    return Stall(exact_mean(probabilities) if probabilities else 0.0, exact_mean(found.get("stall_time", [0.0])))
