@@ -121,17 +121,11 @@ def profile_of(configuration: NodeConfiguration) -> CniProfile:
     changes = {**base.changes, **_stated(network, base.changes.get("bandwidth", shipped.bandwidth))}
     if base.legs:
         changes["legs"] = load_plugin(base.legs).legs
-    plugin = shipped.model_copy(
-        update={
-            **changes,
-            "name": f"{network.component} ({conflist.name})",
-            "title": f"CNI network {conflist.name}: {', '.join(conflist.chain)}",
-        }
-    )
+    changes["name"] = f"{network.component} ({conflist.name})"
+    changes["title"] = f"CNI network {conflist.name}: {', '.join(conflist.chain)}"
+    plugin = shipped.changed(**changes)
     if network.firewall:
-        plugin = plugin.model_copy(
-            update={"legs": {mode: _behind_firewall(legs) for mode, legs in plugin.legs.items()}}
-        )
+        plugin = plugin.changed(legs={mode: _behind_firewall(legs) for mode, legs in plugin.legs.items()})
     notes = [*network.notes, *([base.note] if base.note else [])]
     if network.attachment == "bridge" and not (network.hairpin or network.promiscuous or base.plugin == "kubenet"):
         notes.append("hairpin is off: a pod that its own Service leads back to itself gets no answer")

@@ -177,6 +177,10 @@ class Plugin(BaseModel):
     def _placed(self) -> Mapping[str, Legs]:
         return {mode: legs.through(self.encapsulation) for mode, legs in self.legs.items()}
 
+    def changed(self, **fields: object) -> Plugin:
+        """Return a plugin with other fields, checked anew; what was worked out of the old ones is left behind."""
+        return type(self).model_validate({**{name: getattr(self, name) for name in type(self).model_fields}, **fields})
+
     def legs_for(self, proxy: ProxyMode) -> Legs:
         """Return the legs under a proxy mode. Raises `InputError` where the combination cannot exist."""
         reason = combination(self, proxy)

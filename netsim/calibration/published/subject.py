@@ -185,7 +185,7 @@ def _encapsulated(plugin: Plugin, kind: str) -> Plugin:
         outer_tuple="per-node-pair" if wanted == "ipip" else "per-flow",
         underlay_conntrack=known.underlay_conntrack,
     )
-    return plugin.model_copy(update={"encapsulation": tunnel, "name": f"{plugin.name}+{wanted}"})
+    return plugin.changed(encapsulation=tunnel, name=f"{plugin.name}+{wanted}")
 
 
 def _path(setting: Setting, plugin: Plugin) -> list[str]:

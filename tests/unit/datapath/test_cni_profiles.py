@@ -130,6 +130,13 @@ def test_the_firewalls_chain_grows_with_the_pods_of_a_node(tmp_path: Path) -> No
     ]  # fmt: skip
 
 
+def test_a_changed_plugin_takes_nothing_along_that_was_worked_out_before() -> None:
+    shipped = load_plugin("flannel-vxlan")
+    assert shipped.legs_for("iptables") != load_plugin("flannel-host-gw").legs_for("iptables")
+    changed = shipped.changed(legs=load_plugin("flannel-host-gw").legs, encapsulation=None)
+    assert changed.legs_for("iptables") == load_plugin("flannel-host-gw").legs_for("iptables")
+
+
 def test_the_bridges_own_masquerade_hides_pods_from_other_nodes(tmp_path: Path) -> None:
     """ip.SetupIPMasq spares the network of the pod's own address only: the node's range."""
     bridge = {"type": "bridge", "isGateway": True, "ipMasq": True, "ipam": {"type": "host-local"}}
