@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.workloads import Closed, Open
-from netsim.engine.burst import Burst, deliver
-from netsim.engine.chains import ClosedClient, Fifo, OpenFeed, Stretch
-from netsim.engine.clock import Clock
-from netsim.engine.stations import Core, CoreCharge
-from netsim.engine.vector import merged, tandem
+from netsim.engine.queueing.burst import Burst, deliver
+from netsim.engine.queueing.chains import ClosedClient, Fifo, OpenFeed, Stretch
+from netsim.engine.queueing.clock import Clock
+from netsim.engine.queueing.stations import Core, CoreCharge
+from netsim.engine.queueing.vector import merged, tandem
 
 
 def _stations(service: list[list[float]]) -> list[Fifo]:

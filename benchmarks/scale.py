@@ -24,9 +24,9 @@ PODS, SERVICES = 30, 2
 def measured(nodes: int) -> dict[str, Any]:
     """Measure one size, in a process that has done nothing else."""
     from benchmarks import transaction
+    from netsim.engine.background.sampling import plan
+    from netsim.engine.randomness.streams import Streams
     from netsim.engine.run import prepare
-    from netsim.engine.sampling import plan
-    from netsim.engine.streams import Streams
     from netsim.scenario import build
     from netsim.study.runner import model_of, reasons_against
 

@@ -16,17 +16,17 @@ import numpy as np
 import simpy
 
 from netsim.engine.backends import Backends
-from netsim.engine.burst import Burst
-from netsim.engine.clock import Clock
-from netsim.engine.dns_client import Lookups
+from netsim.engine.background.sampling import Plan
+from netsim.engine.kernel.sockets import Socket
 from netsim.engine.model import Model
 from netsim.engine.network import Network
 from netsim.engine.places import Site
-from netsim.engine.sampling import Plan
-from netsim.engine.sockets import Socket
-from netsim.engine.stations import Core, CoreCharge, Delay, Link, LinkCharge, Pool, Station
-from netsim.engine.streams import Streams
-from netsim.engine.traffic import start_traffic
+from netsim.engine.queueing.burst import Burst
+from netsim.engine.queueing.clock import Clock
+from netsim.engine.queueing.stations import Core, CoreCharge, Delay, Link, LinkCharge, Pool, Station
+from netsim.engine.randomness.streams import Streams
+from netsim.engine.workload.dns_client import Lookups
+from netsim.engine.workload.traffic import start_traffic
 from netsim.scenario import build
 from netsim.study.runner import model_of
 

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.records import Finding, show, write
-from netsim.engine import portable
-from netsim.engine.grid import array_on_grid
-from netsim.engine.streams import Streams
-from netsim.engine.vector import tandem
+from netsim.engine.queueing.grid import array_on_grid
+from netsim.engine.queueing.vector import tandem
+from netsim.engine.randomness import portable
+from netsim.engine.randomness.streams import Streams
 from netsim.stats.estimates import from_replications
 
 Uniforms = NDArray[np.float64]

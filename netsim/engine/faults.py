@@ -1,8 +1,8 @@
 """Faults in flight: what happens to stations, connections and endpoints when something breaks, and what it did.
 
 Times of faults are known before the run starts. Links look ahead to them, cores are emptied when they come
-(`netsim.engine.outages`), connections break (`netsim.engine.sessions`), endpoints stay in use until their nodes know
-better (`netsim.engine.views`). A run without faults makes none of this.
+(`netsim.engine.queueing.outages`), connections break (`netsim.engine.transport.sessions`), endpoints stay in use until
+their nodes know better (`netsim.engine.views`). A run without faults makes none of this.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 from netsim.datapath.datapath import HostParty
 from netsim.datapath.types import Role
-from netsim.engine.burst import Notice
-from netsim.engine.datagrams import TIMEOUT_S
-from netsim.engine.grid import on_grid
-from netsim.engine.measures import Scalar
-from netsim.engine.outages import Cable, Ear, Guard, Outage, Seat, abandon, halt, wipe
-from netsim.engine.sessions import MortalConnection, Sessions
-from netsim.engine.stations import Core, Link
+from netsim.engine.measuring.measures import Scalar
+from netsim.engine.queueing.burst import Notice
+from netsim.engine.queueing.grid import on_grid
+from netsim.engine.queueing.outages import Cable, Ear, Guard, Outage, Seat, abandon, halt, wipe
+from netsim.engine.queueing.stations import Core, Link
+from netsim.engine.transport.datagrams import TIMEOUT_S
+from netsim.engine.transport.sessions import MortalConnection, Sessions
 from netsim.engine.views import Views
 
 if TYPE_CHECKING:
     from netsim.cluster.faults import Fault
-    from netsim.engine.dns_client import Lookups
     from netsim.engine.model import Convergence
     from netsim.engine.network import Network, Party
     from netsim.engine.places import Place
-    from netsim.engine.stations import Station
-    from netsim.engine.ways import Way
+    from netsim.engine.queueing.stations import Station
+    from netsim.engine.transport.ways import Way
+    from netsim.engine.workload.dns_client import Lookups
 
 
 DISTURBED = 2.0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netsim.engine.stations import Core, CoreCharge
+from netsim.engine.queueing.stations import Core, CoreCharge
 
 if TYPE_CHECKING:
-    from netsim.engine.burst import Burst
     from netsim.engine.places import Site, StationMaker
-    from netsim.engine.stations import Station
+    from netsim.engine.queueing.burst import Burst
+    from netsim.engine.queueing.stations import Station
 
 
 class FreeCore(Core):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from netsim.engine.ports import PortSettings
-from netsim.engine.tcp import TcpSettings
+from netsim.engine.kernel.ports import PortSettings
+from netsim.engine.transport.tcp import TcpSettings
 from netsim.scenario.spec import DnsSpec, RunSpec
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from netsim.datapath.conntrack import TCP_CLOSED_S, UDP_SHORT_S
 from netsim.datapath.types import Role
 from netsim.engine.backends import Backends
-from netsim.engine.clock import Clock
-from netsim.engine.conntrack import Conntrack, Entries
+from netsim.engine.kernel.conntrack import Conntrack, Entries
+from netsim.engine.kernel.sockets import Socket
 from netsim.engine.places import Place, Places, agent_of
 from netsim.engine.pricing import Limits, Tariff
-from netsim.engine.sockets import Socket
-from netsim.engine.tcp import Connection, TcpSettings
-from netsim.engine.ways import Way
+from netsim.engine.queueing.clock import Clock
+from netsim.engine.transport.tcp import Connection, TcpSettings
+from netsim.engine.transport.ways import Way
 
 if TYPE_CHECKING:
     from netsim.cluster.cluster import Cluster
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from netsim.cluster.objects import Service
     from netsim.datapath.plugin import Plugin
     from netsim.datapath.types import Route, Routes
-    from netsim.engine.burst import Leg
     from netsim.engine.faults import Faults
-    from netsim.engine.neighbours import Neighbours
-    from netsim.engine.ports import Ports
-    from netsim.engine.quotas import Quotas
-    from netsim.engine.shaping import Shapers
-    from netsim.engine.stations import Station
-    from netsim.engine.streams import Streams
+    from netsim.engine.kernel.neighbours import Neighbours
+    from netsim.engine.kernel.ports import Ports
+    from netsim.engine.kernel.quotas import Quotas
+    from netsim.engine.kernel.shaping import Shapers
+    from netsim.engine.queueing.burst import Leg
+    from netsim.engine.queueing.stations import Station
+    from netsim.engine.randomness.streams import Streams
 
 Party = Any
 """A pod (its index in the cluster), or one of the datapath's `HostParty` and `ExternalParty`."""

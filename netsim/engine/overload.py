@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from netsim.engine.backdrop import followed_flows
-from netsim.engine.dns_client import LOCAL_WORKERS, Lookups
+from netsim.engine.background.backdrop import followed_flows
+from netsim.engine.background.sampling import plan
 from netsim.engine.network import Network
-from netsim.engine.sampling import plan
-from netsim.engine.streams import Streams
+from netsim.engine.randomness.streams import Streams
+from netsim.engine.workload.dns_client import LOCAL_WORKERS, Lookups
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from netsim.cluster.cluster import Cluster
     from netsim.cluster.objects import Pod
-    from netsim.engine.load import Flow, What
+    from netsim.engine.background.load import Flow, What
     from netsim.engine.model import Model
 
 TOLD = 5

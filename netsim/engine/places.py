@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from netsim.cluster.objects import Machine
-from netsim.engine.burst import deliver
-from netsim.engine.stations import Core, Delay, Link, Pool, Station
-from netsim.engine.streams import mix
+from netsim.engine.queueing.burst import deliver
+from netsim.engine.queueing.stations import Core, Delay, Link, Pool, Station
+from netsim.engine.randomness.streams import mix
 
 if TYPE_CHECKING:
     from netsim.cluster.cluster import Cluster
-    from netsim.engine.burst import Leg
+    from netsim.engine.queueing.burst import Leg
 
 class Site(NamedTuple):
     """Where a station is: ``what`` it is, and of which node, rack (leaf-up, leaf-down) or pod (pool).

@@ -14,9 +14,9 @@ from operator import itemgetter
 from typing import Any
 
 from netsim.datapath.types import Pass, Role, Route
-from netsim.engine.grid import on_grid
-from netsim.engine.stations import CoreCharge, LinkCharge
-from netsim.engine.tracing import Paid
+from netsim.engine.queueing.grid import on_grid
+from netsim.engine.queueing.stations import CoreCharge, LinkCharge
+from netsim.engine.queueing.tracing import Paid
 
 PAUSE = len(Role)
 """Index, behind the roles, of the leg that only lets latency pass."""
@@ -38,7 +38,7 @@ class Limits:
 
     ``ring`` descriptors of a receive queue; ``buffer_bytes`` of a switch's output port; ``backlog`` packets that RPS
     hands to one core. UDP sockets count for
-    themselves (`netsim.engine.sockets`).
+    themselves (`netsim.engine.kernel.sockets`).
     """
 
     ring: float = 1024

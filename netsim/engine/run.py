@@ -10,30 +10,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netsim.engine.audit import audit
-from netsim.engine.backdrop import Backdrop, Tracked, followed_flows
-from netsim.engine.dns_client import Lookups
+from netsim.engine.background.backdrop import Backdrop, Tracked, followed_flows
+from netsim.engine.background.sampling import Plan, plan
 from netsim.engine.faults import Faults
-from netsim.engine.grid import HORIZON_S, on_grid
-from netsim.engine.hops import HopTime, hop_times
-from netsim.engine.keeper import Kept, keep_parts, kept_parts
+from netsim.engine.kernel.neighbours import Neighbours
+from netsim.engine.kernel.ports import Ports
+from netsim.engine.kernel.quotas import Quotas
+from netsim.engine.kernel.shaping import Shapers
 from netsim.engine.lifting import with_free_cores
-from netsim.engine.measures import Scalar, measure_stations, measure_traffic
-from netsim.engine.neighbours import Neighbours
+from netsim.engine.measuring.hops import HopTime, hop_times
+from netsim.engine.measuring.keeper import Kept, keep_parts, kept_parts
+from netsim.engine.measuring.measures import Scalar, measure_stations, measure_traffic
+from netsim.engine.measuring.probes import COLUMNS, EdgeRecord
+from netsim.engine.measuring.stalls import stall_figures
 from netsim.engine.network import Network
-from netsim.engine.ports import Ports
-from netsim.engine.probes import COLUMNS, EdgeRecord
-from netsim.engine.quotas import Quotas
-from netsim.engine.sampling import Plan, plan
-from netsim.engine.shaping import Shapers
-from netsim.engine.stalls import stall_figures
-from netsim.engine.streams import Streams
-from netsim.engine.traffic import Traffic, start_traffic
+from netsim.engine.queueing.audit import audit
+from netsim.engine.queueing.grid import HORIZON_S, on_grid
+from netsim.engine.randomness.streams import Streams
+from netsim.engine.workload.dns_client import Lookups
+from netsim.engine.workload.traffic import Traffic, start_traffic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from netsim.engine.load import Flow
+    from netsim.engine.background.load import Flow
     from netsim.engine.model import Model
 
 GRACE_S = 10.0
@@ -86,7 +86,7 @@ def run_replication(model: Model, *, seed: int = 1, replication: int = 0, parts:
     """Run one replication of a model.
 
     The same model, seed and replication give the same arrays to the last bit on any machine. ``parts`` keeps where the
-    latency of some transactions went (`netsim.engine.keeper`); nothing else depends on it.
+    latency of some transactions went (`netsim.engine.measuring.keeper`); nothing else depends on it.
 
     Raises
     ------

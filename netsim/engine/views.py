@@ -15,14 +15,14 @@ from collections.abc import Iterator, Sequence
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from netsim.engine.grid import on_grid
+from netsim.engine.queueing.grid import on_grid
 
 if TYPE_CHECKING:
     from netsim.cluster.faults import Fault
     from netsim.cluster.objects import Service
     from netsim.engine.model import Convergence
     from netsim.engine.network import Network
-    from netsim.engine.streams import Streams
+    from netsim.engine.randomness.streams import Streams
 
 _UNIT = 2.0**-64
 

@@ -21,7 +21,7 @@ class Edge(NamedTuple):
 
     ``top`` is False for calls a server makes while it answers (``then``): their time is inside their caller's, so
     figures of the whole scenario leave them out. ``counted`` is the part of its transactions that figures over several
-    edges count: less than 1 where edges were drawn with unlike chances (`netsim.engine.budget`).
+    edges count: less than 1 where edges were drawn with unlike chances (`netsim.engine.background.budget`).
     """
 
     name: str
@@ -57,7 +57,8 @@ class PartKey(NamedTuple):
     """A part of a transaction's critical path.
 
     ``phase`` is ``dns``, ``connect``, ``request`` or ``calls`` (the server waits for its own calls), ``kind`` one of
-    `netsim.engine.tracing.KINDS`, ``part`` the hop that works, the station that is waited for, the timer that runs.
+    `netsim.engine.queueing.tracing.KINDS`, ``part`` the hop that works, the station that is waited for, the timer that
+    runs.
     """
 
     phase: str

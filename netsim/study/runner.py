@@ -20,9 +20,9 @@ from netsim.datapath.datapath import Datapath
 from netsim.datapath.limits import Reason
 from netsim.datapath.mtu import between_nodes
 from netsim.datapath.programming import programming
+from netsim.engine.kernel.ports import REUSE_S, TIME_WAIT_S, PortSettings
 from netsim.engine.model import Convergence, Model
 from netsim.engine.overload import warnings
-from netsim.engine.ports import REUSE_S, TIME_WAIT_S, PortSettings
 from netsim.engine.run import Replication, run_replication
 from netsim.scenario import build
 from netsim.scenario.spec import NetworkSpec, Scenario

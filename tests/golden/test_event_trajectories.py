@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from netsim.engine.burst import Burst
+from netsim.engine.background.sampling import plan
+from netsim.engine.queueing.burst import Burst
+from netsim.engine.randomness.streams import Streams
 from netsim.engine.run import prepare
-from netsim.engine.sampling import plan
-from netsim.engine.streams import Streams
 from netsim.scenario import build
 from netsim.study.runner import model_of
 

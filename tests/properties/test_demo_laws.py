@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from netsim import load
-from netsim.engine.audit import audit
+from netsim.engine.background.sampling import plan
+from netsim.engine.queueing.audit import audit
+from netsim.engine.randomness.streams import Streams
 from netsim.engine.run import prepare
-from netsim.engine.sampling import plan
-from netsim.engine.streams import Streams
 from netsim.study.runner import model_of
 
 SCENARIO = Path(__file__).parents[2] / "experiments" / "cluster-size" / "scenario.yaml"

@@ -13,14 +13,14 @@ from math import inf
 import pytest
 from brute_force import Job, preemptive
 
-from netsim.engine.audit import audit
-from netsim.engine.background import Arrivals, BackgroundCore, BackgroundLink, Draws, Profile, Source
-from netsim.engine.burst import Burst, Notice, deliver
-from netsim.engine.clock import Clock
-from netsim.engine.grid import TICK_S, on_grid
-from netsim.engine.outages import Cable, Guard, Outage, Seat, abandon, halt, wipe
-from netsim.engine.stations import Core, CoreCharge, Link, LinkCharge
-from netsim.engine.streams import Streams
+from netsim.engine.background.background import Arrivals, BackgroundCore, BackgroundLink, Draws, Profile, Source
+from netsim.engine.queueing.audit import audit
+from netsim.engine.queueing.burst import Burst, Notice, deliver
+from netsim.engine.queueing.clock import Clock
+from netsim.engine.queueing.grid import TICK_S, on_grid
+from netsim.engine.queueing.outages import Cable, Guard, Outage, Seat, abandon, halt, wipe
+from netsim.engine.queueing.stations import Core, CoreCharge, Link, LinkCharge
+from netsim.engine.randomness.streams import Streams
 
 SEEDS = range(40)
 

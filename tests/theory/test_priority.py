@@ -6,10 +6,10 @@ import numpy as np
 from scipy import stats
 from test_queues import CONFIDENCE, interval, outside
 
-from netsim.engine.burst import Burst, deliver
-from netsim.engine.clock import Clock
-from netsim.engine.stations import Core, CoreCharge
-from netsim.engine.streams import Streams
+from netsim.engine.queueing.burst import Burst, deliver
+from netsim.engine.queueing.clock import Clock
+from netsim.engine.queueing.stations import Core, CoreCharge
+from netsim.engine.randomness.streams import Streams
 
 SEEDS = range(1, 26)
 MOST_MISSES = int(stats.binom.ppf(0.999, len(SEEDS), 1.0 - CONFIDENCE))

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from netsim.engine import portable
-from netsim.engine.chains import ClosedClient, Fifo
-from netsim.engine.clock import Clock
-from netsim.engine.grid import array_on_grid
-from netsim.engine.streams import Streams
-from netsim.engine.vector import lindley, tandem
+from netsim.engine.queueing.chains import ClosedClient, Fifo
+from netsim.engine.queueing.clock import Clock
+from netsim.engine.queueing.grid import array_on_grid
+from netsim.engine.queueing.vector import lindley, tandem
+from netsim.engine.randomness import portable
+from netsim.engine.randomness.streams import Streams
 
 SEEDS = range(1, 101)
 CONFIDENCE = 0.99

@@ -1,7 +1,7 @@
 """The engine against a process per packet on the same time grid and with the same tie rule: equal to the last bit.
 
 The reference is the obvious SimPy program: a generator a burst, a `Resource` a station. Its timeouts carry the burst's
-number as their serial, which is the tie rule of `netsim.engine.clock`.
+number as their serial, which is the tie rule of `netsim.engine.queueing.clock`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import pytest
 import simpy
 from brute_force import preemptive
 
-from netsim.engine.burst import Burst, Notice, deliver
-from netsim.engine.chains import ClosedClient, Fifo, OpenFeed
-from netsim.engine.clock import Clock
-from netsim.engine.grid import TICK_S, on_grid
-from netsim.engine.stations import Core, CoreCharge
-from netsim.engine.vector import lindley, merged
+from netsim.engine.queueing.burst import Burst, Notice, deliver
+from netsim.engine.queueing.chains import ClosedClient, Fifo, OpenFeed
+from netsim.engine.queueing.clock import Clock
+from netsim.engine.queueing.grid import TICK_S, on_grid
+from netsim.engine.queueing.stations import Core, CoreCharge
+from netsim.engine.queueing.vector import lindley, merged
 
 
 class Reference(simpy.Environment):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from netsim.datapath.types import Pass, Role, Route
-from netsim.engine.burst import deliver
-from netsim.engine.clock import Clock
 from netsim.engine.pricing import Limits, Tariff
-from netsim.engine.stations import Core, Link
-from netsim.engine.tcp import Connection, TcpSettings
-from netsim.engine.ways import Way
+from netsim.engine.queueing.burst import deliver
+from netsim.engine.queueing.clock import Clock
+from netsim.engine.queueing.stations import Core, Link
+from netsim.engine.transport.tcp import Connection, TcpSettings
+from netsim.engine.transport.ways import Way
 
 MSS = 1000
 

@@ -6,12 +6,12 @@ from math import fsum
 
 import pytest
 
-from netsim.engine.backdrop import Backdrop
-from netsim.engine.dns_client import Lookups
+from netsim.engine.background.backdrop import Backdrop
+from netsim.engine.background.sampling import plan
 from netsim.engine.network import Network
 from netsim.engine.places import Site
-from netsim.engine.sampling import plan
-from netsim.engine.streams import Streams
+from netsim.engine.randomness.streams import Streams
+from netsim.engine.workload.dns_client import Lookups
 from netsim.scenario import build
 from netsim.study.runner import model_of
 

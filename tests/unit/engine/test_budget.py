@@ -9,9 +9,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from netsim.engine.budget import Share, drawn, shares
-from netsim.engine.sampling import Plan, plan
-from netsim.engine.streams import Streams
+from netsim.engine.background.budget import Share, drawn, shares
+from netsim.engine.background.sampling import Plan, plan
+from netsim.engine.randomness.streams import Streams
 from netsim.scenario import build
 from netsim.study.figures import Key, PointFigures, summarise
 from netsim.study.outcome import Edge, Measured

@@ -161,9 +161,9 @@ def test_each_node_acts_on_its_own_view() -> None:
     crash = {"at": "0.5s", "kind": "replica-crash", "service": "service-1", "replicas": 2}
     pace = {"container_check": "0s", "propagation": "0.2s", "min_sync": "2.0s", "sync": "0.1s"}
     found = model(crash, edge={"from": "all", "rate": "100/s"}, convergence=pace)
+    from netsim.engine.background.sampling import plan
+    from netsim.engine.randomness.streams import Streams
     from netsim.engine.run import prepare
-    from netsim.engine.sampling import plan
-    from netsim.engine.streams import Streams
 
     streams = Streams(1, 0)
     network, _ = prepare(found, streams, plan(found, streams))

@@ -9,11 +9,11 @@ import pytest
 from engine_parts import Pair, route
 
 from netsim.datapath.types import Role
-from netsim.engine.background import Arrivals, Draws, Profile, Source
-from netsim.engine.pacing import DATAGRAMS, Pace, visits
+from netsim.engine.background.background import Arrivals, Draws, Profile, Source
+from netsim.engine.background.pacing import DATAGRAMS, Pace, visits
 from netsim.engine.pricing import Limits, Tariff
-from netsim.engine.streams import Streams
-from netsim.engine.tcp import TcpSettings
+from netsim.engine.randomness.streams import Streams
+from netsim.engine.transport.tcp import TcpSettings
 
 NEW = Pace.of_tcp(TcpSettings(), 400_000, kept=False)
 KEPT = Pace.of_tcp(TcpSettings(), 400_000, kept=True)

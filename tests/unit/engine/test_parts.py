@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import yaml
 
-from netsim.engine.burst import Burst, Notice, deliver
-from netsim.engine.clock import Clock
-from netsim.engine.keeper import Keeper, Kept
-from netsim.engine.parts import Reader, Span
-from netsim.engine.probes import EdgeRecord
+from netsim.engine.measuring.keeper import Keeper, Kept
+from netsim.engine.measuring.parts import Reader, Span
+from netsim.engine.measuring.probes import EdgeRecord
+from netsim.engine.queueing.burst import Burst, Notice, deliver
+from netsim.engine.queueing.clock import Clock
+from netsim.engine.queueing.stations import Core, CoreCharge
+from netsim.engine.queueing.tracing import Job, Part
+from netsim.engine.randomness.streams import Streams
 from netsim.engine.run import Replication, run_replication
-from netsim.engine.stations import Core, CoreCharge
-from netsim.engine.streams import Streams
-from netsim.engine.tracing import Job, Part
 from netsim.scenario import build
 from netsim.study.runner import model_of
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netsim.engine.burst import Burst, deliver
-from netsim.engine.clock import Clock
-from netsim.engine.grid import on_grid
-from netsim.engine.quotas import PERIOD_S, Quota, QuotaLeg
+from netsim.engine.kernel.quotas import PERIOD_S, Quota, QuotaLeg
+from netsim.engine.queueing.burst import Burst, deliver
+from netsim.engine.queueing.clock import Clock
+from netsim.engine.queueing.grid import on_grid
+from netsim.engine.queueing.stations import Core, CoreCharge
 from netsim.engine.run import run_replication
-from netsim.engine.stations import Core, CoreCharge
 from netsim.scenario import load
 from netsim.study.runner import model_of
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from netsim.datapath.types import Role
+from netsim.engine.kernel.shaping import ASKED_BURST_BYTES, HEADER_BYTES, HTB_BURST_BYTES, Shape, shape_of
 from netsim.engine.model import Model
 from netsim.engine.run import Replication, run_replication
-from netsim.engine.shaping import ASKED_BURST_BYTES, HEADER_BYTES, HTB_BURST_BYTES, Shape, shape_of
 from netsim.scenario import build
 from netsim.study.runner import model_of
 

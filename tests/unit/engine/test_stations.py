@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from netsim.engine.audit import EngineError, audit
-from netsim.engine.burst import Burst, Notice, deliver
-from netsim.engine.clock import Clock
-from netsim.engine.grid import TICK_S, on_grid
-from netsim.engine.stations import Core, CoreCharge, Link, LinkCharge, Pool, TokenBucket
+from netsim.engine.queueing.audit import EngineError, audit
+from netsim.engine.queueing.burst import Burst, Notice, deliver
+from netsim.engine.queueing.clock import Clock
+from netsim.engine.queueing.grid import TICK_S, on_grid
+from netsim.engine.queueing.stations import Core, CoreCharge, Link, LinkCharge, Pool, TokenBucket
 
 US = on_grid(1e-6)
 

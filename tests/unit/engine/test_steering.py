@@ -9,13 +9,13 @@ import pytest
 
 from netsim.datapath.build import datapath_of
 from netsim.datapath.types import Role
-from netsim.engine.conntrack import Entries
-from netsim.engine.dns_client import Lookups
-from netsim.engine.load import LoadModel
+from netsim.engine.background.load import LoadModel
+from netsim.engine.kernel.conntrack import Entries
 from netsim.engine.network import Network
 from netsim.engine.pricing import Limits, Tariff
+from netsim.engine.randomness.streams import Streams
 from netsim.engine.run import run_replication
-from netsim.engine.streams import Streams
+from netsim.engine.workload.dns_client import Lookups
 from netsim.scenario import Scenario, build
 from netsim.study.runner import model_of
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from netsim.engine.randomness.streams import Stream, Streams, mix, stable_hash
 from netsim.engine.run import run_replication
-from netsim.engine.streams import Stream, Streams, mix, stable_hash
 from netsim.scenario import build
 from netsim.study.runner import model_of
 

@@ -9,8 +9,8 @@ import pytest
 
 from netsim.datapath.conntrack import TCP_CLOSED_S, UDP_SHORT_S
 from netsim.datapath.types import Role, Route, Routes
-from netsim.engine.conntrack import ConntrackTable, Entries
-from netsim.engine.neighbours import wanted
+from netsim.engine.kernel.conntrack import ConntrackTable, Entries
+from netsim.engine.kernel.neighbours import wanted
 from netsim.engine.run import Replication, run_replication
 from netsim.scenario import build
 from netsim.study.runner import model_of

@@ -7,9 +7,9 @@ from math import inf
 import pytest
 from engine_parts import MSS, Pair, route
 
-from netsim.engine.burst import Burst
-from netsim.engine.congestion import Cubic, Reno
-from netsim.engine.tcp import Connection, TcpSettings
+from netsim.engine.queueing.burst import Burst
+from netsim.engine.transport.congestion import Cubic, Reno
+from netsim.engine.transport.tcp import Connection, TcpSettings
 
 RTT = 2 * 50e-6
 

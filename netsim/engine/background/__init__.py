@@ -1,0 +1,1 @@
+"""The traffic of clients nobody follows, and which are followed."""

@@ -1,0 +1,1 @@
+"""Draws that are the same on every machine: named counter-based streams."""

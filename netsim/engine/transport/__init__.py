@@ -1,0 +1,1 @@
+"""TCP, UDP and the ways their bursts take."""

@@ -1,0 +1,430 @@
+"""TCP as far as time feels it.
+
+`Connection` does the handshake, small messages and the close; `Half` is one direction's sender and receiver with
+window, congestion control and loss recovery. A message that fits the window travels as one burst and touches neither
+scoreboard nor timer, which is what makes a request cheap; everything else goes through `Half`.
+
+Timers run for what was really lost only (the engine knows at once; the sender learns it at the time its timer or its
+duplicate acknowledgements would tell it). A segment that is merely late is therefore never sent twice.
+
+How the window grows and shrinks is `netsim.engine.transport.congestion`'s part.
+
+Sources: RFC 9293 (handshake, close), RFC 6928 (initial window 10), RFC 5681 (fast retransmit), RFC 6298 with Linux's
+minimum of 200 ms (timer), RFC 1122 4.2.3.2 and Linux's quick acknowledgements (delayed acknowledgement).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING
+
+from netsim.engine.queueing.burst import Burst, Notice, Reaction, nobody, tell
+from netsim.engine.queueing.grid import on_grid
+from netsim.engine.queueing.tracing import DELAYED_ACK, RTO, SYN_RETRY, WINDOW, count_as
+from netsim.engine.transport.congestion import CongestionControl, Cubic
+
+if TYPE_CHECKING:
+    from netsim.engine.queueing.clock import Clock
+    from netsim.engine.queueing.tracing import Step
+    from netsim.engine.transport.ways import Way
+
+
+@dataclass(frozen=True, slots=True)
+class TcpSettings:
+    """Constants of a TCP stack, as Linux has them; times in seconds.
+
+    ``quick_acks`` is how many bursts at the start of a connection are acknowledged at once.
+    """
+
+    initial_window: int = 10
+    receive_window_bytes: int = 3 * 1024 * 1024
+    minimum_rto_s: float = on_grid(0.2)
+    maximum_rto_s: float = 120.0
+    syn_timeout_s: float = 1.0
+    syn_retries: int = 6
+    delayed_ack_s: float = on_grid(0.04)
+    quick_acks: int = 8
+    congestion: type[CongestionControl] | None = None
+
+
+class _Hole:
+    """A range of bytes that was lost and not yet sent again."""
+
+    __slots__ = ("open", "sent", "size", "start")
+
+    def __init__(self, start: int, size: int, sent: float) -> None:
+        self.start, self.size, self.sent, self.open = start, size, sent, True
+
+
+class _Data(Burst):
+    """A burst of a `Half`: knows which bytes it carries."""
+
+    __slots__ = ("half", "sent", "start")
+
+    def __init__(self, half: Half, start: int, size: int, now: float) -> None:
+        self.half, self.start, self.sent = half, start, now
+        way = half.way
+        super().__init__(
+            way.clock, way.legs, way.following.charges(size), size, arrived=self._through, lost=self._gone
+        )
+
+    def _through(self, now: float) -> None:
+        self.half.received(self.start, self.size, self.sent, now)
+
+    def _gone(self, now: float) -> None:
+        self.half.missing(self.start, self.size, self.sent, now)
+
+    def shrink(self, segments: int, now: float) -> bool:
+        """Lose the segments behind the first ``segments``, at once or at a later time."""
+        kept = segments * self.half.way.mss
+        if kept >= self.size:
+            return False
+        start, size = self.start + kept, self.size - kept
+        if now > self.clock.now:
+            Notice(self.clock, now, lambda at: self.half.missing(start, size, self.sent, at), after=self.trace)
+        else:
+            self.half.missing(start, size, self.sent, now, self.trace)
+        self.size = kept
+        self.charges = self.half.way.following.charges(kept)
+        if self.trace is not None:
+            self.trace = [self.trace, self.charges[self.index :], self.clock.now]
+        return True
+
+
+class Half:
+    """One direction of a connection: a sender with its window and the receiver at the other end.
+
+    Parameters
+    ----------
+    way, back: the way of the data and that of its acknowledgements.
+    settings: constants of the stack.
+    """
+
+    __slots__ = (
+        "_ack_owed", "_ack_timer", "_backoff", "_goal", "_held", "_holes", "_messages", "_next", "_quick", "_received",
+        "_recovery", "_resend", "_rtt_s", "_rtt_spread_s", "_sacked", "_una", "back", "clock", "control", "retransmits",
+        "settings", "timeouts", "way",
+    )  # fmt: skip
+
+    def __init__(self, way: Way, back: Way, settings: TcpSettings) -> None:
+        self.way, self.back, self.settings = way, back, settings
+        self.clock: Clock = way.clock
+        initial = float(settings.initial_window * way.mss)
+        self.control: CongestionControl = (settings.congestion or Cubic)(way.mss, initial)
+        self._una = self._next = self._goal = self._received = 0
+        self._messages: deque[tuple[int, Reaction]] = deque()
+        self._held: list[tuple[int, int]] = []
+        self._holes: list[_Hole] = []
+        self._resend: deque[_Hole] = deque()
+        self._recovery = self._sacked = 0
+        self._rtt_s = self._rtt_spread_s = 0.0
+        self._backoff = 1.0
+        self._quick = settings.quick_acks
+        self._ack_owed, self._ack_timer = 0, False
+        self.retransmits = self.timeouts = 0
+
+    # ------------------------------------------------------------------------------------------ sender
+
+    @property
+    def delivered(self) -> int:
+        """Bytes the receiver has in order."""
+        return self._received
+
+    @property
+    def rto_s(self) -> float:
+        """The retransmission timeout (RFC 6298, Linux's bounds), with its back-off."""
+        base = max(self.settings.minimum_rto_s, self._rtt_s + 4.0 * self._rtt_spread_s)
+        return on_grid(min(base * self._backoff, self.settings.maximum_rto_s))
+
+    def fits(self, size: int) -> bool:
+        """Tell whether nothing is under way and a message of this size would leave at once."""
+        return self._next == self._goal == self._una and size <= self.control.window
+
+    def send(self, size: int, arrived: Reaction) -> None:
+        """Send a message; ``arrived`` is called when its last byte is with the receiving application."""
+        self._goal += size
+        self._messages.append((self._goal, arrived))
+        self._pump(self.clock.now)
+
+    def stream(self) -> None:
+        """Send without end."""
+        self._goal = 1 << 62
+        self._pump(self.clock.now)
+
+    def stop(self) -> None:
+        """End a stream: nothing new is sent; what is under way arrives."""
+        self._goal = self._next
+
+    def _pump(self, now: float) -> None:
+        """Send what the window allows: lost ranges first, then new data in bursts as large as may be."""
+        way, mss = self.way, self.way.mss
+        missing = sum(hole.size for hole in self._holes if hole.open)
+        pipe = self._next - self._una - missing - self._sacked
+        room = min(self.control.window, self.settings.receive_window_bytes) - pipe
+        while self._resend:
+            hole = self._resend[0]
+            size = min(hole.size, way.burst_bytes, max(int(room // mss), int(pipe <= 0)) * mss)
+            if size <= 0:
+                return
+            start = hole.start
+            hole.start, hole.size = start + size, hole.size - size
+            if not hole.size:
+                hole.open = False
+                self._resend.popleft()
+            room -= size
+            pipe += size
+            self.retransmits += 1
+            self._emit(start, size, now)
+        while self._next < self._goal:
+            size = min(self._goal - self._next, way.burst_bytes)
+            if size > room:
+                size = int(room // mss) * mss
+                if size <= 0:
+                    return
+            start, self._next = self._next, self._next + size
+            room -= size
+            self._emit(start, size, now)
+
+    def _emit(self, start: int, size: int, now: float) -> None:
+        if self.way.swallows(size):
+            Notice(self.clock, now, lambda at: self.missing(start, size, now, at))
+        else:
+            _Data(self, start, size, now)
+
+    def missing(self, start: int, size: int, sent: float, now: float, after: Step | None = None) -> None:
+        """Note a lost range; its timer runs from when it was sent. ``after`` is the trace of its burst."""
+        hole = _Hole(start, size, sent)
+        self._holes.append(hole)
+        Notice(self.clock, max(now, sent + self.rto_s), lambda at: self._timeout(hole, at), RTO, after)
+
+    def _timeout(self, hole: _Hole, now: float) -> None:
+        self._holes = [each for each in self._holes if each.open]
+        if not hole.open or hole in self._resend:
+            return
+        self.timeouts += 1
+        self.control.timed_out(now)
+        self._backoff = min(self._backoff * 2.0, 2.0**10)
+        self._recovery = self._next
+        self._resend = deque(sorted((each for each in self._holes if each.open), key=lambda each: each.start))
+        self._pump(now)
+
+    def _acked(self, upto: int, highest: int, sacked: int, sent: float, now: float) -> None:
+        """Take an acknowledgement: ``upto`` in order, ``sacked`` bytes beyond up to ``highest``."""
+        self._backoff = 1.0
+        self._sacked = sacked
+        sample = now - sent
+        if self._rtt_s == 0.0:
+            self._rtt_s, self._rtt_spread_s = sample, sample / 2.0
+        else:
+            self._rtt_spread_s += (abs(self._rtt_s - sample) - self._rtt_spread_s) / 4.0
+            self._rtt_s += (sample - self._rtt_s) / 8.0
+        fresh = upto - self._una
+        if fresh > 0:
+            self._una = upto
+            # only a window that was used may grow
+            if upto >= self._recovery and self._next - upto + fresh >= self.control.window / 2.0:
+                self.control.acked(fresh, now, self._rtt_s)
+        self._detect(highest, now)
+        self._pump(now)
+
+    def _detect(self, highest: int, now: float) -> None:
+        """Resend what three segments beyond it prove lost (RFC 5681, selectively); reduce once a window."""
+        proof = highest - 3 * self.way.mss
+        for hole in self._holes:
+            if hole.open and hole.start + hole.size <= proof and hole not in self._resend:
+                if hole.start >= self._recovery:
+                    self.control.lost(now)
+                    self._recovery = self._next
+                self._resend.append(hole)
+
+    # ------------------------------------------------------------------------------------------ receiver
+
+    def received(self, start: int, size: int, sent: float, now: float) -> None:
+        """Take data: deliver what is in order, acknowledge by the rules."""
+        end = start + size
+        ordered = start <= self._received
+        if ordered:
+            self._received = max(self._received, end)
+            while self._held and self._held[0][0] <= self._received:
+                self._received = max(self._received, self._held.pop(0)[1])
+            while self._messages and self._messages[0][0] <= self._received:
+                tell(self._messages.popleft()[1], now)
+        else:
+            self._held.append((start, end))
+            self._held.sort()
+        self._ack_owed += size
+        if not ordered or self._held or self._quick > 0 or self._ack_owed >= 2 * self.way.mss:
+            self._quick -= 1
+            self._acknowledge(end, sent)
+        elif not self._ack_timer:
+            self._ack_timer = True
+            Notice(self.clock, now + self.settings.delayed_ack_s, lambda at: self._ack_due(end, sent), DELAYED_ACK)
+
+    def _ack_due(self, end: int, sent: float) -> None:
+        self._ack_timer = False
+        if self._ack_owed:
+            self._acknowledge(end, sent)
+
+    def _acknowledge(self, highest: int, sent: float) -> None:
+        self._ack_owed = 0
+        upto = self._received
+        sacked = sum(end - start for start, end in self._held)
+        if self._held:
+            highest = self._held[-1][1]
+
+        def told(now: float) -> None:
+            self._acked(upto, highest, sacked, sent, now)
+
+        def back(now: float) -> None:
+            count_as(self.clock, WINDOW)
+            told(now)
+
+        def lost(now: float) -> None:
+            # the sender would time out, repeat the last burst and be told again
+            Notice(self.clock, now + self.rto_s, told, RTO)
+
+        self.back.send(0, back, lost)
+
+
+class _Message(Burst):
+    """A message that fits one burst and the window; repeats itself when its timer fires, with exponential back-off."""
+
+    __slots__ = ("connection", "sent", "tries", "way")
+
+    def __init__(self, connection: Connection, way: Way, size: int, arrived: Reaction) -> None:
+        self.connection, self.way, self.sent, self.tries = connection, way, way.clock.now, 0
+        super().__init__(way.clock, way.legs, way.following.charges(size), size, arrived)
+
+    def lose(self, now: float) -> None:
+        """Wait for the timer."""
+        settings = self.connection.settings
+        wait = min(settings.minimum_rto_s * 2.0**self.tries, settings.maximum_rto_s)
+        Notice(self.clock, max(now, self.sent + wait), self._again, RTO, self.trace)
+
+    def _again(self, now: float) -> None:
+        if not self.connection.knows(self.way):
+            return
+        self.tries += 1
+        self.sent = now
+        self.connection.timeouts += 1
+        self.index, self.lag_s, self.seen_s = 0, 0.0, inf
+        if self.trace is not None:
+            self.trace = [self.clock.trace, self.charges, now]
+        later = self.legs[0](self, now, self.charges[0])
+        if later is not None:
+            self.clock.at(later, self.advance)
+
+
+class Connection:
+    """A TCP connection between two applications.
+
+    Callers are called back with the time: `connect`, then `request` and `respond` in turn, then `close`.
+    """
+
+    __slots__ = ("_back", "_forth", "_tries", "back", "failed", "forth", "settings", "timeouts", "used_at")
+
+    def __init__(self, forth: Way, back: Way, settings: TcpSettings) -> None:
+        self.forth, self.back, self.settings = forth, back, settings
+        self._forth: Half | None = None
+        self._back: Half | None = None
+        self._tries = self.timeouts = 0
+        self.failed = False
+        self.used_at = 0.0
+
+    @property
+    def outgoing(self) -> Half:
+        """The direction from client to server."""
+        if self._forth is None:
+            self._forth = self.half(self.forth, self.back)
+        return self._forth
+
+    @property
+    def incoming(self) -> Half:
+        """The direction from server to client."""
+        if self._back is None:
+            self._back = self.half(self.back, self.forth)
+        return self._back
+
+    def half(self, way: Way, back: Way) -> Half:
+        """Return one direction, made when a message needs it."""
+        return Half(way, back, self.settings)
+
+    def knows(self, way: Way) -> bool:
+        """Tell whether the end that sends this way still has the connection."""
+        return not self.failed
+
+    def accepts(self, now: float) -> bool:
+        """Tell whether somebody listens at the other end."""
+        return True
+
+    def connect(self, established: Reaction) -> None:
+        """Shake hands; ``established`` is called at the client, also when all tries failed (`failed` is set then)."""
+        clock = self.forth.clock
+        sent = clock.now
+
+        def answer(now: float) -> None:
+            if self.accepts(now):
+                self.back.open(0, confirm, lost)
+            else:
+                self.back.send(0, refused, lost)
+
+        def refused(now: float) -> None:
+            self.failed = True
+            established(now)
+
+        def confirm(now: float) -> None:
+            self.forth.send(0)
+            established(now)
+
+        def lost(now: float) -> None:
+            wait = self.settings.syn_timeout_s * 2.0**self._tries
+            self._tries += 1
+            if self._tries > self.settings.syn_retries:
+                self.failed = True
+                Notice(clock, max(now, sent + wait), established)
+            else:
+                Notice(clock, max(now, sent + wait), lambda at: self.connect(established), SYN_RETRY)
+
+        self.forth.open(0, answer, lost)
+
+    def request(self, size: int, arrived: Reaction) -> None:
+        """Send a message from client to server."""
+        if self._fits(self._forth, self.forth, size):
+            _Message(self, self.forth, size, arrived)
+        else:
+            self.outgoing.send(size, arrived)
+
+    def respond(self, size: int, arrived: Reaction) -> None:
+        """Send a message from server to client."""
+        if self._fits(self._back, self.back, size):
+            _Message(self, self.back, size, arrived)
+        else:
+            self.incoming.send(size, arrived)
+
+    def _fits(self, half: Half | None, way: Way, size: int) -> bool:
+        if size > way.burst_bytes or way.swallows(size):
+            return False
+        return half.fits(size) if half is not None else size <= self.settings.initial_window * way.mss
+
+    def acknowledge_request(self) -> None:
+        """Send the quick acknowledgement of the first request."""
+        self.back.send(0)
+
+    def acknowledge_response(self) -> None:
+        """Send the acknowledgement of a response."""
+        self.forth.send(0)
+
+    def close(self, closed: Reaction = nobody) -> None:
+        """FIN, FIN with acknowledgement, acknowledgement. Nobody waits for it, but cores and links carry it."""
+
+        def answer(now: float) -> None:
+            self.back.send(0, last)
+
+        def last(now: float) -> None:
+            self.forth.send(0)
+            closed(now)
+
+        self.forth.send(0, answer)
+

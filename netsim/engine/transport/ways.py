@@ -1,0 +1,75 @@
+"""Ways: one direction of one connection, ready to carry bursts.
+
+A way knows its stations and its tariffs and nothing of transport; `netsim.engine.transport.tcp` and
+`netsim.engine.transport.datagrams` send through it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netsim.engine.queueing.burst import Burst, Notice, Reaction, nobody
+from netsim.engine.queueing.clock import Clock
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from netsim.engine.kernel.conntrack import Gates
+    from netsim.engine.pricing import Tariff
+
+
+class Way:
+    """One direction of a connection.
+
+    Parameters
+    ----------
+    clock: the clock.
+    legs: legs by role (`netsim.engine.places.Places.legs`).
+    opening: tariff of the packet that opens the flow.
+    following: tariff of all later packets.
+    position: where the service lies in the list that first packets walk, 0 to 1.
+    gates: tables that must have room for the flow, with what it wants of each.
+    """
+
+    __slots__ = (
+        "_gates", "_opening_legs", "burst_bytes", "clock", "following", "legs", "mss", "opening", "position",
+    )  # fmt: skip
+
+    def __init__(
+        self, clock: Clock, legs: list[Any], opening: Tariff, following: Tariff, *, position: float = 0.0,
+        gates: Gates = (),
+    ) -> None:  # fmt: skip
+        self.clock, self.opening, self.following, self.position = clock, opening, following, position
+        self._gates = gates
+        self.legs = following.pick(legs)
+        # routes of opening and later packets mostly visit the same stations
+        self._opening_legs = self.legs if opening.pick is following.pick else opening.pick(legs)
+        route = following.route
+        self.mss, self.burst_bytes = route.mss_bytes, route.burst_bytes
+
+    def open(self, size: int, arrived: Reaction, lost: Reaction = nobody) -> None:
+        """Send the packet that opens the flow; it is lost where a table is full.
+
+        What it has been given stays: when it is sent again, only the tables that had no room are asked.
+        """
+        clock = self.clock
+        while self._gates:
+            table, claim = self._gates[0]
+            if not table.admit(clock._now, claim):
+                Notice(clock, clock._now, lost)
+                return
+            self._gates = self._gates[1:]
+        Burst(clock, self._opening_legs, self.opening.charges(size, self.position), size, arrived, lost)
+
+    def send(self, size: int, arrived: Reaction = nobody, lost: Reaction = nobody) -> None:
+        """Send a later burst; ``size`` bytes of payload, 0 for a bare acknowledgement."""
+        if self.following.route.black_hole and self.swallows(size):
+            if lost is not nobody:
+                Notice(self.clock, self.clock.now, lost)
+            return
+        following = self.following
+        Burst(self.clock, self.legs, following.known.get(size) or following.charges(size), size, arrived, lost)
+
+    def swallows(self, size: int) -> bool:
+        """Tell whether the burst vanishes: full-sized segments too large for an MTU on the way, unfragmentable."""
+        return self.following.route.black_hole and size >= self.mss

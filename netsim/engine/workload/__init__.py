@@ -1,0 +1,1 @@
+"""Who asks for what: arrivals, calls, streams, look-ups and the DNS clients."""

@@ -1,0 +1,59 @@
+"""Bulk streams: connections that send without end; what counts is how much gets through."""
+
+from __future__ import annotations
+
+from math import nan
+from typing import TYPE_CHECKING
+
+from netsim.engine.transport.sessions import RESET
+from netsim.engine.workload.rpc import RpcCaller
+
+if TYPE_CHECKING:
+    from netsim.cluster.traffic import Call
+    from netsim.engine.network import Network, Party
+    from netsim.engine.transport.tcp import Connection, Half
+    from netsim.engine.workload.calls import Surroundings, Task, Wake
+
+
+class Streamer(RpcCaller):
+    """Opens streams and keeps them sending until the run ends.
+
+    ``open`` lists the streams under way: connection, when it was begun, when it was connected.
+    """
+
+    def __init__(self, network: Network, call: Call, name: str, around: Surroundings) -> None:
+        super().__init__(network, call, name, around)
+        self.open: list[tuple[Connection, float, float]] = []
+
+    def stream(self, source: Party) -> Task:
+        """Open one stream of a client, as a task."""
+        wake: Wake = yield
+        record = self.record
+        record.started += 1
+        made = self._dial(source)
+        if isinstance(made, str):
+            self.fail(made)
+            return
+        connection, _ = made
+        began = self.network.clock.now
+        connection.connect(wake)
+        now = yield
+        if connection.failed:
+            self.fail("connect")
+            return
+        connection.outgoing.stream()
+        self.open.append((connection, began, now))
+
+    def finish(self, now: float) -> None:
+        """End the streams and book what they delivered: one sample a stream, whose request lasted as long as it did."""
+        for connection, began, connected in self.open:
+            connection.outgoing.stop()
+            self.record.bytes_sent += connection.outgoing.delivered
+            if connection.failed:
+                self.fail(RESET)
+            else:
+                self.record.done(began, nan, connected, now)
+
+    def halves(self) -> list[Half]:
+        """Return the sending sides, for their windows and retransmissions."""
+        return [connection.outgoing for connection, _, _ in self.open]
