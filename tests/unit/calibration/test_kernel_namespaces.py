@@ -176,13 +176,16 @@ def test_a_failure_lets_go_of_what_was_begun():
     assert held_by(os.getpid()) == before
 
 
+# a process that a shell without job control put into the background inherits that it ignores Ctrl-C
 SCRIPT = """
+import signal
 import time
 from netsim.calibration.kernel.build import build
 from netsim.calibration.kernel.namespaces import Sandbox
 from netsim.calibration.kernel.probes import Probe
 from netsim.calibration.kernel.timing import Effort
 from netsim.calibration.kernel.topologies import NODE, NODE_RIGHT, Topology
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with Sandbox() as host:
     probe = Probe(host, build(host, Topology((NODE, NODE_RIGHT))))
     print("standing", flush=True)
