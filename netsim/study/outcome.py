@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from netsim.engine.measuring.measures import Scalar
 from netsim.scenario.spec import Scenario
 from netsim.stats.quantiles import Samples
 
@@ -28,18 +29,6 @@ class Edge(NamedTuple):
     service: str = ""
     top: bool = True
     counted: float = 1.0
-
-
-class Scalar(NamedTuple):
-    """A figure a replication yields as one number: ``scope``/``name`` say of what (``node``/``node-17``)."""
-
-    scope: str
-    name: str
-    metric: str
-    stat: str
-    value: float
-    unit: str
-    n_samples: int = 0
 
 
 class HopTime(NamedTuple):

@@ -23,10 +23,11 @@ from typing import Any
 
 import numpy as np
 
+from netsim.engine.measuring.measures import Scalar
 from netsim.errors import InputError, Place
 from netsim.stats.quantiles import Samples
 from netsim.study.executor import Unit
-from netsim.study.outcome import TIMES, Edge, Failed, HopTime, Impossible, Measured, Outcome, PartTime, Scalar
+from netsim.study.outcome import TIMES, Edge, Failed, HopTime, Impossible, Measured, Outcome, PartTime
 from netsim.study.points import same_question
 from netsim.study.provenance import FORMAT, Input, input_files
 from netsim.study.tables import Table, parquet_bytes, write_atomically

@@ -21,13 +21,14 @@ from netsim.datapath.limits import Reason
 from netsim.datapath.mtu import between_nodes
 from netsim.datapath.programming import programming
 from netsim.engine.kernel.ports import REUSE_S, TIME_WAIT_S, PortSettings
+from netsim.engine.measuring.measures import Scalar
 from netsim.engine.model import Convergence, Model
 from netsim.engine.overload import warnings
 from netsim.engine.run import Replication, run_replication
 from netsim.scenario import build
 from netsim.scenario.spec import NetworkSpec, Scenario
 from netsim.study.bands import Breakdown, part_times
-from netsim.study.outcome import Edge, HopTime, Impossible, Measured, PartKey, PartTime, Scalar
+from netsim.study.outcome import Edge, HopTime, Impossible, Measured, PartKey, PartTime
 from netsim.study.selection import STANDARD_QUANTILES, quantiles_of
 from netsim.study.settle import Settled, settled
 
@@ -153,7 +154,7 @@ def measured(
         start_s=found.start_s[kept],
         times=times,
         parts=_parts(found, kept, edges, quantiles),
-        scalars=(*(Scalar(*scalar) for scalar in found.scalars), events),
+        scalars=(*found.scalars, events),
         hops=tuple(HopTime(*hop) for hop in found.hops),
         notes=(*notes, *found.notes, *start.notes),
     )

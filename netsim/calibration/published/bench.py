@@ -81,6 +81,24 @@ class Question(Protocol):
         ...
 
 
+class Untimed:
+    """A question about what is counted or is a share: no time, so its rows say nothing of the machine."""
+
+    __slots__ = ()
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return nothing."""
+        return Cost(0.0)
+
+    def seconds(self, bench: Bench, row: Row) -> float:
+        """Return nothing."""
+        return 0.0
+
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """Never."""
+        return False
+
+
 class Anchor(NamedTuple):
     """A baseline row that was measured in the same way."""
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from netsim.calibration.published.bench import Answer, Bench, Cost
-from netsim.calibration.published.case import Row
+from netsim.calibration.published.bench import Answer, Bench, Cost, Untimed
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 from netsim.cluster.externaldns.providers import PROVIDERS, Provider, list_calls, record_lag
@@ -18,7 +17,7 @@ Rule = Callable[[Bench, Setting], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(Untimed):
     """A number of things, or the time they take; ``scaled`` lets baseline rows of the kind give the size of one."""
 
     kind: str
@@ -32,14 +31,6 @@ class Counted:
         """Return nothing, but refuse a configuration that does not say what to count."""
         self.rule(bench, setting)
         return Cost(0.0)
-
-    def seconds(self, bench: Bench, row: Row) -> float:
-        """Return nothing."""
-        return 0.0
-
-    def informs(self, bench: Bench, row: Row) -> bool:
-        """Never as a time."""
-        return False
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return the count, times what the nearest baseline row has for the model's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netsim.calibration.published.bench import Answer, Bench, Cost
+from netsim.calibration.published.bench import Answer, Bench, Cost, Untimed
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
@@ -98,23 +98,11 @@ class QueryTime:
 
 
 @dataclass(frozen=True, slots=True)
-class QueryCount:
+class QueryCount(Untimed):
     """Queries of one lookup."""
 
     kind: str = "query-count"
     calibrates: int = 0
-
-    def cost(self, bench: Bench, setting: Setting) -> Cost:
-        """Return nothing: counted."""
-        return Cost(0.0)
-
-    def seconds(self, bench: Bench, row: Row) -> float:
-        """Return nothing."""
-        return 0.0
-
-    def informs(self, bench: Bench, row: Row) -> bool:
-        """Never."""
-        return False
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return the count."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from netsim.calibration.published.bench import Answer, Bench, Cost
+from netsim.calibration.published.bench import Answer, Bench, Cost, Untimed
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
@@ -138,23 +138,11 @@ class Requests:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptChange:
+class KeptChange(Untimed):
     """Change of the request rate on kept connections through more Services: conntrack remembers, so none."""
 
     kind: str = "kept-change"
     calibrates: int = 0
-
-    def cost(self, bench: Bench, setting: Setting) -> Cost:
-        """Return nothing."""
-        return Cost(0.0)
-
-    def seconds(self, bench: Bench, row: Row) -> float:
-        """Return nothing."""
-        return 0.0
-
-    def informs(self, bench: Bench, row: Row) -> bool:
-        """Never."""
-        return False
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return the relative difference of an established packet's work with and without the other Services."""
@@ -163,7 +151,7 @@ class KeptChange:
 
 
 @dataclass(frozen=True, slots=True)
-class RuleCount:
+class RuleCount(Untimed):
     """Rules kube-proxy writes: of one chain, or all of the nat table."""
 
     chain: str = ""
@@ -176,14 +164,6 @@ class RuleCount:
         if "services" not in setting:
             raise InputError("rules are counted of a number of Services", place=Place(field="configuration.services"))
         return Cost(0.0)
-
-    def seconds(self, bench: Bench, row: Row) -> float:
-        """Return nothing."""
-        return 0.0
-
-    def informs(self, bench: Bench, row: Row) -> bool:
-        """Never."""
-        return False
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return what the model's own rule sets count."""

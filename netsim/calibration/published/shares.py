@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from netsim.calibration.published.bench import Answer, Bench, Cost
-from netsim.calibration.published.case import Row
+from netsim.calibration.published.bench import Answer, Bench, Cost, Untimed
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.testbed import RECEIVER, SENDER, SOCKETS, Share
@@ -57,7 +56,7 @@ def _on_card(share: Share) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class CpuShare:
+class CpuShare(Untimed):
     """The share of one component in a host's CPU time for a long flow."""
 
     kind: str = "cpu-share"
@@ -70,14 +69,6 @@ class CpuShare:
             raise InputError("no such part of a host's work", place=Place(field="configuration.component"),
                              got=component, allowed=", ".join(COMPONENTS))  # fmt: skip
         return Cost(0.0)
-
-    def seconds(self, bench: Bench, row: Row) -> float:
-        """Return nothing."""
-        return 0.0
-
-    def informs(self, bench: Bench, row: Row) -> bool:
-        """Never."""
-        return False
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return the share."""

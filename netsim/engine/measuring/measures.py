@@ -24,7 +24,7 @@ FULLEST = 3
 
 
 class Scalar(NamedTuple):
-    """``scope``/``name`` say of what (``station``/``node-3/core0``), ``unit`` is an SI name."""
+    """A run's figure: ``scope``/``name`` say of what (``station``/``node-3/core0``), ``unit`` is an SI name."""
 
     scope: str
     name: str
