@@ -126,6 +126,7 @@ def fabric_of(spec: FabricSpec) -> Fabric:
         link_latency_s=spec.link_latency,
         zone_latency_s=spec.zone_latency,
         buffer_bytes=spec.buffer,
+        loss=spec.loss,
     )
 
 

@@ -394,7 +394,7 @@ class Fabric:
 
     ``oversubscription`` is the downlink over uplink capacity of a leaf (1.0 = none); ``link_latency_s`` the
     propagation and forwarding delay a link crossing adds; ``zone_latency_s`` the extra one-way delay between zones;
-    ``buffer_bytes`` the switch buffer of one output port; ``lossless`` ignores it.
+    ``buffer_bytes`` the switch buffer of one output port; ``loss`` the share of packets damaged on a cable into a node.
     """
 
     nodes_per_rack: int = 32
@@ -403,6 +403,7 @@ class Fabric:
     link_latency_s: float = 0.5e-6
     zone_latency_s: float = 250e-6
     buffer_bytes: int = 512 * 1024
+    loss: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,8 @@ class Faults:
         self.sessions = Sessions(network.clock, dict(stops))
         self.views = Views(network, faults, how)
         self._seats: dict[int, Seat] = {}
-        network.faults, network.seen, network.places.harden = self, self.views.of, self._harden
+        network.faults, network.seen = self, self.views.of
+        network.places.fit.append(self._harden)
 
     # ------------------------------------------------------------------------------------------ what may break
 

@@ -94,12 +94,13 @@ class Places:
     cluster: gives nodes, racks and the fabric.
     salt: a number that differs between replications; home cores and hashes are drawn from it.
     make: makes a station; a run with background traffic puts one here that makes stations that know theirs.
+    fit: what is done to every new place (guards around what may break, cables that lose packets).
     """
 
     def __init__(self, cluster: Cluster, salt: int) -> None:
         self.cluster, self.salt = cluster, salt
         self.make: StationMaker = plain_station
-        self.harden: Callable[[Place], None] | None = None
+        self.fit: list[Callable[[Place], None]] = []
         self.spines = max(1, cluster.fabric.spines)
         self.outside = Outside()
         self._places: dict[int, Place] = {}
@@ -115,8 +116,8 @@ class Places:
             rack = self.rack(node)
             ports = self._row("leaf-up", rack), self._row("leaf-down", rack)
             found = Place(node, rack, each.machine, each.name, make=self.make, ports=ports)
-            if self.harden is not None:
-                self.harden(found)
+            for fit in self.fit:
+                fit(found)
             self._places[node] = found
         return found
 

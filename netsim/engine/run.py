@@ -13,6 +13,7 @@ import numpy as np
 from netsim.engine.background.backdrop import Backdrop, Tracked, followed_flows
 from netsim.engine.background.sampling import Plan, plan
 from netsim.engine.faults import Faults
+from netsim.engine.kernel.bad_cables import damage_cables
 from netsim.engine.kernel.neighbours import Neighbours
 from netsim.engine.kernel.ports import Ports
 from netsim.engine.kernel.quotas import Quotas
@@ -145,6 +146,8 @@ def prepare(model: Model, streams: Streams, chosen: Plan, *, parts: bool = False
         )  # fmt: skip
     if model.faults:
         Faults(network, model.faults, model.convergence, lookups)
+    if model.cluster.fabric.loss > 0.0:
+        network.places.fit.append(damage_cables(model.cluster.fabric.loss, streams))
     if model.free_cores:
         network.places.make = with_free_cores(network.places.make)
     traffic = start_traffic(network, model, chosen, lookups)

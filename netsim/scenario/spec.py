@@ -21,6 +21,7 @@ from netsim.scenario.distributions import NO_WORK, Constant, Duration, Size
 from netsim.scenario.faults import ConvergenceSpec, Fault
 from netsim.scenario.origin import Origin
 from netsim.scenario.quantities import BitsPerSecond, Bytes, Fraction, PerSecond, Seconds
+from netsim.scenario.tcp import TcpSpec
 
 
 class MachineSpec(Spec):
@@ -50,6 +51,9 @@ class FabricSpec(Spec):
     link_latency: Seconds = Field(0.5e-6, description="propagation and forwarding delay of a link")
     zone_latency: Seconds = Field(250e-6, description="extra one-way delay between zones")
     buffer: Bytes = Field(512 * 1024, description="buffer of one switch output port")
+    loss: float = Field(
+        0.0, ge=0, lt=1, description="share of packets damaged on the cable into a node (dirty optics, bad contacts)"
+    )
 
 
 class SyntheticSpec(Spec):
@@ -165,6 +169,7 @@ class NetworkSpec(Spec):
     local_ports: int = Field(
         28_232, ge=1, description="ports a client has for connections to one destination (ip_local_port_range)"
     )
+    tcp: TcpSpec = TcpSpec()
     tcp_tw_reuse: bool = Field(False, description="ports in TIME_WAIT serve new connections after 1 s, not after 60 s")
     snat_ports: int = Field(
         64_512, ge=1, description="ports a node has for masqueraded connections to one destination (1024-65535)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
@@ -24,9 +24,13 @@ from netsim.engine.kernel.ports import REUSE_S, TIME_WAIT_S, PortSettings
 from netsim.engine.measuring.measures import Scalar
 from netsim.engine.model import Convergence, Model
 from netsim.engine.overload import warnings
+from netsim.engine.queueing.grid import on_grid
 from netsim.engine.run import Replication, run_replication
+from netsim.engine.transport.congestion import CongestionControl, Cubic, Reno
+from netsim.engine.transport.tcp import TcpSettings
 from netsim.scenario import build
 from netsim.scenario.spec import NetworkSpec, Scenario
+from netsim.scenario.tcp import TcpSpec
 from netsim.study.bands import Breakdown, part_times
 from netsim.study.outcome import Edge, HopTime, Impossible, Measured, PartKey, PartTime
 from netsim.study.selection import STANDARD_QUANTILES, quantiles_of
@@ -88,7 +92,7 @@ def _model(document: str, directory: Path, file: str, stamp: Stamp) -> tuple[Mod
     faults = faults_of(cluster, scenario.faults)
     model = Model(
         cluster, datapath, edges, dns=None if scenario.dns.lookups == "none" else scenario.dns, run=scenario.run,
-        conntrack_max=scenario.network.conntrack_max, ports=_ports(scenario.network),
+        tcp=_tcp(scenario.network.tcp), conntrack_max=scenario.network.conntrack_max, ports=_ports(scenario.network),
         cpu_limits=scenario.cluster.cpu_limits, neighbours_max=scenario.network.neighbours_max,
         faults=faults, convergence=_convergence(scenario, datapath, faults) if faults else Convergence(),
     )  # fmt: skip
@@ -105,6 +109,16 @@ def _black_holes(datapath: Datapath) -> Iterator[Note]:
 
 def _ports(spec: NetworkSpec) -> PortSettings:
     return PortSettings(spec.local_ports, spec.snat_ports, REUSE_S if spec.tcp_tw_reuse else TIME_WAIT_S)
+
+
+_CONGESTION: Mapping[str, type[CongestionControl]] = {"cubic": Cubic, "reno": Reno}
+
+
+def _tcp(spec: TcpSpec) -> TcpSettings:
+    return TcpSettings(
+        initial_window=spec.initial_window, receive_window_bytes=spec.receive_window,
+        minimum_rto_s=on_grid(spec.rto_min), syn_retries=spec.syn_retries, congestion=_CONGESTION[spec.congestion],
+    )  # fmt: skip
 
 
 def _convergence(scenario: Scenario, datapath: Datapath, faults: Sequence[Fault]) -> Convergence:

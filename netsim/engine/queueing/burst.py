@@ -136,3 +136,7 @@ class Burst:
     def shrink(self, segments: int, now: float) -> bool:
         """Go on with the first ``segments`` only, if the burst can be divided; a plain one cannot."""
         return False
+
+    def pierce(self, segments: Sequence[int], now: float) -> bool:
+        """Go on without some segments, told by their numbers, if the burst can; a plain one cannot."""
+        return False

@@ -16,7 +16,9 @@ minimum of 200 ms (timer), RFC 1122 4.2.3.2 and Linux's quick acknowledgements (
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -58,39 +60,70 @@ class _Hole:
         self.start, self.size, self.sent, self.open = start, size, sent, True
 
 
+Range = tuple[int, int]
+"""First byte and number of bytes."""
+
+
 class _Data(Burst):
     """A burst of a `Half`: knows which bytes it carries."""
 
-    __slots__ = ("half", "sent", "start")
+    __slots__ = ("half", "ranges", "sent")
 
     def __init__(self, half: Half, start: int, size: int, now: float) -> None:
-        self.half, self.start, self.sent = half, start, now
+        self.half, self.sent = half, now
+        self.ranges: Sequence[Range] = ((start, size),)
         way = half.way
         super().__init__(
             way.clock, way.legs, way.following.charges(size), size, arrived=self._through, lost=self._gone
         )
 
     def _through(self, now: float) -> None:
-        self.half.received(self.start, self.size, self.sent, now)
+        for start, size in self.ranges:
+            self.half.received(start, size, self.sent, now)
 
     def _gone(self, now: float) -> None:
-        self.half.missing(self.start, self.size, self.sent, now)
+        for start, size in self.ranges:
+            self.half.missing(start, size, self.sent, now)
 
     def shrink(self, segments: int, now: float) -> bool:
         """Lose the segments behind the first ``segments``, at once or at a later time."""
-        kept = segments * self.half.way.mss
-        if kept >= self.size:
+        mss = self.half.way.mss
+        if segments * mss >= self.size:
             return False
-        start, size = self.start + kept, self.size - kept
-        if now > self.clock.now:
-            Notice(self.clock, now, lambda at: self.half.missing(start, size, self.sent, at), after=self.trace)
-        else:
-            self.half.missing(start, size, self.sent, now, self.trace)
-        self.size = kept
-        self.charges = self.half.way.following.charges(kept)
+        self._lose(range(segments, -(-self.size // mss)), now)
+        return True
+
+    def pierce(self, segments: Sequence[int], now: float) -> bool:
+        """Lose some segments, told by their numbers."""
+        self._lose(segments, now)
+        return True
+
+    def _lose(self, segments: Sequence[int], now: float) -> None:
+        kept, lost = _parted(self.ranges, segments, self.half.way.mss)
+        for start, size in lost:
+            if now > self.clock.now:
+                Notice(self.clock, now, partial(self.half.missing, start, size, self.sent), after=self.trace)
+            else:
+                self.half.missing(start, size, self.sent, now, self.trace)
+        self.ranges, self.size = kept, sum(size for _, size in kept)
+        self.charges = self.half.way.following.charges(self.size)
         if self.trace is not None:
             self.trace = [self.trace, self.charges[self.index :], self.clock.now]
-        return True
+
+
+def _parted(ranges: Sequence[Range], segments: Sequence[int], mss: int) -> tuple[list[Range], list[Range]]:
+    """Part the bytes of a burst into those that go on and those of ``segments``; neighbours stay together."""
+    parted: tuple[list[Range], list[Range]] = ([], [])
+    number = 0
+    for first, size in ranges:
+        for start in range(first, first + size, mss):
+            into, length = parted[number in segments], min(mss, first + size - start)
+            number += 1
+            if into and sum(into[-1]) == start:
+                into[-1] = into[-1][0], into[-1][1] + length
+            else:
+                into.append((start, length))
+    return parted
 
 
 class Half:
@@ -226,14 +259,18 @@ class Half:
             # only a window that was used may grow
             if upto >= self._recovery and self._next - upto + fresh >= self.control.window / 2.0:
                 self.control.acked(fresh, now, self._rtt_s)
-        self._detect(highest, now)
+        self._detect(highest, sent, now)
         self._pump(now)
 
-    def _detect(self, highest: int, now: float) -> None:
-        """Resend what three segments beyond it prove lost (RFC 5681, selectively); reduce once a window."""
+    def _detect(self, highest: int, sent: float, now: float) -> None:
+        """Resend what three segments beyond it prove lost (RFC 5681, selectively); reduce once a window.
+
+        What was sent after the segment acknowledged now may still come (RFC 8985): a repetition that is lost again is
+        not known before something later got through.
+        """
         proof = highest - 3 * self.way.mss
         for hole in self._holes:
-            if hole.open and hole.start + hole.size <= proof and hole not in self._resend:
+            if hole.open and hole.sent <= sent and hole.start + hole.size <= proof and hole not in self._resend:
                 if hole.start >= self._recovery:
                     self.control.lost(now)
                     self._recovery = self._next
@@ -281,9 +318,13 @@ class Half:
             count_as(self.clock, WINDOW)
             told(now)
 
+        def again(now: float) -> None:
+            if upto > self._una:  # no later one has told as much
+                told(now)
+
         def lost(now: float) -> None:
             # the sender would time out, repeat the last burst and be told again
-            Notice(self.clock, now + self.rto_s, told, RTO)
+            Notice(self.clock, now + self.rto_s, again, RTO)
 
         self.back.send(0, back, lost)
 
