@@ -25,7 +25,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import engine, naive, peers, transaction, workloads
+from benchmarks import blocking, engine, naive, peers, transaction, workloads
 
 RESULTS = Path(__file__).with_name("results.json")
 TOLERANCE = 0.25
@@ -78,6 +78,7 @@ def cases(scale: float) -> list[Case]:
         Case("open-w1", 10, *chain, engine.vectorised, naive.open_loop, "w1"),
         Case("open-w2", 8, *fabric, engine.vectorised, naive.open_loop, "w2"),
         Case("every-hop", 10, workloads.w1(size(20_000)), chain[1], engine.every_hop, naive.open_loop, "w1"),
+        Case("blocking", 10, workloads.w1(size(20_000)), chain[1], blocking.engine, blocking.naive, "w1"),
     ]
 
 

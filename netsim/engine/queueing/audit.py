@@ -1,8 +1,8 @@
 """Every run checks itself: conservation and Little's law at every station.
 
 Arrivals and departures are booked by different code at different times (see `netsim.engine.queueing.stations`). What
-arrived must have left or still be there as a pending event, and the time integral of the number present, kept by
-departures as the clock saw them, must equal the sum of the sojourns that stations promised.
+arrived must have left or still be there, waiting or as a pending event, and the time integral of the number present,
+kept by departures as the clock saw them, must equal the sum of the sojourns that stations promised.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ def audit(clock: Clock, stations: Iterable[Station]) -> int:
     checked = 0
     for station in stations:
         leaving = inside.get(id(station), [])
-        if station.arrived != station.left + len(leaving):
+        present = len(leaving) + station.settle(now)
+        if station.arrived != station.left + present:
             raise EngineError(
-                f"{station.name}: {station.arrived} bursts arrived, {station.left} left, {len(leaving)} are inside"
+                f"{station.name}: {station.arrived} bursts arrived, {station.left} left, {present} are inside"
             )
         occupancy = station.occupancy_s + fsum(leaving)
         # times are exact; only their sums round, by at most an ulp of the sum for every addition

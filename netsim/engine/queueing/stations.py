@@ -3,7 +3,7 @@
 A burst that arrives at ``now`` learns at once when it will be through, because a station's future depends on the past
 only: ``start = max(now, free)``, ``free = start + service`` (Lindley's recursion). That is exact for FIFO stations, and
 with one addition for a core whose interrupts preempt its threads (`Core`). Stations whose future depends on what
-arrives later (priorities without preemption, back-pressure) would need a queue and an event each; there are none yet.
+arrives later keep a queue and an event each: back-pressure (`netsim.engine.queueing.bounded`).
 
 Charges are what a burst pays at a station, worked out beforehand by `netsim.engine.pricing`; their shapes are those of
 the `NamedTuple`s below, one a kind of station. All durations are seconds on the time grid.
@@ -82,6 +82,10 @@ class Station:
 
     def rest(self, until: float) -> None:
         """Let background traffic stay away until a time; it has come up to this instant."""
+
+    def settle(self, now: float) -> int:
+        """Book until now the bursts that wait here without an event of their own; return how many they are."""
+        return 0
 
     def refuse(self, burst: Burst, now: float) -> None:
         """Drop a burst that found no room."""

@@ -1,0 +1,91 @@
+"""The chain with back-pressure: every hop but the first has room for four packets, and one that is full stops the last.
+
+Blocking after service: a packet that is through keeps its server until the next station has a place. On the engine a
+station of its own kind (`netsim.engine.queueing.bounded`); the obvious way a process a packet that holds one Resource
+until it has got the next one's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from functools import partial
+from math import inf
+
+import simpy
+
+from benchmarks.workloads import Open
+from netsim.engine.queueing.bounded import Bounded
+from netsim.engine.queueing.burst import Burst, deliver
+from netsim.engine.queueing.clock import Clock
+
+PLACES = 4
+"""Packets a station holds, that in service included; the first one holds all that come."""
+
+
+class _Source:
+    """Launches the packets of the chain, one pending event."""
+
+    def __init__(self, clock: Clock, work: Open, out: list[float]) -> None:
+        stations = [Bounded(clock, str(number), PLACES if number else inf) for number in range(len(work.service))]
+        self.clock, self.births, self.size, self.out = clock, work.births, work.size, out
+        self.legs = (*(station.enter for station in stations), deliver)
+        self.charges = [(*((row[size],) for row in work.service), None) for size in range(3)]
+        self.next = 0
+
+    def advance(self, now: float) -> float | None:
+        """Launch a packet."""
+        index, self.next = self.next, self.next + 1
+        Burst(self.clock, self.legs, self.charges[self.size[index]], 0, partial(self.out.__setitem__, index))
+        return self.births[self.next] if self.next < len(self.births) else None
+
+
+def engine(work: Open) -> Callable[[], list[float]]:
+    """Return what gives the departures of the chain on netsim's engine."""
+    clock, departures = Clock(), [0.0] * len(work.births)
+    source = _Source(clock, work, departures)
+    clock.at(work.births[0], source.advance)
+
+    def run() -> list[float]:
+        clock.run()
+        return departures
+
+    return run
+
+
+def naive(work: Open) -> Callable[[], list[float]]:
+    """Return what gives the departures of the chain the obvious way."""
+    env = simpy.Environment()
+    last = len(work.service) - 1
+    servers = [simpy.Resource(env, 1) for _ in work.service]
+    rooms = [simpy.Resource(env, PLACES if number else len(work.births)) for number in range(last + 1)]
+    departures = [0.0] * len(work.births)
+
+    def packet(index: int) -> Generator[simpy.Event, None, None]:
+        size = work.size[index]
+        room = rooms[0].request()
+        yield room
+        for station, row in enumerate(work.service):
+            turn = servers[station].request()
+            yield turn
+            yield env.timeout(row[size])
+            place = rooms[station + 1].request() if station < last else None
+            if place is not None:
+                yield place
+            servers[station].release(turn)
+            rooms[station].release(room)
+            if place is not None:
+                room = place
+        departures[index] = env.now
+
+    def source() -> Generator[simpy.Event, None, None]:
+        for index, birth in enumerate(work.births):
+            yield env.timeout(birth - env.now)
+            env.process(packet(index))
+
+    env.process(source())
+
+    def run() -> list[float]:
+        env.run()
+        return departures
+
+    return run
