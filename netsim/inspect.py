@@ -21,6 +21,7 @@ from netsim.cluster.service_rules.counts import total as total_of
 from netsim.cluster.traffic import Call, Edge, traffic_of
 from netsim.datapath import build
 from netsim.datapath.cni_report import CniReport, inspect_cni
+from netsim.datapath.cost_report import CostReport, inspect_costs
 from netsim.datapath.limitfacts import ClusterFacts, TrafficFacts, facts_of, plugin_facts
 from netsim.datapath.limitgrowth import Growth, measured_growth, probe_sizes
 from netsim.datapath.limitmeasures import State
@@ -32,7 +33,7 @@ from netsim.errors import InputError, Place
 from netsim.scenario import with_values
 from netsim.scenario.spec import Scenario
 
-__all__ = ["LimitsReport", "cni", "dns", "limits", "path", "policy", "rules"]
+__all__ = ["LimitsReport", "cni", "costs", "dns", "limits", "path", "policy", "rules"]
 
 
 def _cluster(asked: Cluster | Scenario) -> Cluster:
@@ -143,6 +144,22 @@ def cni(
     """
     cluster = None if asked is None else _cluster(asked)
     return inspect_cni(path, cluster, pod=pod, node=node, node_mtu_bytes=node_mtu_bytes)
+
+
+def costs(profile: str = "server", *, without: Sequence[str] = (), figure: str = "") -> CostReport:
+    """Return what a cost profile says and where it has it from: values, ranges, sources, arithmetic.
+
+    Parameters
+    ----------
+    profile: a shipped one (``server``, ``vm-virtio``, ``cloud-small``, ``kernel-old``) or a file.
+    without: sources that may not be used; the next most trusted estimates are.
+    figure: only figures with this in their name.
+
+    Raises
+    ------
+    InputError: no such profile, source or figure.
+    """
+    return inspect_costs(profile, excluded=without, containing=figure)
 
 
 @dataclass(frozen=True, slots=True)

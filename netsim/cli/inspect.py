@@ -280,5 +280,34 @@ def limits(
         raise typer.Exit(1)
 
 
+@app.command()
+def costs(
+    profile: Annotated[str, typer.Argument(help="cost profile, shipped or a file")] = "server",
+    without: Annotated[
+        list[str] | None, typer.Option("--without", help="source that may not be used", metavar="SOURCE")
+    ] = None,
+    figure: Annotated[str, typer.Option("--figure", help="only figures with this in their name")] = "",
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """Print a cost profile: every figure with value, range, source, arithmetic and what moves it between machines."""
+    from netsim import inspect
+
+    report = inspect.costs(profile, without=without or (), figure=figure)
+    if output is Format.JSON:
+        print_json(report.to_dict())
+        return
+    print_table(
+        f"{report.profile.title}: valid for {report.profile.valid_for}",
+        ["figure", "value", "low", "high", "unit", "scales with", "source", "arithmetic", "meaning"],
+        [
+            [line.figure, *(f"{value:g}" for value in (line.used.value, line.used.low, line.used.high)), line.unit,
+             line.moved_by, line.used.source, line.used.arithmetic, line.meaning]
+            for line in report.lines
+        ],
+    )  # fmt: skip
+    for name, citation in report.sources.items():
+        typer.echo(f"{name}: {citation}")
+
+
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:,.4g}" if value != int(value) else f"{int(value):,}"

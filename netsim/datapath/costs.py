@@ -16,6 +16,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from netsim.datapath.arithmetic import check
 from netsim.errors import InputError, Place
 from netsim.scenario.loading import read_model, read_text
 from netsim.scenario.origin import Origin
@@ -27,7 +28,11 @@ Regime = Literal["hot_loop", "closed_loop", "flood", "remote_cache"]
 
 
 class Estimate(BaseModel):
-    """One source's value of a figure, nanoseconds unless the figure's unit says otherwise."""
+    """One source's value of a figure, nanoseconds unless the figure's unit says otherwise.
+
+    ``arithmetic`` derives the value from the numbers the source prints (``30.5 * 3.6 / 3.0``: from its clock to the
+    profile's); a value that does not follow from it is refused. ``note`` says the rest in words.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,12 +40,15 @@ class Estimate(BaseModel):
     value: float = Field(ge=0)
     low: float = Field(ge=0)
     high: float = Field(ge=0)
+    arithmetic: str = ""
     note: str = ""
 
     @model_validator(mode="after")
-    def _ordered(self) -> Estimate:
+    def _consistent(self) -> Estimate:
         if not self.low <= self.value <= self.high:
             raise ValueError(f"low <= value <= high does not hold: {self.low}, {self.value}, {self.high}")
+        if self.arithmetic:
+            check(self.arithmetic, self.value)
         return self
 
 

@@ -11,7 +11,7 @@ import yaml
 from netsim.calibration.published.score import Point, Score
 from netsim.calibration.published.validation import CaseResult, Validation
 
-HEADER = ("case", "points", "bias", "median", "p90", "rank", "coverage", "half width")
+HEADER = ("case", "points", "bias", "median", "p90", "rank", "coverage", "half width", "its p90")
 
 
 def percent(value: float | None, signed: bool = False) -> str:
@@ -25,7 +25,7 @@ def cells(name: str, score: Score) -> tuple[str, ...]:
     """Return the cells of one line of the table."""
     return (
         name, str(score.points), percent(score.bias, signed=True), percent(score.median), percent(score.p90),
-        percent(score.rank), percent(score.coverage), percent(score.half_width),
+        percent(score.rank), percent(score.coverage), percent(score.half_width), percent(score.half_width_p90),
     )  # fmt: skip
 
 
@@ -86,8 +86,10 @@ _INTRODUCTION = (
     "",
     "Errors are predicted over published, less one. *Rank* is the share of pairs of configurations in the right order,",
     "among those that differ by more than the publication's noise. *Coverage* is the share of points within their 90 %",
-    "interval, which comes from draws of all costs within their ranges; *half width* is that of the interval. Rows",
-    "that a line rate decides, or that do not vary, are trivial and stand apart.",
+    "interval, which comes from draws of all costs within their ranges, weighed by how well they explain the case's",
+    "own baseline rows, and from what two measurements of one configuration differ by; *half width* is that of the",
+    "interval, its median and its 90th percentile. Rows that a line rate decides, or that do not vary, are trivial and",
+    "stand apart.",
     "",
 )
 

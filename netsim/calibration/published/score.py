@@ -30,16 +30,10 @@ class Point:
     """Rows whose order can be compared: the same metric, measured in the same way, on the same machine."""
 
     @classmethod
-    def of(
-        cls, row: Row, value: float, note: str, *, samples: Sequence[float] | None, noise: float, level: float
-    ) -> Point:
-        """Return the point of a row; measurement noise widens the interval of the model."""
+    def of(cls, row: Row, value: float, note: str, interval: tuple[float, float]) -> Point:
+        """Return the point of a row."""
         show = row.quantity.shown
-        low = high = value
-        if samples:
-            edges = np.quantile(np.array(samples), [(1 - level) / 2, (1 + level) / 2])
-            low, high = float(edges[0]), float(edges[1])
-        low, high = low * (1 - noise), high * (1 + noise)
+        low, high = interval
         how = (f"{key}={v}" for key, v in sorted(row.setting.values.items()) if key in _HOW)
         subject = ";".join(f"{key}={v}" for key, v in row.setting.values.items())
         return cls(
@@ -72,7 +66,7 @@ class Score:
 
     ``bias`` is the median signed error, ``median`` and ``p90`` are of its size, ``rank`` the share of pairs in the
     right order among those that differ by more than noise, ``coverage`` the share of points within their interval,
-    ``half_width`` the median half width of those.
+    ``half_width`` and ``half_width_p90`` the median and the 90th percentile of the half widths of those.
     """
 
     points: int
@@ -82,10 +76,11 @@ class Score:
     rank: float | None = None
     coverage: float | None = None
     half_width: float | None = None
+    half_width_p90: float | None = None
 
     def to_dict(self) -> dict[str, float | int | None]:
-        """Return the fields."""
-        return asdict(self)
+        """Return the fields of the JSON document, whose shape is fixed: all but ``half_width_p90``."""
+        return {key: value for key, value in asdict(self).items() if key != "half_width_p90"}
 
 
 def score(points: Sequence[Point], noise: float) -> Score:
@@ -101,6 +96,7 @@ def score(points: Sequence[Point], noise: float) -> Score:
         rank=rank_agreement(points, noise),
         coverage=math.fsum(point.covered for point in points) / len(points),
         half_width=median(point.half_width for point in points),
+        half_width_p90=float(np.quantile(np.array([point.half_width for point in points]), 0.9)),
     )
 
 
@@ -142,4 +138,5 @@ def overall(scores: Sequence[Score], points: Sequence[Point]) -> Score:
         rank=middle("rank"),
         coverage=math.fsum(point.covered for point in points) / len(points),
         half_width=median(point.half_width for point in points),
+        half_width_p90=float(np.quantile(np.array([point.half_width for point in points]), 0.9)),
     )

@@ -20,13 +20,19 @@ GRID = 101
 """Points of each distribution when two are added."""
 
 
-def percentile_of(row: Row) -> float:
-    """Return the percentile a row states, in its metric's name or its configuration, as a fraction; 0.5 without one."""
+def stated_percentile(row: Row) -> float | None:
+    """Return the percentile a row states, in its metric's name or its configuration, as a fraction."""
     match = re.search(r"p(\d+(?:\.\d+)?)", f"{row.metric} {row.setting.text('percentile')}")
     if match is None:
-        return 0.5
+        return None
     digits = match[1]
     return float(digits) / (1000 if len(digits) == 3 and digits.startswith("99") else 100)
+
+
+def percentile_of(row: Row) -> float:
+    """Return the percentile a row states, the median without one."""
+    stated = stated_percentile(row)
+    return 0.5 if stated is None else stated
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 from netsim.analysis.uncertainty import Draws, Influence, influences, latin_hypercube
 from netsim.calibration.published.bench import Answer, Bench, Parameter, Question
 from netsim.calibration.published.case import Case, Row, load_case, shipped_cases
+from netsim.calibration.published.evidence import interval, misfits, weights
 from netsim.calibration.published.hardware import Hardware
 from netsim.calibration.published.questions import question_of
 from netsim.calibration.published.score import Point, Score, overall, score
@@ -111,15 +112,20 @@ def validate_case(case: Case, *, draws: int = DRAWS, seed: int = 1) -> CaseResul
     central, parameters = _run(benches({}))
     table = latin_hypercube(_figures(profiles), draws, seed=seed, excluded=case.sources) if draws and central else None
     samples: dict[str, list[float]] = {key: [] for key in central}
+    evidence = []
     for draw in table.draws() if table is not None else ():
-        for key, (_, answer) in _run(benches(_by_machine(draw, profiles)))[0].items():
+        machines = tuple(benches(_by_machine(draw, profiles)))
+        for key, (_, answer) in _run(machines)[0].items():
             samples[key].append(answer.value)
+        evidence.append([misfits(bench) for bench in machines])
+    weight = weights(evidence)
     influence = _influence(table, central, samples) if table is not None else ()
     points: list[Point] = []
     trivial: list[Point] = []
     ranges: list[Point] = []
     for row, answer in central.values():
-        point = Point.of(row, answer.value, answer.note, samples=samples.get(row.id), noise=case.noise, level=LEVEL)
+        ends = interval(answer.value, samples[row.id], weight, noise=case.noise, level=LEVEL)
+        point = Point.of(row, answer.value, answer.note, ends)
         (ranges if row.role == "range" else trivial if answer.trivial else points).append(point)
     stated = [Excluded(r.id, r.metric, r.reason) for r in case.rows if r.role in ("range", "excluded")]
     excluded = (*stated, *(item for item in refused if item.id not in {one.id for one in stated}))

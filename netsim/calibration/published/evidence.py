@@ -1,0 +1,105 @@
+"""What a case's baseline rows say about drawn costs, and the interval that is left.
+
+A draw takes every cost from its own range. Some draws contradict what the publication measured on its bare machine;
+they weigh less (importance weights, as in generalised likelihood uncertainty estimation, Beven and Binley 1992). Only
+baseline rows are looked at, never targets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from netsim.calibration.published.bench import Bench
+from netsim.calibration.published.services import stated_percentile
+
+Array = npt.NDArray[np.float64]
+MISFIT = 0.15
+"""Scale of the model's errors (logarithm): its median error over all tables, 10 %, is 0.67 of it."""
+FREEDOM = 3
+"""Degrees of freedom of the t distribution of errors: a row that something unstated decides (idle states, the tool's
+own limit) has no say, instead of all of it."""
+REPEATABILITY = 0.08
+"""Half of the 90 % interval of a figure measured once (logarithm): 1.645 times its standard deviation of 0.048, which
+eleven configurations show that were measured on two equal workers each (krd, `vm-overlays`). However well its costs
+are known, no measurement is known better."""
+
+
+def misfits(bench: Bench) -> dict[str, list[float]]:
+    """Return measured over modelled time of baseline rows, as logarithms, by kind of question.
+
+    The model's time is the one without that row: prices and machine factor k alone. Percentiles say more of a
+    distribution's shape than of its costs, and stay out.
+    """
+    found: dict[str, list[float]] = {}
+    for row, question in bench.baselines():
+        if stated_percentile(row) is not None or not question.informs(bench, row):
+            continue
+        cost = question.cost(bench, row.setting)
+        modelled = cost.waiting + bench.factor * bench.contention(question, row.setting) * cost.work
+        measured = question.seconds(bench, row)
+        if modelled > 0 and measured > 0:
+            found.setdefault(question.kind, []).append(math.log(measured / modelled))
+    return found
+
+
+def weights(draws: Sequence[Iterable[Mapping[str, Sequence[float]]]]) -> Array:
+    """Return how much each draw counts, 1 for the likeliest: from the misfits of its machines.
+
+    Rows of one kind share what the model leaves out, so together they have one voice: the mean of their likelihoods'
+    logarithms.
+    """
+    logarithms = np.array([math.fsum(_voices(machines)) for machines in draws])
+    likely: Array = np.exp(logarithms - logarithms.max()) if len(logarithms) else logarithms
+    return likely
+
+
+def _voices(machines: Iterable[Mapping[str, Sequence[float]]]) -> Iterable[float]:
+    for kinds in machines:
+        for errors in kinds.values():
+            yield math.fsum(map(_likelihood, errors)) / len(errors)
+
+
+def _likelihood(error: float) -> float:
+    return -(FREEDOM + 1) / 2 * math.log1p((error / MISFIT) ** 2 / FREEDOM)
+
+
+def quantile(samples: Sequence[float], weight: Array, share: float) -> float:
+    """Return a quantile of weighted samples."""
+    values = np.array(samples)
+    order = np.argsort(values, kind="stable")
+    sorted_weight = weight[order]
+    middle = (np.cumsum(sorted_weight) - sorted_weight / 2) / sorted_weight.sum()
+    return float(np.interp(share, middle, values[order]))
+
+
+def interval(
+    value: float, samples: Sequence[float], weight: Array, *, noise: float, level: float
+) -> tuple[float, float]:
+    """Return the interval of a prediction.
+
+    Parameters
+    ----------
+    value: the prediction.
+    samples, weight: its value for each draw of the costs, and how much each counts; none leaves the noise alone.
+    noise: of the publication's figures, as a fraction. Where costs decide, `REPEATABILITY` is the least.
+    level: probability.
+    """
+    tail = (1 - level) / 2
+    low = high = value
+    moved = bool(samples) and max(samples) > min(samples)
+    if moved:
+        low, high = (quantile(samples, weight, share) for share in (tail, 1 - tail))
+        noise = max(noise, REPEATABILITY)
+    middle = quantile(samples, weight, 0.5) if moved else value
+    return _widened(low, middle, noise, -1), _widened(high, middle, noise, 1)
+
+
+def _widened(end: float, middle: float, noise: float, sign: int) -> float:
+    """Return an end of an interval with the noise of the measurement added; independent, so in squares."""
+    if end <= 0 or middle <= 0:
+        return end
+    return middle * math.exp(sign * math.hypot(math.log(end / middle), math.log1p(noise)))
