@@ -6,6 +6,7 @@ resolver, TCP and prices; only how bursts meet stations differs, so the samples 
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
@@ -25,8 +26,7 @@ from netsim.engine.queueing.burst import Burst
 from netsim.engine.queueing.clock import Clock
 from netsim.engine.queueing.stations import Core, CoreCharge, Delay, Link, LinkCharge, Pool, Station
 from netsim.engine.randomness.streams import Streams
-from netsim.engine.workload.dns_client import Lookups
-from netsim.engine.workload.traffic import start_traffic
+from netsim.engine.run import prepare
 from netsim.scenario import build
 from netsim.study.runner import model_of
 
@@ -73,22 +73,28 @@ class Outcome:
     events: int
 
 
-def run(model: Model, duration_s: float, dress: Callable[[Network], None]) -> Outcome:
-    """Run a model on stations that ``dress`` may replace."""
-    plan = Plan(duration_s, (model.edges[0].clients,), (1.0,), (1.0,), (1.0,))
-    network = Network(model.cluster, model.datapath, Streams(1), tcp=model.tcp, conntrack_max=model.conntrack_max)
-    dress(network)
-    traffic = start_traffic(network, model, plan, Lookups(network, model.dns))
-    began = time.process_time()
-    network.clock.run(until=duration_s + 1.0)
-    seconds = time.process_time() - began
+def run(model: Model, duration_s: float, dress: Callable[[Network], None], *, parts: bool = False) -> Outcome:
+    """Run a model, as `netsim.engine.run.run_replication` does, on stations that ``dress`` may replace.
+
+    ``parts`` keeps where the latency of some transactions went, which every run of a scenario does.
+    """
+    chosen = Plan(duration_s, (model.edges[0].clients,), (1.0,), (1.0,), (1.0,))
+    gc.freeze()
+    try:
+        network, traffic = prepare(model, Streams(1), chosen, parts=parts)
+        dress(network)
+        began = time.process_time()
+        network.clock.run(until=duration_s + 1.0)
+        seconds = time.process_time() - began
+    finally:
+        gc.unfreeze()
     record = traffic.records()[0][0]
     return Outcome(record.columns()["latency"], seconds, sum(station.arrived for station in network.stations()))
 
 
-def fast(model: Model, duration_s: float) -> Outcome:
+def fast(model: Model, duration_s: float, *, parts: bool = False) -> Outcome:
     """Run on the engine's stations."""
-    return run(model, duration_s, lambda network: None)
+    return run(model, duration_s, lambda network: None, parts=parts)
 
 
 def naive(model: Model, duration_s: float) -> Outcome:

@@ -254,10 +254,11 @@ class Service:
     labels: Labels = field(default_factory=dict)
     annotations: Labels = field(default_factory=dict)
 
-    @property
-    def key(self) -> str:
-        """``namespace/name``."""
-        return f"{self.namespace}/{self.name}"
+    key: str = field(init=False, repr=False, compare=False)
+    """``namespace/name``; kept, for it is asked for with every connection."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", f"{self.namespace}/{self.name}")
 
     @property
     def headless(self) -> bool:

@@ -7,7 +7,8 @@ are, what the Service costs, what policies cost and say, the protocol. Two pairs
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal
 
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.objects import Machine, Node, Note, family_of
@@ -32,7 +33,8 @@ SMALLEST_MTU = 576
 """What every IPv4 host must take (RFC 791); below it a pod's network is not usable."""
 
 
-class _End(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class _End:
     """What of a party a kind depends on; -1 where it does not apply."""
 
     kind: int
@@ -44,6 +46,8 @@ class _End(NamedTuple):
     """Whether policies isolate it for egress and for ingress."""
     crowd: float
     """Pods on its node, which the chains of some policy engines depend on."""
+    alike: int
+    """The same for ends that differ in nothing but their places."""
 
 
 class Datapath:
@@ -95,6 +99,7 @@ class Datapath:
         )
         self._legs = self.plugin.legs_for(self.proxy)
         self._routes: dict[tuple[Hashable, ...], Routes] = {}
+        self._usual: dict[tuple[Hashable, ...], Routes] = {}
         self._ends: dict[Party, _End] = {}
         self._numbers: dict[Hashable, int] = {}
         self._service_kinds: dict[Hashable, int] = {}
@@ -136,6 +141,14 @@ class Datapath:
         ends = self._ends
         one = ends.get(source) or self._end(source)
         other = ends.get(target) or self._end(target)
+        usual = None
+        if entry_node is None and one.node >= 0 and not self._by_address:
+            # nearly all connections: what ends are alike in, distance and question say it all, in a third of the time
+            distance = SAME_PARTY if source == target else _distance(one, other)
+            usual = one.alike, other.alike, distance, service, protocol, port
+            found = self._usual.get(usual)
+            if found is not None:
+                return found
         entry: Hashable = None
         if entry_node is not None or one.node < 0:
             entry = self._entry_kind(one, other, other.node if entry_node is None else entry_node)
@@ -154,6 +167,8 @@ class Datapath:
                 source, target, protocol=protocol, port=port, service=service, entry_node=entry_node
             )
             found = self._routes[key] = self.compile(asked)
+        if usual is not None and (service is None or (service, protocol, False) in self._service_kinds):
+            self._usual[usual] = found
         return found
 
     @property
@@ -175,12 +190,12 @@ class Datapath:
         end = terminal(self.cluster, party)
         node, seen = end.node, self.policing.features(end)
         if node is None:
-            found = _End(self._number("external"), -1, -1, -1, *seen)
+            kind, at, rack, zone = self._number("external"), -1, -1, -1
         else:
             kind = self._number((node.machine, end.on_host, families(self.cluster, party)))
-            rack = self._number(("rack", rack_of(self.cluster, node)))
+            at, rack = self.cluster.node_index[node.name], self._number(("rack", rack_of(self.cluster, node)))
             zone = self._number(("zone", node.zone)) if node.zone else -1
-            found = _End(kind, self.cluster.node_index[node.name], rack, zone, *seen)
+        found = _End(kind, at, rack, zone, *seen, self._number(("end", kind, seen)))
         self._ends[party] = found
         return found
 

@@ -77,15 +77,15 @@ class Faults:
         """Put guards around the legs of a node that something happens to."""
         node = place.index
         cables, machine = self._links.get(node), self._nodes.get(node)
-        *cores, up, down, pause = place.stations
         if cables is not None:
-            assert isinstance(up, Link)
-            assert isinstance(down, Link)
-            place.up, place.down = Cable(up, cables).carry, Cable(down, cables).carry
+            place.up, place.down = (Cable(link, cables).carry for link in place.links)
         if machine is not None:
-            place.threads = [Guard(leg, core, machine).serve for leg, core in zip(place.threads, cores, strict=True)]
-            place.softirqs = [Guard(leg, core, machine).serve for leg, core in zip(place.softirqs, cores, strict=True)]
-            place.pause = Guard(place.pause, pause, machine).serve
+            place.dress = lambda core: (
+                Guard(core.thread, core, machine).serve, Guard(core.softirq, core, machine).serve
+            )  # fmt: skip
+            place.pause = Guard(place.pause, place.pausing, machine).serve
+            for number in range(place.cores):  # what stops must be there when it does
+                place.core(number)
 
     def seat(self, party: Party) -> Seat | None:
         """Return the seat of a pod that stops at some time, `None` for others."""
@@ -96,7 +96,7 @@ class Faults:
         if known is None:
             place, core = self._network.home(party)
             assert place is not None
-            known = self._seats[party] = Seat(place.threads[core], place.stations[core], stops)
+            known = self._seats[party] = Seat(place.thread(core), place.core(core), stops)
         return known
 
     def take_seats(self, legs: list[Any], sender: Party, receiver: Party, *, datagrams: bool) -> None:
@@ -119,8 +119,7 @@ class Faults:
         network, pods = self._network, frozenset(fault.pods)
         place = None if fault.node is None else network.places.place(fault.node)
         if place is not None:
-            *_, up, down, _ = place.stations
-            for link in (up, down):
+            for link in place.links:
                 halt(link, now, outage.until_s)
         if not fault.stops_pods:
             return

@@ -155,7 +155,7 @@ class Network:
         if place is None:
             return None
         seat = None if self.faults is None else self.faults.seat(party)
-        thread = place.threads[core] if seat is None else seat.thread
+        thread = place.thread(core) if seat is None else seat.thread
         return thread if self.quotas is None else self.quotas.behind(party, thread)
 
     def position(self, service: str, node: int) -> float:
@@ -220,9 +220,9 @@ class Network:
         back = self.places.legs(receiver, peer_core, sender, core, flow=flow >> 4, via=via)
         if socket:
             if receiver is not None:
-                legs[Role.RECEIVER_CORE] = self._listening(target, socket, receiver.stations[peer_core]).read
+                legs[Role.RECEIVER_CORE] = self._listening(target, socket, receiver.core(peer_core)).read
             if sender is not None:
-                back[Role.RECEIVER_CORE] = Socket(sender.stations[core]).read
+                back[Role.RECEIVER_CORE] = Socket(sender.core(core)).read
         if self.faults is not None:
             self.faults.take_seats(legs, source, target, datagrams=bool(socket))
             self.faults.take_seats(back, target, source, datagrams=bool(socket))
@@ -245,8 +245,8 @@ class Network:
             lifetime_s = UDP_SHORT_S if socket else TCP_CLOSED_S
             gates += self.ports.masquerade(by, service, target, socket or port, lifetime_s)
         return (
-            Way(clock, legs, kind.first, kind.forward, position=position, gates=gates),
-            Way(clock, back, kind.first_reply, kind.reply, position=position),
+            Way(clock, legs, kind.first, kind.forward, position, gates),
+            Way(clock, back, kind.first_reply, kind.reply, position),
         )
 
     def _listening(self, party: Party, port: int, core: Station) -> Socket:

@@ -51,31 +51,67 @@ def plain_station(site: Site, name: str) -> Station:
 class Place:
     """One node: its stations as legs, ready to be put in a path.
 
+    Cores are made when something first runs on them: a client's node of a large cluster needs few of its many.
     ``ports`` are its leaf's links to the spines and from them, shared by the nodes of a rack.
     """
 
     __slots__ = (
-        "cores", "down", "index", "leaf_down", "leaf_up", "machine", "pause", "queues", "rack", "softirqs", "stations",
-        "threads", "up",
+        "_cores", "_make", "cores", "down", "dress", "index", "leaf_down", "leaf_up", "links", "machine", "name",
+        "pause", "pausing", "queues", "rack", "softirqs", "steers", "threads", "up",
     )  # fmt: skip
 
     def __init__(
         self, index: int, rack: int, machine: Machine, name: str, *, make: StationMaker,
         ports: tuple[list[Leg | None], list[Leg | None]],
     ) -> None:  # fmt: skip
-        self.index, self.rack, self.machine = index, rack, machine
+        self.index, self.rack, self.machine, self.name = index, rack, machine, name
         self.leaf_up, self.leaf_down = ports
         self.cores = machine.cores
-        self.queues = min(machine.queues, machine.cores)
-        cores = [make(Site("core", index, core), f"{name}/core{core}") for core in range(machine.cores)]
+        self.queues, self.steers = min(machine.queues, machine.cores), machine.rps
+        self._make = make
+        self._cores: dict[int, Station] = {}
+        self.dress: Callable[[Any], tuple[Leg, Leg]] = _bare
+        self.threads: list[Any] = [None] * machine.cores
+        self.softirqs: list[Any] = [None] * machine.cores
         up, down = make(Site("up", index, 0), f"{name}/up"), make(Site("down", index, 0), f"{name}/down")
-        pause = Delay(f"{name}/pause")
-        self.threads: list[Leg] = [core.thread for core in cores]
-        self.softirqs: list[Leg] = [core.softirq for core in cores]
+        self.links: tuple[Link, Link] = up, down
+        self.pausing = Delay(f"{name}/pause")
         self.up: Leg = up.carry
         self.down: Leg = down.carry
-        self.pause: Leg = pause.hold
-        self.stations: tuple[Station, ...] = (*cores, up, down, pause)
+        self.pause: Leg = self.pausing.hold
+
+    def core(self, number: int) -> Station:
+        """Return a core."""
+        known = self._cores.get(number)
+        if known is None:
+            known = self._cores[number] = self._make(Site("core", self.index, number), f"{self.name}/core{number}")
+            self.threads[number], self.softirqs[number] = self.dress(known)
+        return known
+
+    def thread(self, number: int) -> Leg:
+        """Return where threads of a core run."""
+        self.core(number)
+        leg: Leg = self.threads[number]
+        return leg
+
+    def softirq(self, number: int) -> Leg:
+        """Return where interrupts of a core are worked on."""
+        self.core(number)
+        leg: Leg = self.softirqs[number]
+        return leg
+
+    def steered(self, flow: int) -> Any:
+        """Return the leg of the core RPS hands a flow to, `None` where the node does without."""
+        return self.softirq(flow % self.cores) if self.steers else None
+
+    @property
+    def stations(self) -> tuple[Station, ...]:
+        """What has been made, in a fixed order."""
+        return (*(self._cores[number] for number in sorted(self._cores)), *self.links, self.pausing)
+
+
+def _bare(core: Any) -> tuple[Leg, Leg]:
+    return core.thread, core.softirq
 
 
 class Outside:
@@ -158,29 +194,50 @@ class Places:
         behind, and ECMP the spine. Bursts between
         pods of one node stay on the sender's core until the receiver's thread takes over. ``None`` is the outside.
         """
+        if via is None and sender is not None and receiver is not None:
+            # nearly all connections, in half the time
+            number, up, down = core, None, None
+            if sender is not receiver:
+                number = (flow >> 16) % receiver.queues
+                if sender.rack != receiver.rack:
+                    spine = flow % self.spines
+                    up = sender.leaf_up[spine] or self.port("leaf-up", sender.rack, spine)
+                    down = receiver.leaf_down[spine] or self.port("leaf-down", receiver.rack, spine)
+            return [  # in the order of `Role`
+                sender.threads[core] or sender.thread(core), sender.up, up, down, None, None, None, None, None,
+                receiver.down, receiver.softirqs[number] or receiver.softirq(number),
+                receiver.threads[peer_core] or receiver.thread(peer_core), self.outside.leg, None, None,
+                receiver.steered(flow >> 24) if receiver.steers else None, None, sender.pause, deliver,
+            ]  # fmt: skip
+        return self._legs_abroad(sender, core, receiver, peer_core, flow=flow, via=via)
+
+    def _legs_abroad(
+        self, sender: Place | None, core: int, receiver: Place | None, peer_core: int, *, flow: int, via: Place | None
+    ) -> list[Any]:
+        """Return the same where an end is outside or the way leads through a third node."""
         outside = pause = self.outside.leg
         if sender is None:
             first = out = outside
         else:
-            first, out, pause = sender.threads[core], sender.up, sender.pause
+            first, out, pause = sender.thread(core), sender.up, sender.pause
         if receiver is None:
             into = softirq = handed = last = outside
         else:
-            into, last = receiver.down, receiver.threads[peer_core]
+            into, last = receiver.down, receiver.thread(peer_core)
             local = sender is receiver and via is None
-            softirq = receiver.softirqs[core if local else (flow >> 16) % receiver.queues]
-            handed = receiver.softirqs[(flow >> 24) % receiver.cores]
+            softirq = receiver.softirq(core if local else (flow >> 16) % receiver.queues)
+            handed = receiver.steered(flow >> 24)
             if sender is None:
                 pause = receiver.pause
         via_in = via_core = via_out = via_up = via_down = via_handed = None
         if via is None:
             up, down = self._between(sender, receiver, flow)
         else:
-            via_in, via_core, via_out = via.down, via.softirqs[(flow >> 32) % via.queues], via.up
-            via_handed = via.softirqs[(flow >> 38) % via.cores]
+            via_in, via_core, via_out = via.down, via.softirq((flow >> 32) % via.queues), via.up
+            via_handed = via.steered(flow >> 38)
             up, down = self._between(sender, via, flow)
             via_up, via_down = self._between(via, receiver, flow >> 8)
-        return [  # in the order of `Role`
+        return [
             first, out, up, down, via_in, via_core, via_out, via_up, via_down, into, softirq, last, outside, None,
             None, handed, via_handed, pause, deliver,
         ]  # fmt: skip
@@ -204,3 +261,4 @@ class Places:
         for key in sorted(self._ports):
             yield self._ports[key]
         yield self.outside.station
+

@@ -53,12 +53,17 @@ class Tariff:
     list of legs by role (with `PAUSE` and `DELIVER` behind); ``stops`` are the indices it takes, without `DELIVER`.
     ``known`` are charges worked out before, by size; it stays empty where they also depend on the position (``scans``).
     ``memo`` keeps what others have worked out about a message on this route; thousands of flows share a tariff.
+    ``mss``, ``burst_bytes`` and ``black_hole`` are the route's.
     """
 
-    __slots__ = ("_kept", "_scan", "known", "limits", "memo", "pick", "reply", "route", "stops")
+    __slots__ = (
+        "_kept", "_scan", "black_hole", "burst_bytes", "known", "limits", "memo", "mss", "pick", "reply", "route",
+        "stops",
+    )  # fmt: skip
 
     def __init__(self, route: Route, limits: Limits, reply: bool = False) -> None:
         self.route, self.limits, self.reply = route, limits, reply
+        self.mss, self.burst_bytes, self.black_hole = route.mss_bytes, route.burst_bytes, route.black_hole
         self._kept: dict[int, tuple[Any, ...]] = {}
         indices: list[int] = []
         self._scan: tuple[int, float] | None = None

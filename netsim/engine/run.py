@@ -121,10 +121,12 @@ def prepare(model: Model, streams: Streams, chosen: Plan, *, parts: bool = False
     network = Network(model.cluster, model.datapath, streams, tcp=model.tcp, conntrack_max=model.conntrack_max)
     lookups = Lookups(network, model.dns)
     flows = cache(lambda: followed_flows(network, model, chosen, lookups))
+    horizon_s = network.conntrack.horizon_s = chosen.duration_s + GRACE_S
     network.conntrack.settled = Tracked(network, flows)
     network.ports = Ports(
-        model.cluster, model.ports, flows, streams.uniform("ports"), at_socket=model.datapath.proxy == "ebpf"
-    )
+        model.cluster, model.ports, flows, streams.uniform("ports"), at_socket=model.datapath.proxy == "ebpf",
+        horizon_s=horizon_s,
+    )  # fmt: skip
     network.shapers = shapers = Shapers.over(model.cluster, model.datapath.plugin)
     if shapers is not None:
         shapers.followed = flows

@@ -11,9 +11,9 @@ Lifetimes, limits and their sources are in `netsim.datapath.conntrack`.
 
 from __future__ import annotations
 
-from collections import deque
+from array import array
 from collections.abc import Callable, Mapping
-from math import fsum
+from math import fsum, inf
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from netsim.datapath.conntrack import UDP_SHORT_S, usual_limit
@@ -49,13 +49,39 @@ class Entries(NamedTuple):
 
 
 class _Lived:
-    """Entries of one lifetime, oldest first."""
+    """Entries of one lifetime, oldest first.
 
-    __slots__ = ("count", "made")
+    Only what will expire within the run is remembered, in sixteen bytes; the rest is counted. ``next_s`` is when the
+    oldest expires.
+    """
 
-    def __init__(self) -> None:
-        self.made: deque[tuple[float, int]] = deque()
-        self.count = 0
+    __slots__ = ("_entries", "_first", "_lifetime_s", "_made", "_until_s", "count", "next_s")
+
+    def __init__(self, lifetime_s: float, horizon_s: float) -> None:
+        self._lifetime_s, self._until_s = lifetime_s, horizon_s - lifetime_s
+        self._made, self._entries, self._first = array("d"), array("q"), 0
+        self.count, self.next_s = 0, inf
+
+    def add(self, now: float, count: int) -> None:
+        """Add entries that are made now."""
+        self.count += count
+        if now <= self._until_s:
+            if self.next_s == inf:
+                self.next_s = now + self._lifetime_s
+            self._made.append(now)
+            self._entries.append(count)
+
+    def expire(self, now: float) -> None:
+        """Take away what has lived its time."""
+        made, entries, first, lifetime_s = self._made, self._entries, self._first, self._lifetime_s
+        while first < len(made) and made[first] + lifetime_s <= now:
+            self.count -= entries[first]
+            first += 1
+        self.next_s = made[first] + lifetime_s if first < len(made) else inf
+        if 2 * first > len(made):
+            del made[:first], entries[:first]
+            first = 0
+        self._first = first
 
 
 class ConntrackTable:
@@ -68,14 +94,18 @@ class ConntrackTable:
     settled: entries the followed traffic has there at the start, by lifetime in seconds.
     background: entries other traffic would have there at any time, if there were room.
     draw: uniform numbers, for what finds room in a table that the background keeps full.
+    horizon_s: after this time nobody asks any more.
     """
 
-    __slots__ = ("_accepted", "_background", "_draw", "_live", "_settled", "dropped", "limit", "most", "name")
+    __slots__ = (
+        "_accepted", "_background", "_draw", "_horizon_s", "_live", "_settled", "dropped", "limit", "most", "name",
+    )  # fmt: skip
 
     def __init__(
-        self, name: str, limit: int, settled: Mapping[float, float], background: float, draw: Callable[[], float]
-    ) -> None:
-        self.name, self.limit, self._draw = name, limit, draw
+        self, name: str, limit: int, settled: Mapping[float, float], background: float, draw: Callable[[], float],
+        *, horizon_s: float = inf,
+    ) -> None:  # fmt: skip
+        self.name, self.limit, self._draw, self._horizon_s = name, limit, draw, horizon_s
         total = fsum(settled.values()) + background
         scale = min(1.0, limit / total) if total else 1.0
         self._settled = tuple((lifetime_s, count * scale) for lifetime_s, count in sorted(settled.items()))
@@ -91,10 +121,9 @@ class ConntrackTable:
         for lifetime_s, count in self._settled:
             if now < lifetime_s:
                 present += count * (1.0 - now / lifetime_s)
-        for lifetime_s, lived in self._live.items():
-            made = lived.made
-            while made and made[0][0] + lifetime_s <= now:
-                lived.count -= made.popleft()[1]
+        for lived in self._live.values():
+            if lived.next_s <= now:
+                lived.expire(now)
             present += lived.count
         return present
 
@@ -115,9 +144,8 @@ class ConntrackTable:
         for lifetime_s, count in claim:
             lived = self._live.get(lifetime_s)
             if lived is None:
-                lived = self._live[lifetime_s] = _Lived()
-            lived.made.append((now, count))
-            lived.count += count
+                lived = self._live[lifetime_s] = _Lived(lifetime_s, self._horizon_s)
+            lived.add(now, count)
         return True
 
 
@@ -130,13 +158,15 @@ class Conntrack:
     limit: entries a table holds; ``None``: as kube-proxy sets it on a machine of that size.
     draw: uniform numbers.
 
-    ``settled`` and ``background`` tell how full the table of a node would be (`netsim.engine.background.backdrop`).
+    ``settled`` and ``background`` tell how full the table of a node would be (`netsim.engine.background.backdrop`);
+    ``horizon_s`` is when the run is over.
     """
 
     def __init__(self, cluster: Cluster, limit: int | None, draw: Callable[[], float]) -> None:
         self._cluster, self._limit, self._draw = cluster, limit, draw
         self.settled: Callable[[int], Mapping[float, float]] = lambda node: {}
         self.background: Callable[[int], Mapping[float, float]] = lambda node: {}
+        self.horizon_s = inf
         self.tables: dict[int, ConntrackTable] = {}
 
     def table(self, node: int) -> ConntrackTable:
@@ -146,8 +176,10 @@ class Conntrack:
             each = self._cluster.nodes[node]
             limit = usual_limit(each.machine.cores) if self._limit is None else self._limit
             background = fsum(self.background(node).values())
-            known = ConntrackTable(each.name, limit, self.settled(node), background, self._draw)
-            self.tables[node] = known
+            known = self.tables[node] = ConntrackTable(
+                each.name, limit, self.settled(node), background, self._draw,
+                horizon_s=self.horizon_s,
+            )  # fmt: skip
         return known
 
     def gates(self, entries: Entries, sender: int | None, receiver: int | None, via: int | None) -> Gates:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING
 
 from netsim.engine.kernel.conntrack import ConntrackTable, Gates
@@ -53,14 +54,15 @@ class Ports:
     at_socket: clients connect to backends, not to Services.
     flows: the traffic whose rate is known.
     draw: uniform numbers.
+    horizon_s: when the run is over.
     """
 
     def __init__(
         self, cluster: Cluster, settings: PortSettings, flows: Callable[[], Sequence[Flow]], draw: Callable[[], float],
-        *, at_socket: bool,
+        *, at_socket: bool, horizon_s: float = inf,
     ) -> None:  # fmt: skip
         self._cluster, self._settings, self._flows, self._draw = cluster, settings, flows, draw
-        self._at_socket = at_socket
+        self._at_socket, self._horizon_s = at_socket, horizon_s
         self.local: dict[Hashable, ConntrackTable | None] = {}
         self.snat: dict[Hashable, ConntrackTable | None] = {}
 
@@ -107,7 +109,7 @@ class Ports:
         if caller in self._known and rate * lifetime_s < WATCHED * limit:
             return None
         name = f"{self._cluster.pods[source].key} to {service}"
-        return ConntrackTable(name, limit, {lifetime_s: rate * lifetime_s}, 0.0, self._draw)
+        return self._range(name, limit, lifetime_s, rate)
 
     # ------------------------------------------------------------------------------------------ masquerading nodes
 
@@ -127,7 +129,12 @@ class Ports:
             return None
         there = self._cluster.pods[target].key if isinstance(target, int) else "outside"
         name = f"{self._cluster.nodes[node].name} to {there}"
-        return ConntrackTable(name, self._settings.snat, {lifetime_s: rate * lifetime_s}, 0.0, self._draw)
+        return self._range(name, self._settings.snat, lifetime_s, rate)
+
+    def _range(self, name: str, limit: int, lifetime_s: float, rate_per_s: float) -> ConntrackTable:
+        """Return a range as full as a rate of connections keeps it."""
+        settled = {lifetime_s: rate_per_s * lifetime_s}
+        return ConntrackTable(name, limit, settled, 0.0, self._draw, horizon_s=self._horizon_s)
 
     # ------------------------------------------------------------------------------------------ what became of them
 

@@ -336,7 +336,8 @@ class _Message(Burst):
 
     def __init__(self, connection: Connection, way: Way, size: int, arrived: Reaction) -> None:
         self.connection, self.way, self.sent, self.tries = connection, way, way.clock.now, 0
-        super().__init__(way.clock, way.legs, way.following.charges(size), size, arrived)
+        following = way.following
+        super().__init__(way.clock, way.legs, following.known.get(size) or following.charges(size), size, arrived)
 
     def lose(self, now: float) -> None:
         """Wait for the timer."""
@@ -364,7 +365,10 @@ class Connection:
     Callers are called back with the time: `connect`, then `request` and `respond` in turn, then `close`.
     """
 
-    __slots__ = ("_back", "_forth", "_tries", "back", "failed", "forth", "settings", "timeouts", "used_at")
+    __slots__ = (
+        "_back", "_closed", "_established", "_forth", "_sent", "_tries", "back", "failed", "forth", "settings",
+        "timeouts",
+    )  # fmt: skip
 
     def __init__(self, forth: Way, back: Way, settings: TcpSettings) -> None:
         self.forth, self.back, self.settings = forth, back, settings
@@ -372,7 +376,9 @@ class Connection:
         self._back: Half | None = None
         self._tries = self.timeouts = 0
         self.failed = False
-        self.used_at = 0.0
+        self._sent = 0.0
+        self._established: Reaction = nobody
+        self._closed: Reaction = nobody
 
     @property
     def outgoing(self) -> Half:
@@ -402,33 +408,32 @@ class Connection:
 
     def connect(self, established: Reaction) -> None:
         """Shake hands; ``established`` is called at the client, also when all tries failed (`failed` is set then)."""
-        clock = self.forth.clock
-        sent = clock.now
+        self._established, self._sent = established, self.forth.clock.now
+        self.forth.open(0, self._answer, self._lost)
 
-        def answer(now: float) -> None:
-            if self.accepts(now):
-                self.back.open(0, confirm, lost)
-            else:
-                self.back.send(0, refused, lost)
+    def _answer(self, now: float) -> None:
+        if self.accepts(now):
+            self.back.open(0, self._confirm, self._lost)
+        else:
+            self.back.send(0, self._refused, self._lost)
 
-        def refused(now: float) -> None:
+    def _refused(self, now: float) -> None:
+        self.failed = True
+        self._established(now)
+
+    def _confirm(self, now: float) -> None:
+        self.forth.send(0)
+        self._established(now)
+
+    def _lost(self, now: float) -> None:
+        """Try again when the timer ends, or give up."""
+        until = max(now, self._sent + self.settings.syn_timeout_s * 2.0**self._tries)
+        self._tries += 1
+        if self._tries > self.settings.syn_retries:
             self.failed = True
-            established(now)
-
-        def confirm(now: float) -> None:
-            self.forth.send(0)
-            established(now)
-
-        def lost(now: float) -> None:
-            wait = self.settings.syn_timeout_s * 2.0**self._tries
-            self._tries += 1
-            if self._tries > self.settings.syn_retries:
-                self.failed = True
-                Notice(clock, max(now, sent + wait), established)
-            else:
-                Notice(clock, max(now, sent + wait), lambda at: self.connect(established), SYN_RETRY)
-
-        self.forth.open(0, answer, lost)
+            Notice(self.forth.clock, until, self._established)
+        else:
+            Notice(self.forth.clock, until, lambda at: self.connect(self._established), SYN_RETRY)
 
     def request(self, size: int, arrived: Reaction) -> None:
         """Send a message from client to server."""
@@ -459,13 +464,12 @@ class Connection:
 
     def close(self, closed: Reaction = nobody) -> None:
         """FIN, FIN with acknowledgement, acknowledgement. Nobody waits for it, but cores and links carry it."""
+        self._closed = closed
+        self.forth.send(0, self._finish)
 
-        def answer(now: float) -> None:
-            self.back.send(0, last)
+    def _finish(self, now: float) -> None:
+        self.back.send(0, self._last)
 
-        def last(now: float) -> None:
-            self.forth.send(0)
-            closed(now)
-
-        self.forth.send(0, answer)
-
+    def _last(self, now: float) -> None:
+        self.forth.send(0)
+        self._closed(now)

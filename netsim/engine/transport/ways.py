@@ -35,17 +35,16 @@ class Way:
         "_gates", "_opening_legs", "burst_bytes", "clock", "following", "legs", "mss", "opening", "position",
     )  # fmt: skip
 
-    def __init__(
-        self, clock: Clock, legs: list[Any], opening: Tariff, following: Tariff, *, position: float = 0.0,
+    def __init__(  # noqa: PLR0917 - two for every connection: keywords cost a tenth of it
+        self, clock: Clock, legs: list[Any], opening: Tariff, following: Tariff, position: float = 0.0,
         gates: Gates = (),
     ) -> None:  # fmt: skip
         self.clock, self.opening, self.following, self.position = clock, opening, following, position
         self._gates = gates
-        self.legs = following.pick(legs)
+        self.legs = picked = following.pick(legs)
         # routes of opening and later packets mostly visit the same stations
-        self._opening_legs = self.legs if opening.pick is following.pick else opening.pick(legs)
-        route = following.route
-        self.mss, self.burst_bytes = route.mss_bytes, route.burst_bytes
+        self._opening_legs = picked if opening.pick is following.pick else opening.pick(legs)
+        self.mss, self.burst_bytes = following.mss, following.burst_bytes
 
     def open(self, size: int, arrived: Reaction, lost: Reaction = nobody) -> None:
         """Send the packet that opens the flow; it is lost where a table is full.
@@ -53,23 +52,30 @@ class Way:
         What it has been given stays: when it is sent again, only the tables that had no room are asked.
         """
         clock = self.clock
-        while self._gates:
-            table, claim = self._gates[0]
-            if not table.admit(clock._now, claim):
-                Notice(clock, clock._now, lost)
-                return
-            self._gates = self._gates[1:]
+        if self._gates and not self._admitted(clock._now):
+            Notice(clock, clock._now, lost)
+            return
         Burst(clock, self._opening_legs, self.opening.charges(size, self.position), size, arrived, lost)
+
+    def _admitted(self, now: float) -> bool:
+        """Ask the tables that have not given room yet."""
+        gates = self._gates
+        for index, (table, claim) in enumerate(gates):
+            if not table.admit(now, claim):
+                self._gates = gates[index:]
+                return False
+        self._gates = ()
+        return True
 
     def send(self, size: int, arrived: Reaction = nobody, lost: Reaction = nobody) -> None:
         """Send a later burst; ``size`` bytes of payload, 0 for a bare acknowledgement."""
-        if self.following.route.black_hole and self.swallows(size):
+        following = self.following
+        if following.black_hole and self.swallows(size):
             if lost is not nobody:
                 Notice(self.clock, self.clock.now, lost)
             return
-        following = self.following
         Burst(self.clock, self.legs, following.known.get(size) or following.charges(size), size, arrived, lost)
 
     def swallows(self, size: int) -> bool:
         """Tell whether the burst vanishes: full-sized segments too large for an MTU on the way, unfragmentable."""
-        return self.following.route.black_hole and size >= self.mss
+        return self.following.black_hole and size >= self.mss

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Protocol
@@ -48,21 +49,22 @@ _FLOWS = float(1 << 52)
 class Replica:
     """One DNS server: workers, and a cache of names with the time each entry expires."""
 
-    __slots__ = ("cache", "pool", "work")
+    __slots__ = ("cache", "legs", "pool", "work")
 
     def __init__(self, pool: Pool, work_s: float, job: Job) -> None:
         self.pool = pool
+        self.legs = pool.serve, deliver
         self.work = tuple(CoreCharge(work_s)), job
         self.cache: dict[tuple[str, str], float] = {}
 
     def holds(self, ask: Ask, now: float) -> bool:
         """Tell whether the cache has the answer."""
-        return self.cache.get((ask.name, ask.type), -1.0) > now
+        return self.cache.get(ask.question, -1.0) > now
 
     def keep(self, ask: Ask, now: float, most_s: float) -> None:
         """Put an answer into the cache."""
         if ask.ttl_s > 0.0:
-            self.cache[ask.name, ask.type] = now + on_grid(min(ask.ttl_s, most_s))
+            self.cache[ask.question] = now + on_grid(min(ask.ttl_s, most_s))
 
 
 class Dns:
@@ -182,21 +184,22 @@ class Waiter(Protocol):
 class Flight:
     """One query under way: to the server, through its workers, maybe upstream, and back."""
 
-    __slots__ = ("ask", "query", "replica", "target", "waiter", "ways")
+    __slots__ = ("_dns", "ask", "query", "replica", "target", "waiter", "ways")
 
     def __init__(
         self, waiter: Waiter, ask: Ask, target: Party, ways: tuple[Way, Way], query: Query | None = None, *,
         lost: bool = False,
     ) -> None:  # fmt: skip
         self.waiter, self.ask, self.target, self.ways, self.query = waiter, ask, target, ways, query
-        self.replica = waiter.dns.replica(target)
+        dns = self._dns = waiter.dns
+        self.replica = dns.replica(target)
         if lost:
             Notice(ways[0].clock, ways[0].clock.now, self._gone)
         else:
             self._send(ways[0], ask.query_bytes, self._received)
 
     def _send(self, way: Way, size: int, arrived: Callable[[float], None]) -> None:
-        dns = self.waiter.dns
+        dns = self._dns
         dns.sent += 1
         if dns.loses and dns.lost():
             Notice(way.clock, way.clock.now, self._gone)
@@ -206,26 +209,27 @@ class Flight:
             way.send(size, arrived, self._dropped)
 
     def _received(self, now: float) -> None:
-        Burst(self.ways[0].clock, (self.replica.pool.serve, deliver), self.replica.work, 0, self._worked, self._gone)
+        replica = self.replica
+        Burst(self.ways[0].clock, replica.legs, replica.work, 0, self._worked, self._gone)
 
     def _worked(self, now: float) -> None:
         if self.replica.holds(self.ask, now):
             self.reply(now)
         elif isinstance(self.target, HostParty):
             self._relay()
-        elif (wait := self.waiter.dns.wait_s(self.ask)) > 0.0:
+        elif (wait := self._dns.wait_s(self.ask)) > 0.0:
             Notice(self.ways[0].clock, now + wait, self.known, UPSTREAM_DNS)
         else:
             self.known(now)
 
     def _relay(self) -> None:
         """Ask the cluster's DNS on behalf of the node's cache, over a connection that is kept."""
-        dns = self.waiter.dns
+        dns = self._dns
         dns.relayed += 1
         central = dns.central(self.target)
         ways = None if central is None else dns.ways(self.target, central)
         if ways is not None:
-            Flight(_Relay(self), self.ask._replace(opens=False), central, ways)
+            Flight(_Relay(self), replace(self.ask, opens=False), central, ways)
 
     def known(self, now: float) -> None:
         """Remember the answer and send it."""
@@ -243,7 +247,7 @@ class Flight:
         self.waiter.missed(self, now)
 
     def _dropped(self, now: float) -> None:
-        self.waiter.dns.dropped += 1
+        self._dns.dropped += 1
         self.waiter.missed(self, now)
 
 
@@ -311,7 +315,8 @@ class _Session:
             if target is None or ways is None:
                 return None
             self._socket = target, ways
-        return Flight(self, ask, *self._socket, query, lost=lost)
+        target, ways = self._socket
+        return Flight(self, ask, target, ways, query, lost=lost)
 
     def answered(self, flight: Flight, now: float) -> None:
         """Take an answer."""
@@ -338,7 +343,7 @@ class _Session:
         self._machine, sends = self.script.machine(self._index)
         queries = {(query.name, query.type): query for send in sends for query in send.queries}
         for flight in self._flights:
-            flight.query = queries.get((flight.ask.name, flight.ask.type))
+            flight.query = queries.get(flight.ask.question)
         for send in sends:
             self._time(send, self._sent, now)
         for flight in self._answered:

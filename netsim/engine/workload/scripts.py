@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from netsim.scenario.spec import DnsSpec
 
 
-class Ask(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Ask:
     """One query and its answer.
 
-    ``opens`` tells whether it is the first datagram of its socket. ``ttl_s`` is how long a cache keeps the answer,
-    ``forwarded`` how many questions a server without it must ask upstream. ``cluster`` tells whether the cluster's DNS
-    is asked, not some server outside.
+    ``question`` is name and type; ``opens`` tells whether it is the first datagram of its socket. ``ttl_s`` is how long
+    a cache keeps the answer, ``forwarded`` how many questions a server without it must ask upstream. ``cluster`` tells
+    whether the cluster's DNS is asked, not some server outside.
     """
 
-    name: str
-    type: str
+    question: tuple[str, str]
     opens: bool
     query_bytes: int
     answer_bytes: int
@@ -61,7 +61,7 @@ class LookupScript:
         """Return a resolver that has been through the first ``finished`` rounds, and what it has just sent."""
         lookup = new_lookup(self.kind, self.config, self.name)
         for each in self.rounds[:finished]:
-            waiting = {(ask.name, ask.type): ask.response for ask in each.asks}
+            waiting = {ask.question: ask.response for ask in each.asks}
             for query in _queries(_sends(lookup)):
                 response = waiting.get((query.name, query.type))
                 if response is not None:
@@ -128,7 +128,7 @@ class Scripts:
         server = self._servers.server_at((config.nameservers or ("127.0.0.1",))[query.server])
         cache = self._servers.central.cache_for(query.name)
         return Ask(
-            query.name, query.type, opens, 12 + len(query.name) + 5, response.size_bytes(question),
+            (query.name, query.type), opens, 12 + len(query.name) + 5, response.size_bytes(question),
             response.cache_ttl(cache, query.name), response.forwarded, server is not None, response,
         )  # fmt: skip
 
