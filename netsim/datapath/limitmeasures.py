@@ -16,12 +16,12 @@ from netsim.cluster.externaldns.providers import PROVIDERS, list_calls
 from netsim.cluster.externaldns.records import records_per_name
 from netsim.cluster.limitbook import KnownLimit
 from netsim.datapath.conntrack import TCP_CLOSED_S, UDP_SHORT_S, usual_limit
+from netsim.datapath.costs import load_profile
 from netsim.datapath.limitfacts import ClusterFacts, PluginFacts, TrafficFacts
+from netsim.datapath.programming import full_size, sync_seconds
 
 SOCKET_TIME_WAIT_S = 60.0
 """Time a socket stays in TIME_WAIT (kernel include/net/tcp.h TCP_TIMEWAIT_LEN)."""
-SECONDS_PER_RULE = 12.772 / 695918
-"""iptables-restore time per line, measured in kubernetes issue 96018."""
 SLICE_ENDPOINTS = 100
 """kube-controller-manager ``--max-endpoints-per-slice``."""
 ENDPOINT_BYTES = 100
@@ -148,6 +148,21 @@ def _iptables_rules(state: State) -> float | None:
     return _sum(ports, endpoints)
 
 
+def _locked(state: State) -> float | None:
+    """Seconds for which iptables-restore (legacy, the back-end with a lock) holds the lock to write everything."""
+    price_ns = load_profile("server").prices()["tool.iptables_line"]
+    return _times(_iptables_rules(state), price_ns * 1e-9)
+
+
+def _full_sync(state: State) -> float | None:
+    """Seconds in which the proxy of a server writes everything, as for ordinary Services."""
+    services, endpoints = state.cluster.service_ports, state.cluster.endpoints
+    if services is None or endpoints is None:
+        return None
+    size = full_size(state.proxy, services, endpoints)
+    return sync_seconds(state.proxy, size, load_profile("server").prices(), full=True)
+
+
 def _lb_entries(state: State) -> float | None:
     """A front-end entry per port, one per endpoint slot, and the back ends themselves (6 for 4 endpoints)."""
     return _sum(_times(state.cluster.service_ports, 2.0), state.cluster.endpoints)
@@ -236,7 +251,8 @@ USES: Mapping[str, Callable[[State], float | None]] = {
     "fdb_entries": lambda state: state.cluster.nodes - 1,
     "bridge_ports": lambda state: state.cluster.pods_per_node,
     "iptables_rules": _iptables_rules,
-    "iptables_sync": lambda state: _times(_iptables_rules(state), SECONDS_PER_RULE),
+    "iptables_locked": _locked,
+    "full_sync": _full_sync,
     "ipset_elements": lambda state: state.cluster.policy_peers,
     "policy_entries": _policy_entries,
     "lb_entries": _lb_entries,

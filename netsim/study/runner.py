@@ -126,7 +126,8 @@ def _convergence(scenario: Scenario, datapath: Datapath, faults: Sequence[Fault]
     cluster, stated = datapath.cluster, scenario.convergence
     gone = {cluster.pods[pod].key for fault in faults for pod in fault.pods}
     changed = [s.key for s in cluster.services if any(each.pod in gone for each in cluster.endpoints(s.key))]
-    pace = programming(cluster, datapath.proxy, changed)
+    node = cluster.nodes[0].name if cluster.nodes else ""
+    pace = programming(cluster, datapath.proxy, changed, datapath.prices_on(node))
     return Convergence(
         stated.node_grace, stated.node_check, stated.lease_renewal, stated.container_check, stated.readiness_period,
         stated.propagation, pace.min_sync_s if stated.min_sync is None else stated.min_sync,

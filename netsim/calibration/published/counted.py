@@ -33,10 +33,14 @@ class Counted(Untimed):
         return Cost(0.0)
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
-        """Return the count, times what the nearest baseline row has for the model's."""
+        """Return the count, times what the nearest baseline row has for the model's.
+
+        What a baseline row does not state is as in the row that is asked: both are of one testbed.
+        """
         known = [
-            (setting.likeness(row.setting), row.quantity.si / other.rule(bench, row.setting), row.id)
+            (setting.likeness(row.setting), row.quantity.si / other.rule(bench, own), row.id)
             for row, other in bench.baselines(self.kind)
+            for own in [setting.but(**row.setting.values)]
             if isinstance(other, Counted)
         ]
         best = max(known, default=None) if self.scaled else None
@@ -70,8 +74,25 @@ def _sliced(setting: Setting) -> bool:
 
 def object_bytes(bench: Bench, setting: Setting) -> float:
     """Return the size of the object that holds (a part of) a Service's endpoints: a head and an entry for each."""
-    each = _stated(setting, "per_slice") if _sliced(setting) else _stated(setting, "endpoints")
-    return bench.figure("api.object_bytes") + each * bench.figure("api.endpoint_bytes")
+    return bench.figure("api.object_bytes") + _held(setting) * _endpoint_bytes(bench, setting)
+
+
+def _held(setting: Setting) -> float:
+    return _stated(setting, "per_slice") if _sliced(setting) else _stated(setting, "endpoints")
+
+
+def _endpoint_bytes(bench: Bench, setting: Setting) -> float:
+    """Return the size of one endpoint: what the nearest baseline row leaves for each beside the head, else ours."""
+    head = bench.figure("api.object_bytes")
+    known = [
+        (setting.likeness(row.setting), max(0.0, row.quantity.si - head) / _held(row.setting), row.id)
+        for row, _ in bench.baselines("object-bytes")
+    ]
+    best = max(known, default=None)
+    if best is None:
+        return bench.figure("api.endpoint_bytes")
+    bench.note(f"bytes of an endpoint ({best[2]})", best[1], best[2])
+    return best[1]
 
 
 def _objects(setting: Setting) -> float:
@@ -81,12 +102,12 @@ def _objects(setting: Setting) -> float:
 
 
 def _one(bench: Bench, setting: Setting) -> float:
-    """Return the size of one object: as stated, else as a baseline row has it, else the model's."""
+    """Return the size of one object: as stated, else the model's."""
     stated = setting.text("object")
     if stated:
         return _bytes(stated)
     asked = setting.but(api="Endpoints") if setting.text("api").lower() == "any" else setting
-    return Counted("object-bytes", object_bytes, scaled=True).answer(bench, asked, 0.0, "bytes").value
+    return object_bytes(bench, asked)
 
 
 def _bytes(text: str) -> float:

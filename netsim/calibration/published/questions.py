@@ -92,7 +92,7 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"kube_proxy_memory|agent_memory", _counted("proxy-memory", syncing.memory)),
     (r"ovs_flows|policy_flows", _counted("flows", counted.flows)),
     (r"policy_map_entries", _counted("map-entries", counted.map_entries)),
-    (r"^object_size", _counted("object-bytes", counted.object_bytes, scaled=True)),
+    (r"^object_size", _counted("object-bytes", counted.object_bytes)),
     (r"bytes_per_(single_endpoint_)?update", _counted("update-bytes", counted.update_bytes)),
     (r"bytes_per_rolling_update", _counted("rollout-bytes", counted.rollout_bytes)),
     (r"bytes_to_create_service", _counted("creation-bytes", counted.creation_bytes)),

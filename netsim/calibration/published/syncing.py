@@ -1,17 +1,20 @@
 """Questions about programming Services: how long a sync takes, and how late a change reaches a node.
 
-A sync's time is counted work: lines written, lines that a tool reads and puts back, processes started. The times of
-these were measured with the tools themselves (source ``tools`` of the cost profile). A change waits for its turn:
+A sync's time is what the model says of any node's (`netsim.datapath.programming`), and what older releases did
+besides. A change waits for its turn:
 
-    late = batch + delay of the API + wait for the next sync + the sync
+    late = batch + delay of the API + wait for the next sync + the sync + rounding of the stamp
 
-The wait is uniform over the period, which is the minimum between two syncs or, where a sync takes longer, the sync.
+The wait is uniform over the period, which is the minimum between two syncs or, where a sync takes longer, the sync. The
+stamp that the change carries is the time at which a pod became ready, cut to whole seconds (``metav1.Time`` holds no
+less; endpointslice ``TriggerTimeTracker``), so what is measured is up to a second more than what passed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +24,8 @@ from netsim.calibration.published.bench import Answer, Bench, Cost
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
+from netsim.datapath.costs import Prices
+from netsim.datapath.programming import SyncSize, full_size, sync_seconds
 from netsim.errors import InputError, Place
 
 PODS_PER_NODE = 30
@@ -32,7 +37,11 @@ LOCK_WAIT_S = 5.0
 """kube-proxy calls iptables-restore with ``-w 5``."""
 CREATED_PER_S = 20.0
 """Objects a controller makes a second (--kube-api-qps of kube-controller-manager)."""
+STAMP_S = 1.0
+"""Resolution of the times in Kubernetes' objects."""
 _GRID = (np.arange(200) + 0.5) / 200
+_COARSE = (np.arange(50) + 0.5) / 50
+"""Shares at which distributions are added: the delay's tail is long, those of the waits end."""
 
 
 class Load(NamedTuple):
@@ -41,11 +50,9 @@ class Load(NamedTuple):
     services: float
     endpoints: float
 
-    def lines(self, proxy: str) -> float:
-        """Return lines of a whole table: chains and rules, and for nftables also map elements."""
-        if proxy == "nftables":
-            return 4 * self.services + 3 * self.endpoints
-        return 3 * self.services + 4 * self.endpoints
+    def size(self, proxy: str) -> SyncSize:
+        """Return the whole table."""
+        return full_size(proxy, self.services, self.endpoints)
 
 
 def load_of(setting: Setting) -> Load:
@@ -61,13 +68,19 @@ def load_of(setting: Setting) -> Load:
     raise InputError("the configuration does not say how many Services", place=Place(field="configuration.services"))
 
 
+def _prices(bench: Bench) -> Prices:
+    """Return the prices of the case's machine."""
+    return bench.prices().on(bench.factor)
+
+
 def _work(bench: Bench, key: str) -> float:
     """Return the time of a step of a tool on the case's machine."""
     return bench.figure(key) * bench.factor
 
 
 def _proxy(setting: Setting) -> str:
-    return "ipvs" if "ipvs" in setting.text("proxy") else "nftables" if "nft" in setting.text("proxy") else "iptables"
+    known = {"ipvs": "ipvs", "nft": "nftables", "bpf": "ebpf", "cilium": "ebpf"}
+    return next((mode for word, mode in known.items() if word in setting.text("proxy")), "iptables")
 
 
 def _off(setting: Setting, *keys: str) -> bool:
@@ -75,44 +88,42 @@ def _off(setting: Setting, *keys: str) -> bool:
 
 
 def full_sync(bench: Bench, setting: Setting) -> float:
-    """Return seconds in which a proxy writes everything."""
+    """Return seconds in which a proxy writes everything; in ipvs mode, in which it looks at everything.
+
+    ipvs compares what is there with what should be at every sync, and loads all members of a set at once; releases
+    without that patch started a process for each member.
+    """
     load, proxy = load_of(setting), _proxy(setting)
-    start = _work(bench, "tool.start")
-    if proxy == "ipvs":
-        entries = load.services * (2.0 if "external_ips" in setting else 1.0)
-        # a process for each member of the sets, where members are not loaded at once
-        one_by_one = _off(setting, "patch") or setting.text("ipset").startswith("one")
-        added = entries * start if one_by_one else start
-        return added + (entries + load.endpoints) * _work(bench, "tool.netlink")
-    lines = load.lines(proxy)
-    if proxy == "nftables":
-        # every object that names a chain is checked against those before it: dearer with the size of the transaction
-        return start + lines * (_work(bench, "tool.nft_line") + lines * _work(bench, "tool.nft_growth"))
-    return start + lines * _work(bench, _line(setting))
-
-
-def _line(setting: Setting) -> str:
-    return "tool.iptables_nft_line" if "nft" in setting.text("backend") else "tool.iptables_line"
+    if proxy != "ipvs":
+        return sync_seconds(proxy, load.size(proxy), _prices(bench), full=True)
+    entries = load.services * (2.0 if "external_ips" in setting else 1.0)
+    looked = SyncSize(2 * entries + entries + load.endpoints, entries)
+    one_by_one = _off(setting, "patch") or setting.text("ipset").startswith("one")
+    members = entries * _work(bench, "tool.start") if one_by_one else 0.0
+    return members + sync_seconds(proxy, looked, _prices(bench))
 
 
 def one_change(bench: Bench, setting: Setting) -> float:
     """Return seconds in which a proxy writes one Service beside those there are."""
     load, proxy = load_of(setting), _proxy(setting)
+    there = load.size(proxy)
     if proxy == "nftables" and _off(setting, "patch"):
-        return _work(bench, "tool.start") + load.lines(proxy) * _work(bench, "tool.nft_list")
+        # a release that listed all objects before it wrote
+        listed = there.there * _work(bench, "tool.nft_list") + there.each**2 * _work(bench, "tool.nft_list_map")
+        return _work(bench, "tool.start") + listed
     if _off(setting, "partial_sync", "patch", "feature"):
         return full_sync(bench, setting)
-    if proxy == "ipvs":
-        return _work(bench, "tool.start") + _work(bench, "tool.netlink")
-    there = "tool.nft_existing" if proxy == "nftables" else "tool.iptables_existing"
-    return _work(bench, "tool.start") + load.lines(proxy) * _work(bench, there)
+    one = full_size(proxy, 1.0, load.endpoints / load.services)
+    looked = 2 * load.services if proxy == "ipvs" else 0.0
+    return sync_seconds(proxy, SyncSize(one.written + looked, there.there, one.each), _prices(bench))
 
 
 def restore(bench: Bench, setting: Setting) -> float:
     """Return seconds of one iptables-restore of a whole table, the wait for a contended lock included."""
-    lines = setting.number("lines") or load_of(setting).lines("iptables")
+    lines = setting.number("lines") or load_of(setting).size("iptables").written
     waits = LOCK_WAIT_S if "contended" in setting.text("lock") else 0.0
-    return waits + _work(bench, "tool.start") + lines * _work(bench, _line(setting))
+    line = "tool.iptables_nft_line" if "nft" in setting.text("backend") else "tool.iptables_line"
+    return waits + _work(bench, "tool.start") + lines * _work(bench, line)
 
 
 def add_rules(bench: Bench, setting: Setting) -> float:
@@ -121,23 +132,26 @@ def add_rules(bench: Bench, setting: Setting) -> float:
 
 
 def sync_by_commands(bench: Bench, setting: Setting) -> float:
-    """Return seconds of a sync that calls iptables for every rule, a table of half the size each time on average."""
-    rules = setting.number("rules")
-    return rules * (_work(bench, "tool.start") + rules / 2 * _work(bench, "tool.iptables_existing"))
+    """Return seconds of a sync that calls iptables for every rule, to make sure of it in a table that has them all."""
+    return setting.number("rules") * add_rules(bench, setting)
 
 
 def program_all(bench: Bench, setting: Setting) -> float:
-    """Return seconds until Services that appear one after the other are all programmed, the last sync included."""
+    """Return seconds until Services that appear one after the other are all programmed.
+
+    The last one waits for the sync that is running when it appears, half of one on average, and for its own.
+    """
     last = one_change if not _off(setting, "partial_sync") else full_sync
-    return load_of(setting).services / CREATED_PER_S + last(bench, setting)
+    return load_of(setting).services / CREATED_PER_S + 1.5 * last(bench, setting)
 
 
 def memory(bench: Bench, setting: Setting) -> float:
-    """Return bytes a proxy keeps: what it watches, and the text of what it writes at once."""
+    """Return bytes a proxy keeps: what it watches, the text of what it writes at once, and the tool that reads it."""
     load, proxy = load_of(setting), _proxy(setting)
     watched = load.services * bench.figure("proxy.service_bytes")
     watched += load.endpoints * bench.figure("proxy.endpoint_bytes")
-    at_once = 0.0 if setting.text("partial_sync") == "on" else load.lines(proxy) * bench.figure("proxy.line_bytes")
+    line = bench.figure("proxy.line_bytes") + (bench.figure("tool.nft_line_bytes") if proxy == "nftables" else 0.0)
+    at_once = 0.0 if setting.text("partial_sync") == "on" else load.size(proxy).written * line
     return bench.figure("proxy.base_bytes") + watched + at_once
 
 
@@ -189,11 +203,18 @@ class Late:
 
     @staticmethod
     def _at(percentile: float, setting: Setting, delay: float, sync: float, shape: float) -> float:
-        """Return a quantile of batch + Weibull delay (exponential at shape 1) + uniform wait + sync."""
+        """Return a quantile of batch + Weibull delay (exponential at shape 1) + uniform wait + stamp + sync."""
         period = max(setting.number("min_sync_s", 1.0), sync if _full(setting) else 0.0)
         late = (-np.log1p(-_GRID)) ** (1 / shape) * delay
-        waits: npt.NDArray[np.float64] = np.add.outer(late, _GRID * period).ravel()
+        waits: npt.NDArray[np.float64] = np.add.outer(late, _waits(period)).ravel()
         return BATCH_S + sync + float(np.quantile(waits, percentile))
+
+
+@lru_cache(maxsize=64)
+def _waits(period: float) -> npt.NDArray[np.float64]:
+    """Return quantiles of the wait for a sync and the rounding of the stamp together, at `_COARSE`."""
+    both: npt.NDArray[np.float64] = np.add.outer(_COARSE * period, _COARSE * STAMP_S)
+    return np.quantile(both.ravel(), _COARSE)
 
 
 def _full(setting: Setting) -> bool:
@@ -204,7 +225,7 @@ def _full(setting: Setting) -> bool:
 def _solve(function: Callable[[float], float], target: float) -> float:
     """Return where a rising function of seconds reaches a target, by bisection; 0 where it starts above."""
     low, high = 0.0, 1e5
-    for _ in range(80):
+    for _ in range(50):
         middle = (low + high) / 2
         low, high = (middle, high) if function(middle) < target else (low, middle)
     return low

@@ -53,11 +53,15 @@ class SyncWork(NamedTuple):
     """How much the proxy writes in one sync.
 
     ``full`` after a restart or when a full resync is due, ``partial`` for a change of some Services; both in ``unit``.
+    ``each_full`` and ``each_partial`` count what is compared with its like while it is written: verdict maps of
+    nftables, addresses of ipvs.
     """
 
     full: int
     partial: int
     unit: str
+    each_full: int = 0
+    each_partial: int = 0
 
 
 class Ruleset(Protocol):

@@ -141,7 +141,7 @@ class Ipvs:
             number["virtual_servers", ""] + number["real_servers", ""] + total(number, "ipset")
             for number in (counts, changed)
         )
-        return SyncWork(looked + full, looked + partial, "netlink calls")
+        return SyncWork(looked + full, looked + partial, "netlink calls", counts["ipset", "KUBE-IPVS-IPS"])
 
     # ------------------------------------------------------------------------------------------------ walks
 

@@ -58,6 +58,7 @@ class Nftables:
         for wanted, ends in ((port.uses_cluster, choice.cluster), (port.uses_local, choice.local)):
             if wanted and ends:
                 counts["chains", ""] += 1
+                counts["verdict_maps", ""] += 1
                 counts["rules", ""] += 1 + len(ends) * port.affinity
         if choice.internal(port):
             counts["rules", ""] += self._tests_source
@@ -104,7 +105,8 @@ class Nftables:
         full, partial = (
             number["chains", ""] + number["rules", ""] + total(number, "elements") for number in (counts, changed)
         )
-        return SyncWork(full, partial, "nftables objects")
+        maps = "verdict_maps", ""
+        return SyncWork(full, partial, "nftables objects", counts[maps], changed[maps])
 
     # ------------------------------------------------------------------------------------------------ walks
 

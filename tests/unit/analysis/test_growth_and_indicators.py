@@ -75,8 +75,8 @@ def test_indicators_have_their_names_and_objectives(study: StudyResult) -> None:
     assert 0.99 < programming.p99_s.value < 1.1  # kube-proxy waits up to minSyncPeriod, 1 s
 
 
-def test_an_ipvs_proxy_writes_at_once(study: StudyResult) -> None:
-    assert indicators(study, 3)[2].p99_s.value == 0.0
+def test_an_ipvs_proxy_starts_to_write_at_once(study: StudyResult) -> None:
+    assert 0.0 < indicators(study, 3)[2].p99_s.value < 0.99  # processes and netlink calls, no minSyncPeriod
 
 
 def test_rows_of_a_report(sized: StudyResult) -> None:

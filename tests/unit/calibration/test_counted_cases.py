@@ -29,7 +29,7 @@ def test_a_full_sync_grows_with_what_it_writes_and_nftables_faster(tmp_path: Pat
         "c,full_sync_time,proxy=nftables;services=1000;endpoints_per_service=10,1,s,target\n"
         "d,full_sync_time,proxy=nftables;services=4000;endpoints_per_service=10,1,s,target\n",
     )
-    assert found["b"] / found["a"] == pytest.approx(4.0, rel=0.05)
+    assert found["b"] / found["a"] == pytest.approx(3.8, rel=0.05)  # the jumps are made sure of once
     assert found["d"] / found["c"] > 6.0
 
 

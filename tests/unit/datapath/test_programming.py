@@ -1,0 +1,70 @@
+"""What syncs cost: each mode's law of growth, on tables of ordinary Services and on a cluster's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from netsim.cluster.cluster import Cluster
+from netsim.cluster.objects import Endpoint, EndpointPort, Node, Service, ServicePort
+from netsim.cluster.service_rules.config import ProxyMode
+from netsim.datapath.costs import load_profile
+from netsim.datapath.programming import SyncSize, full_size, programming, sync_seconds
+
+PRICES = load_profile("server").prices()
+MODES: tuple[ProxyMode, ...] = ("iptables", "nftables", "ipvs", "ebpf")
+
+
+def cluster(services: int, endpoints: int = 2) -> Cluster:
+    made = tuple(
+        Service("shop", f"s{n}", cluster_ips=(f"10.96.{n // 250}.{n % 250 + 1}",), ports=(ServicePort(80),))
+        for n in range(services)
+    )
+    ends = tuple(Endpoint(f"10.0.1.{n + 2}", (EndpointPort(8080),), node="a") for n in range(endpoints))
+    return Cluster(
+        nodes=(Node("a", ("192.0.2.1",)),), services=made, slices={each.key: ends for each in made},
+        cluster_cidrs=("10.0.0.0/16",), service_cidrs=("10.96.0.0/12",),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_takes_time_and_longer_for_more(mode: ProxyMode) -> None:
+    few, many = (programming(cluster(n), mode, ["shop/s0"], PRICES) for n in (20, 200))
+    assert 0 < few.sync_s <= few.full_s
+    assert few.full_s < many.full_s
+    assert programming(cluster(0), mode, [], PRICES).full_s == 0.0
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_slower_machine_takes_proportionally_longer(mode: ProxyMode) -> None:
+    size = full_size(mode, 100, 200)
+    assert sync_seconds(mode, size, PRICES.on(2.0)) == pytest.approx(2 * sync_seconds(mode, size, PRICES))
+
+
+def test_the_sizes_of_ordinary_services_are_those_the_rules_count() -> None:
+    # what every node has beside (base chains, hairpin sets) is a few dozen, whatever the number of Services
+    for mode in MODES:
+        one, more = (programming(cluster(n), mode, [], PRICES).full_s for n in (100, 300))
+        told = [sync_seconds(mode, full_size(mode, n, 2 * n), PRICES, full=True) for n in (100, 300)]
+        assert more - one == pytest.approx(told[1] - told[0], rel=0.35), mode
+
+
+def test_verdict_maps_make_nftables_quadratic_and_endpoints_do_not() -> None:
+    def seconds(services: float, endpoints: float) -> float:
+        return sync_seconds("nftables", full_size("nftables", services, endpoints), PRICES, full=True)
+
+    assert seconds(20000, 20000) / seconds(10000, 10000) == pytest.approx(4.0, rel=0.15)
+    assert seconds(10, 200000) / seconds(10, 100000) == pytest.approx(2.0, rel=0.02)
+
+
+def test_addresses_make_ipvs_quadratic() -> None:
+    plain = SyncSize(1000, 1000)
+    bound = plain._replace(each=10000), plain._replace(each=20000)
+    first, second = (sync_seconds("ipvs", one, PRICES) - sync_seconds("ipvs", plain, PRICES) for one in bound)
+    assert second / first == pytest.approx(4.0)
+
+
+def test_partial_syncs_read_what_is_there() -> None:
+    alone, among = SyncSize(10, 10), SyncSize(10, 100000)
+    for mode in ("iptables", "nftables"):
+        assert sync_seconds(mode, among, PRICES) > 5 * sync_seconds(mode, alone, PRICES)
+    assert sync_seconds("ebpf", among, PRICES) == sync_seconds("ebpf", alone, PRICES)
