@@ -87,7 +87,9 @@ class IpvsNat(_Translating, Plain):
 
     The virtual address is the node's own (device ``kube-ipvs0``): packets go up to its LOCAL_IN hook and are sent anew
     from LOCAL_OUT, with a second route look-up. The hash of virtual servers has 256 rows: with thousands of Services a
-    new connection follows a chain of entries that lie anywhere in memory, up to its own.
+    new connection follows a chain of entries that lie anywhere in memory, up to its own. Conntrack and its NAT know the
+    connection too, and settle that they leave it alone. Replies are routed once more after their source has become the
+    Service's (``snat_reroute``, on by default: kernel Documentation/networking/ipvs-sysctl).
     """
 
     name: str = "service_nat"
@@ -95,11 +97,13 @@ class IpvsNat(_Translating, Plain):
     def bill(self, packet: Packet, prices: Prices) -> Bill:
         """Charge the few rules and ipsets, scheduling for a new connection, and the IPVS look-up for every packet."""
         rule = prices[rule_price(packet.new)]
-        each = prices["ipvs.packet"] + (0.0 if packet.reply else prices["route.packet"] + 2 * prices["netfilter.hook"])
+        each = prices["ipvs.packet"] + prices["route.packet"]
+        if not packet.reply:
+            each += 2 * prices["netfilter.hook"]
         if not packet.new:
             return Bill(packet_ns=each)
         model = self.walks.service
-        work = each + prices["ipvs.new"] + model.mean * rule + model.lookups * prices["ipset.lookup"]
+        work = each + prices["ipvs.new"] + prices["nat.none"] + model.mean * rule + model.lookups * prices["ipset.lookup"]
         return Bill(packet_ns=work, scan_ns=model.bucket * prices["memory.miss"], rules=model.mean)
 
 
