@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from netsim.calibration.published.case import Case, Row
 from netsim.calibration.published.hardware import Hardware
@@ -78,6 +78,15 @@ class Question(Protocol):
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return seconds per unit as a value of the metric."""
+        ...
+
+
+@runtime_checkable
+class Staged(Question, Protocol):
+    """A question about a pipeline of cores that work side by side: the slowest decides."""
+
+    def stages(self, bench: Bench, setting: Setting) -> Mapping[str, float]:
+        """Return each core's work for one unit."""
         ...
 
 
@@ -280,12 +289,34 @@ class Bench:
                 of_anchor = anchor.cost.waiting + scale * anchor.cost.work
                 seconds *= anchor.seconds / of_anchor
                 self._fit(anchor.row, "measured over modelled", anchor.seconds / of_anchor)
+        elif isinstance(question, Staged):
+            seconds = self._slowest(question, setting, anchor, scale)
         else:
             added = scale * (cost.work - anchor.cost.work) * self.figure("transfer.added_work")
             seconds = anchor.seconds + added + cost.waiting - anchor.cost.waiting
             rest = anchor.seconds - anchor.cost.waiting - scale * anchor.cost.work
             self._fit(anchor.row, "rest, s", rest)
         return question.answer(self, setting, max(seconds, 1e-12), dimension)
+
+    def _slowest(self, question: Staged, setting: Setting, anchor: Anchor, scale: float) -> float:
+        """Return the time of the slowest core, where each has its own work.
+
+        What the model does not explain of the baseline is its slowest core's; the others have time left, so work that
+        a configuration adds to them costs nothing until they are the slowest. Where the model is dearer than the
+        baseline, all its cores are, by the same factor.
+        """
+        before, after = question.stages(self, anchor.row.setting), question.stages(self, setting)
+        busiest = max(before, key=lambda core: before[core])
+        rest = anchor.seconds - scale * before[busiest]
+        self._fit(anchor.row, "rest, s", rest)
+        scale *= min(1.0, anchor.seconds / (scale * before[busiest]))
+        transfer = self.figure("transfer.added_work")
+
+        def time(core: str) -> float:
+            work = before[core] + transfer * (after[core] - before[core])
+            return scale * work + (max(0.0, rest) if core == busiest else 0.0)
+
+        return max(map(time, before))
 
     def _as_far_apart(self, setting: Setting, other: Setting) -> bool:
         """Tell whether both rows stay within one host, or both do not; ways of single packets have no ends."""

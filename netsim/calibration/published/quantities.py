@@ -12,8 +12,8 @@ from typing import Literal
 
 from netsim.errors import InputError
 
-Dimension = Literal["rate", "bit_rate", "time", "cpu", "share", "bytes", "count"]
-"""Events a second, bits a second, seconds, CPU seconds per unit of work, fraction, bytes, plain number."""
+Dimension = Literal["rate", "bit_rate", "time", "cpu", "cores", "share", "bytes", "count"]
+"""Events a second, bits a second, seconds, CPU seconds per unit of work, busy processors, fraction, bytes, number."""
 
 _PREFIX = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _TIME = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "usec": 1e-6, "ms": 1e-3, "msec": 1e-3, "s": 1.0, "sec": 1.0,
@@ -73,6 +73,8 @@ def _read(text: str) -> tuple[Dimension, float]:
         return "cpu", 1.0 / _work(match[1])
     if match := re.fullmatch(r"(ns|us|µs|ms|s) (?:of )?cpu(?: per \w+)?", text, re.IGNORECASE):
         return "cpu", _TIME[match[1]]
+    if match := re.fullmatch(r"(core-?%|%-?core|(?:busy )?v?(?:cores?|cpus?))", text, re.IGNORECASE):
+        return "cores", 0.01 if "%" in match[1] else 1.0
     if text.startswith("%"):
         return "share", 0.01
     for dimension, known in _PLAIN:

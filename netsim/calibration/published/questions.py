@@ -11,6 +11,7 @@ from netsim.calibration.published.case import Row
 from netsim.calibration.published.counted import Counted, Rule
 from netsim.calibration.published.naming import Memory, QueryCount, QueryRate, QueryTime
 from netsim.calibration.published.packets import FloodedRoundTrip, ForwardLatency, IdleShare, PacketRate, function_of
+from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.services import (
     FirstPacket,
     KeptChange,
@@ -22,7 +23,7 @@ from netsim.calibration.published.services import (
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.shares import CpuShare
 from netsim.calibration.published.syncing import Late
-from netsim.calibration.published.transport import Bulk, Connection, Datagrams, Flows, HostCpu, RoundTrip
+from netsim.calibration.published.transport import Bulk, Connection, Datagrams, Flows, HostCpu, RoundTrip, protocol
 from netsim.errors import InputError, Place
 
 Maker = Callable[[Row], Question]
@@ -32,12 +33,23 @@ def _bulk(row: Row) -> Question:
     return Flows() if row.setting.streams > 1 else Bulk()
 
 
+ACCEPTED: tuple[tuple[type, tuple[Dimension, ...]], ...] = (
+    (Bulk, ("bit_rate",)), (Datagrams, ("bit_rate",)), (RoundTrip, ("time", "rate")), (FirstPacket, ("time",)),
+    (HostCpu, ("cpu", "cores", "share")), (Requests, ("rate",)), (TableBound, ("rate",)), (QueryRate, ("rate",)),
+    (QueryTime, ("time",)), (Memory, ("bytes",)), (IdleShare, ("share",)), (ForwardLatency, ("time",)),
+    (PacketRate, ("rate", "time", "count")),
+)  # fmt: skip
+"""What may be measured of a kind of metric: a unit that counts something else is refused, not compared."""
 TESTS = {"tcp_stream": "bulk", "stream": "bulk", "tcp_rr": "round-trip", "rr": "round-trip", "tcp_crr": "connection",
          "crr": "connection"}  # fmt: skip
 
 
 def _cpu(row: Row) -> Question:
-    test = TESTS.get(row.setting.text("test").lower(), "")
+    stated = row.setting.text("test").lower()
+    test = TESTS.get(stated, "")
+    if stated and not test:
+        raise InputError("no question answers CPU time of this test", place=Place(field="configuration.test"),
+                         got=stated, allowed=", ".join(TESTS))  # fmt: skip
     if not test:
         unit = row.quantity.unit
         test = "bulk" if "bit" in unit else "connection" if "conn" in unit else "round-trip"
@@ -48,7 +60,9 @@ def _cpu(row: Row) -> Question:
 def _round_trip(row: Row) -> Question:
     if any(key in row.setting for key in ("autopath", "cache", "ndots")):
         return QueryTime()
-    return FloodedRoundTrip() if "background_udp_mpps" in row.setting else RoundTrip(percentile=percentile_of(row))
+    if "background_udp_mpps" in row.setting:
+        return FloodedRoundTrip()
+    return RoundTrip(percentile=percentile_of(row), protocol=protocol(row))
 
 
 def _packets(row: Row) -> Question:
@@ -140,8 +154,19 @@ def question_of(row: Row) -> Question:
     """
     for pattern, make in METRICS:
         if re.search(pattern, row.metric):
-            return make(row)
+            question = make(row)
+            _check(question, row)
+            return question
     raise InputError(
         "no question answers this metric; exclude the row with a reason, or add a class to questions.py",
         place=Place(line=row.line, field="metric"), got=row.metric,
     )  # fmt: skip
+
+
+def _check(question: Question, row: Row) -> None:
+    accepted = next((dimensions for kind, dimensions in ACCEPTED if isinstance(question, kind)), ())
+    if accepted and row.quantity.dimension not in accepted:
+        raise InputError(
+            f"the unit of {row.metric} does not say a {' or '.join(item.replace('_', ' ') for item in accepted)}",
+            place=Place(line=row.line, field="unit"), got=row.quantity.unit,
+        )  # fmt: skip

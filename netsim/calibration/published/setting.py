@@ -100,6 +100,10 @@ class Setting:
     def _how(self) -> dict[str, str]:
         return {key: value for key, value in self.values.items() if key not in SUBJECT_KEYS}
 
+    def without(self, *keys: str) -> Setting:
+        """Return the setting without some keys; what is asked of it counts for this one too."""
+        return replace(self, values={key: value for key, value in self.values.items() if key not in keys})
+
     def but(self, **changes: str) -> Setting:
         """Return the setting with some values changed; what is asked of it counts for this one too."""
         return replace(self, values={**self.values, **changes})

@@ -176,8 +176,10 @@ def _plugin(name: str) -> Plugin:
 
 
 def _encapsulated(plugin: Plugin, kind: str) -> Plugin:
-    """Exchange the plugin's tunnel for the one the row names; other ways of encrypting or none leave it alone."""
+    """Exchange the plugin's tunnel for the one the row names, or leave it out where it says ``none``."""
     known, wanted = plugin.encapsulation, next((tunnel for tunnel in TUNNELS if tunnel == kind), None)
+    if known is not None and kind == "none":
+        return plugin.changed(encapsulation=None, name=f"{plugin.name}+none")
     if known is None or wanted is None or known.kind == wanted:
         return plugin
     tunnel = Encapsulation(

@@ -206,25 +206,30 @@ class RoundTrip:
 
     percentile: float = 0.5
     family: str = "round-trip"
+    protocol: str = "TCP"
 
     @property
     def kind(self) -> str:
-        """Tails are compared with tails."""
-        return f"{self.family}-tail" if self.percentile >= TAIL else self.family
+        """Tails are compared with tails, datagrams with datagrams."""
+        return f"{self._mean}-tail" if self.percentile >= TAIL else self._mean
+
+    @property
+    def _mean(self) -> str:
+        return self.family if self.protocol == "TCP" else f"{self.family}-{self.protocol.lower()}"
 
     @property
     def stands_in(self) -> str:
-        """Where no baseline row has a tail, the mean stands in."""
-        return self.family
+        """Where no baseline row has a tail, the mean stands in; where none is of datagrams, TCP's."""
+        return self._mean if self.kind != self._mean else self.family
 
     @property
     def calibrates(self) -> int:
-        """The mean of a bare round trip is the second best measure of a machine."""
-        return 2 if self.kind == "round-trip" else 0
+        """The mean of a bare round trip is the second best measure of a machine; a datagram's crosses less of it."""
+        return 0 if self.kind != self._mean or self.family != "round-trip" else 2 if self.protocol == "TCP" else 3
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return all work of both directions, and the waiting of both."""
-        ways = bench.ways(setting, surroundings(bench, setting), protocol(setting))
+        ways = bench.ways(setting, surroundings(bench, setting), self.protocol)
         size = max(1, setting.count("msg_bytes", 1))
         work = ways.forward.work(size) + ways.reply.work(size)
         waiting = ways.forward.waiting() + ways.reply.waiting()
@@ -243,7 +248,7 @@ class RoundTrip:
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return a rate of all flows, or a time."""
         if dimension == "time":
-            wide = self.kind != self.family and not any(bench.baselines(self.kind))
+            wide = self.kind != self._mean and not any(bench.baselines(self.kind))
             return Answer(seconds * (bench.figure("tail.round_trip") if wide else 1.0) / (2 if one_way(setting) else 1))
         return Answer(setting.streams / seconds)
 
@@ -263,9 +268,10 @@ def one_way(setting: Setting) -> bool:
     return any(tool in setting.text("tool").lower() for tool in ONE_WAY_TOOLS)
 
 
-def protocol(setting: Setting) -> str:
-    """Return the transport a row states."""
-    return "UDP" if "udp" in (setting.text("protocol") + setting.text("test") + setting.text("tool")).lower() else "TCP"
+def protocol(row: Row) -> str:
+    """Return the transport a row states, in its metric's name or its configuration."""
+    told = (row.metric, *(row.setting.text(key) for key in ("protocol", "test", "tool")))
+    return "UDP" if "udp" in " ".join(told).lower() else "TCP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,11 +320,11 @@ class HostCpu:
     def _unit(self, bench: Bench, setting: Setting, dimension: Dimension) -> float:
         """Return what a published figure counts in one unit of the model's.
 
-        CPU time is stated for bits or transactions: a burst has its bits. A plain share of the machine is stated for
-        what it did meanwhile, which the model predicts too.
+        CPU time is stated for bits or transactions: a burst has its bits. Busy cores, or a plain share of the machine,
+        are stated for what it did meanwhile, which the model predicts too.
         """
         bits = bench.ways(setting, "hot_loop").burst_bytes * 8.0 if self.test == "bulk" else 1.0
-        if dimension != "share":
+        if dimension == "cpu":
             return bits
         questions: dict[str, tuple[Question, Dimension]] = {
             "bulk": (Flows() if setting.streams > 1 else Bulk(), "bit_rate"),
@@ -326,7 +332,8 @@ class HostCpu:
             "connection": (Connection(), "rate"),
         }
         asked, of = questions[self.test]
-        return bits * bench.hardware.cores / bench.expect(asked, setting, of).value
+        cores = bench.hardware.cores if dimension == "share" else 1
+        return bits * cores / bench.expect(asked, setting.without("side", "test"), of).value
 
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return CPU seconds per burst, round trip or connection."""
@@ -343,19 +350,27 @@ class HostCpu:
 
 @dataclass(frozen=True, slots=True)
 class Datagrams:
-    """Throughput of UDP: one pass a datagram on the busiest core; a datagram above the MTU travels as fragments."""
+    """Throughput of UDP: one pass a datagram on the busiest core; a datagram above the MTU travels as fragments.
+
+    The sending program's core also carries the packet to the card, so a plugin's hops on the way out slow it. Those on
+    the way in are the softirq core's, which has time left while a program is the slowest.
+    """
 
     kind: str = "datagrams"
     calibrates: int = 0
 
-    def cost(self, bench: Bench, setting: Setting) -> Cost:
-        """Return the busiest core's time for one datagram."""
+    def stages(self, bench: Bench, setting: Setting) -> dict[str, float]:
+        """Return each core's work for one datagram."""
         way = bench.ways(setting, "hot_loop", "UDP").forward
-        roles = (Role.SENDER_CORE, Role.VIA_CORE, Role.SOFTIRQ_CORE, Role.RECEIVER_CORE)
         size = self._size(bench, setting)
         if bench.testbed.machine.cores == 1:
-            return Cost(max(way.work(size, node=node) for node in (SENDER, RECEIVER)))
-        return Cost(max(way.on(role, size) for role in roles))
+            return {node: way.work(size, node=node) for node in (SENDER, RECEIVER)}
+        roles = (Role.SENDER_CORE, Role.VIA_CORE, Role.SOFTIRQ_CORE, Role.RECEIVER_CORE)
+        return {role.name: way.on(role, size) for role in roles}
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return the busiest core's time for one datagram."""
+        return Cost(max(self.stages(bench, setting).values()))
 
     @staticmethod
     def _size(bench: Bench, setting: Setting) -> int:
