@@ -103,7 +103,8 @@ class IpvsNat(_Translating, Plain):
         if not packet.new:
             return Bill(packet_ns=each)
         model = self.walks.service
-        work = each + prices["ipvs.new"] + prices["nat.none"] + model.mean * rule + model.lookups * prices["ipset.lookup"]
+        made = prices["ipvs.new"] + prices["nat.none"]
+        work = each + made + model.mean * rule + model.lookups * prices["ipset.lookup"]
         return Bill(packet_ns=work, scan_ns=model.bucket * prices["memory.miss"], rules=model.mean)
 
 

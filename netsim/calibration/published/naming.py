@@ -8,8 +8,10 @@ from netsim.calibration.published.bench import Answer, Bench, Cost, Untimed
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
+from netsim.calibration.published.testbed import SOCKETS
 from netsim.cluster.dns.records import Record, Response
 from netsim.cluster.resolver import ADDRESS_TYPES, Query, ResolverConfig, new_lookup, walk
+from netsim.datapath.types import Role
 from netsim.errors import InputError, Place
 
 CLUSTER_SEARCH = ("default.svc.cluster.local", "svc.cluster.local", "cluster.local")
@@ -45,6 +47,42 @@ def queries_of(setting: Setting) -> int:
 EXTERNAL_NAME = "www.example.com"
 
 
+SERVERS = {"coredns": "dns.query", "skydns": "dns.query", "unbound": "dns.query.native", "dnsmasq": "dns.query.native",
+           "bind": "dns.query.native"}  # fmt: skip
+"""What a query costs which server: those in Go, with collector and scheduler, and those in C."""
+
+
+def query_seconds(bench: Bench, setting: Setting) -> float:
+    """Return a server's CPU time for a query: its own work, an exchange more for what it forwards, the answer's way.
+
+    The answer leaves through the server's own network namespace and node, on its account. Where the server follows the
+    search path itself (autopath), it looks up each name before the one that exists.
+
+    Raises
+    ------
+    InputError
+        When the server is none of those the profile has a price for.
+    """
+    server = setting.text("server", "coredns").lower()
+    key = SERVERS.get(server)
+    if key is None:
+        raise InputError("no price for this DNS server", place=Place(field="configuration.server"), got=server,
+                         allowed=", ".join(SERVERS))  # fmt: skip
+    work = bench.figure(key)
+    if setting.text("cache") in ("off", "miss"):
+        work += bench.figure("dns.forward")
+    if "on" in setting.text("autopath"):
+        work += (queries_of(setting.but(autopath="off", records="A")) - 1) * bench.figure("dns.lookup")
+    ends = {key: value for key, value in SERVED.items() if key not in setting}
+    way = bench.ways(setting.but(**ends), protocol="UDP").reply
+    return work + way.on(Role.SENDER_CORE, ANSWER_BYTES, skip=SOCKETS)
+
+
+SERVED = {"cni": "kubenet", "path": "pod-pod-cross-node"}
+"""Where a server and its clients are unless a row says otherwise."""
+ANSWER_BYTES = 120
+
+
 @dataclass(frozen=True, slots=True)
 class QueryRate:
     """Queries a second a server answers: its processors over the CPU time of a query. A lookup is several queries."""
@@ -54,9 +92,13 @@ class QueryRate:
     calibrates: int = 0
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
-        """Return CPU time of a query over processors: socket work of a datagram each way, and the server's own."""
+        """Return CPU time of a query over processors, or over the share of one that a limit leaves."""
         cores = setting.number("vcpu", setting.number("cores", bench.hardware.cores))
-        return Cost(bench.figure("dns.query") / cores)
+        limit = setting.text("cpu")
+        if limit:
+            share = setting.number("cpu") * (1e-3 if limit.endswith("m") else 1.0)
+            cores = min(cores, share)
+        return Cost(query_seconds(bench, setting) / cores / setting.number("replicas", 1.0))
 
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return the time between two queries."""
