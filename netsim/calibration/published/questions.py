@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from netsim.calibration.published import counted, syncing
+from netsim.calibration.published.balancing import Balanced, BalancerIdle
 from netsim.calibration.published.bench import Bench, Question
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.counted import Counted, Rule
@@ -69,6 +70,11 @@ def _packets(row: Row) -> Question:
     return PacketRate(function_of(row.setting).family)
 
 
+def _idle(row: Row) -> Question:
+    balancer = "proxy" in row.setting and "function" not in row.setting
+    return BalancerIdle() if balancer else IdleShare(function_of(row.setting).family)
+
+
 def _requests(row: Row) -> Question:
     return Requests(keepalive=row.setting.text("keepalive", "on") != "off")
 
@@ -127,9 +133,10 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"latency_client", lambda row: QueryTime(per_lookup=True)),
     (r"dns_latency|latency_server", lambda row: QueryTime()),
     (r"^memory$|dns_memory", lambda row: Memory()),
+    (r"forwarded_packet_rate", lambda row: Balanced()),
     (r"pps_per_core|pps_total|ns_per_packet|packet_rate|drop_rate|cycles_per_packet", _packets),
     (r"ns_per_call|context_switch|wakeup_round_trip", _packets),
-    (r"cpu_idle", lambda row: IdleShare(function_of(row.setting).family)),
+    (r"cpu_idle", _idle),
     (r"throughput_per_core", lambda row: Bulk(kind="per-core", calibrates=3, per_core=True)),
     (r"tcp_throughput|tcp_stream|^throughput$|bandwidth|tcp_bandwidth", _bulk),
     (r"udp_throughput|udp_stream|udp_bandwidth", lambda row: Datagrams()),

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib import resources
-from typing import Any
 
-import yaml
-
+from netsim.calibration.published.accounting import accounts, outside
 from netsim.calibration.published.score import Point, Score
 from netsim.calibration.published.validation import CaseResult, Validation
 
@@ -64,14 +61,23 @@ def _page(validation: Validation) -> Iterator[str]:
     yield "Medians over cases; coverage and half widths over all points."
     for result in validation.cases:
         yield from _section(result)
-    yield from ("", "## Rows that no case predicts", "")
-    yield from _table(("rows", "count", "reason"), [(i["rows"], str(i["count"]), i["reason"]) for i in _outside()])
+    yield from _left_out(validation)
 
 
-def _outside() -> list[dict[str, Any]]:
-    text = (resources.files("netsim") / "data" / "published" / "outside.yaml").read_text(encoding="utf-8")
-    found: list[dict[str, Any]] = yaml.safe_load(text)
-    return found
+def _left_out(validation: Validation) -> Iterator[str]:
+    yield from ("", "## What is left out, table by table", "")
+    yield "A table is a series of rows with one prefix. Rows predicted as ranges count as left out."
+    yield ""
+    yield from _table(
+        ("table", "predicted", "baselines", "trivial", "left out", "share", "at most a tenth"),
+        [
+            (item.table, str(item.predicted), str(item.baselines), str(item.trivial), str(item.left_out),
+             percent(item.share), "yes" if item.holds else "no")
+            for item in accounts(validation.cases)
+        ],
+    )  # fmt: skip
+    yield from ("", "Rows that no case holds:", "")
+    yield from _table(("rows", "count", "reason"), [(item.rows, str(item.count), item.reason) for item in outside()])
 
 
 _INTRODUCTION = (
