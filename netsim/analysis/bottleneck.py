@@ -15,7 +15,7 @@ from netsim.study.bands import band_of
 from netsim.study.figures import Figure, find, natural
 from netsim.study.outcome import Measured, PartKey
 from netsim.study.result import StudyResult
-from netsim.study.tabulate import parts_by_band
+from netsim.study.tabulate import parts_of
 
 LOADED = 0.5
 """Below this utilisation a station queues less than it works: what is slow there is the work itself."""
@@ -99,7 +99,7 @@ def time_split(
     runs: replications of one point. stat: ``mean``, or a quantile: what transactions at ``p99`` spend their time on.
     scope, name: whose transactions, as in the figures.
     """
-    parts = parts_by_band([run.parts for run in runs]).get((scope, name, band_of(stat)), [])
+    parts = parts_of(runs, (scope, name, band_of(stat)))
     total = math.fsum(part.seconds.value for part in parts)
     return tuple(Part(part.key, part.seconds, part.seconds.value / total if total else 0.0) for part in parts)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from netsim.report import charts, notes, tables
 from netsim.report.answer import Impossible, answer
 from netsim.report.bottlenecks import growth_rows, indicator_rows, part_bars, split_rows
+from netsim.report.edges import edge_rows
 from netsim.report.frame import Frame, frame_of, size_name
 from netsim.report.nearest import limit_rows
 from netsim.report.sureness import influence_rows, prediction_rows, sureness, tornado
@@ -38,27 +39,35 @@ def write_report(result: StudyResult) -> Path:
     """Write both reports into the result's folder; return the path of the HTML one."""
     if result.folder is None:
         raise ValueError("a report belongs into a result folder; run the study with an output folder")
-    (result.folder / "report.md").write_text(render_markdown(result), encoding="utf-8")
+    content = _content(result)  # worked out once: looking at limits and at thousands of edges takes seconds
+    (result.folder / "report.md").write_text(_markdown(content), encoding="utf-8")
     path = result.folder / "report.html"
-    path.write_text(render_html(result), encoding="utf-8")
+    path.write_text(_html(result, content), encoding="utf-8")
     return path
 
 
 def render_html(result: StudyResult) -> str:
     """Return the HTML report as text."""
-    frame = frame_of(result)
+    return _html(result, _content(result))
+
+
+def render_markdown(result: StudyResult) -> str:
+    """Return the Markdown report as text."""
+    return _markdown(_content(result))
+
+
+def _html(result: StudyResult, content: _Content) -> str:
+    frame = content.frame
     drawn = {
         "legend": _legend(frame), "charts": _charts(frame), "hop_chart": _hop_chart(frame),
         "part_chart": _part_chart(result, frame),
         "tornado": _drawn(tornado(result)),
     }  # fmt: skip
-    return _render("report.html.j2", _context(result, frame, tables.html_table) | drawn, escape=True)
+    return _render("report.html.j2", content.context(tables.html_table) | drawn, escape=True)
 
 
-def render_markdown(result: StudyResult) -> str:
-    """Return the Markdown report as text."""
-    context = _context(result, frame_of(result), tables.markdown_table)
-    return _render("report.md.j2", context, escape=False)
+def _markdown(content: _Content) -> str:
+    return _render("report.md.j2", content.context(tables.markdown_table), escape=False)
 
 
 def _render(template: str, context: Mapping[str, Any], *, escape: bool) -> str:
@@ -72,30 +81,50 @@ def _render(template: str, context: Mapping[str, Any], *, escape: bool) -> str:
 # ------------------------------------------------------------------------------------------------ what it says
 
 
-def _context(result: StudyResult, frame: Frame, table: tables.TableWriter) -> dict[str, Any]:
-    near = limit_rows(result, frame)
-    return {
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What both reports say: sentences and lists, and the rows of their tables, which each writes in its own way.
+
+    A table of ``rows`` that is None is left out.
+    """
+
+    frame: Frame
+    told: Mapping[str, Any]
+    rows: Mapping[str, tables.Rows | None]
+
+    def context(self, write: tables.TableWriter) -> dict[str, Any]:
+        """Return what a template is filled with."""
+        return {**self.told, "tables": {name: "" if rows is None else write(*rows) for name, rows in self.rows.items()}}
+
+
+def _content(result: StudyResult) -> _Content:
+    frame = frame_of(result)
+    drawn = "uncertainty" in result.tables
+    near, calls = limit_rows(result, frame), edge_rows(result, frame)
+    rows = {
+        "main": tables.summary_rows(result),
+        "slo": tables.objective_rows(result, frame) if result.scenario.slo else None,
+        "hops": tables.hop_rows(tables.hop_values(frame)),
+        "edges": calls if calls[1] else None,
+        "stations": tables.station_rows(frame),
+        "parts": split_rows(result, frame),
+        "growth": growth_rows(result, frame) if frame.size is not None else None,
+        "limits": near if near[1] else None,
+        "indicators": indicator_rows(result, frame),
+        "prediction": prediction_rows(result) if drawn else None,
+        "influence": influence_rows(result) if drawn else None,
+    }
+    told = {
         "title": result.scenario.name,
         "question": result.scenario.question.strip(),
         "answer": (*answer(frame, _impossible(result)), *sureness(result)),
-        "tables": {
-            "main": table(*tables.summary_rows(result)),
-            "slo": table(*tables.objective_rows(result, frame)) if result.scenario.slo else "",
-            "hops": table(*tables.hop_rows(tables.hop_values(frame))),
-            "stations": table(*tables.station_rows(frame)),
-            "parts": table(*split_rows(result, frame)),
-            "growth": table(*growth_rows(result, frame)) if frame.size is not None else "",
-            "limits": table(*near) if near[1] else "",
-            "indicators": table(*indicator_rows(result, frame)),
-            "prediction": table(*prediction_rows(result)) if "uncertainty" in result.tables else "",
-            "influence": table(*influence_rows(result)) if "uncertainty" in result.tables else "",
-        },
         "impossible": _cannot_exist(result, frame),
         "warnings": notes.warnings(result),
         "assumptions": notes.assumptions(result),
         "left_out": notes.LEFT_OUT,
         "provenance": _provenance(result),
     }
+    return _Content(frame, told, rows)
 
 
 def _impossible(result: StudyResult) -> tuple[Impossible, ...]:

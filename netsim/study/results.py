@@ -115,7 +115,7 @@ class ResultFolder:
         """Store one replication. Samples first: a unit counts as finished once its own file is there."""
         if isinstance(outcome, Measured):
             write_atomically(self._samples_path(unit), parquet_bytes(samples_table(outcome).to_arrow()))
-        write_atomically(self._unit_path(unit), dump(_unit_document(outcome)))
+        write_atomically(self._unit_path(unit), json.dumps(_unit_document(outcome), allow_nan=False).encode())
 
     def remove_unit(self, unit: Unit) -> None:
         """Forget one replication."""
@@ -219,8 +219,8 @@ def _unit_document(outcome: Outcome) -> dict[str, Any]:
             return {"outcome": "failed", "reason": reason}
         case Measured():
             return {
-                "outcome": "measured", "edges": outcome.edges, "scalars": outcome.scalars, "hops": outcome.hops,
-                "parts": outcome.parts, "notes": outcome.notes,
+                "outcome": "measured", "edges": outcome.edges, "scalars": _without_nan(outcome.scalars),
+                "hops": outcome.hops, "parts": outcome.parts, "notes": outcome.notes,
             }  # fmt: skip
 
 

@@ -108,25 +108,29 @@ Band = tuple[str, str, str]
 """Scope, name and band."""
 
 
-def parts_by_band(replications: Sequence[Sequence[PartTime]]) -> dict[Band, list[MeanPart]]:
+def parts_by_band(replications: Sequence[Iterable[PartTime]]) -> dict[Band, list[MeanPart]]:
     """Join the parts of several replications, the largest of every band first.
 
     Replications weigh alike, as for means of other figures; one that lacks a part spent no time in it.
     """
     samples: dict[Band, dict[int, int]] = {}
-    found: dict[Band, dict[PartKey, dict[int, float]]] = {}
+    found: dict[Band, dict[tuple[str, str, str], dict[int, float]]] = {}
     for number, parts in enumerate(replications):
-        for part in parts:
-            band = part[:3]
-            samples.setdefault(band, {})[number] = part.n_samples
-            found.setdefault(band, {}).setdefault(part.key, {})[number] = part.seconds
-    return {
-        band: sorted(
-            (_mean_part(key, own, samples[band]) for key, own in parts.items()),
-            key=lambda part: (-part.seconds.value, part.key),
-        )
-        for band, parts in found.items()
-    }
+        for scope, name, band, phase, kind, part, seconds, n_samples in parts:
+            place = (scope, name, band)
+            samples.setdefault(place, {})[number] = n_samples
+            found.setdefault(place, {}).setdefault((phase, kind, part), {})[number] = seconds
+    return {place: _joined(parts, samples[place]) for place, parts in found.items()}
+
+
+def parts_of(runs: Iterable[Measured], place: Band) -> list[MeanPart]:
+    """Join the parts of one band alone, the largest first; none where it has none."""
+    return parts_by_band([[part for part in run.parts if part[:3] == place] for run in runs]).get(place, [])
+
+
+def _joined(parts: Mapping[tuple[str, str, str], Mapping[int, float]], samples: Mapping[int, int]) -> list[MeanPart]:
+    means = [_mean_part(PartKey(*key), own, samples) for key, own in parts.items()]
+    return sorted(means, key=lambda part: (-part.seconds.value, part.key))
 
 
 def _mean_part(key: PartKey, own: Mapping[int, float], samples: Mapping[int, int]) -> MeanPart:
