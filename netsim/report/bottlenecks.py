@@ -10,7 +10,7 @@ from netsim.analysis.bottleneck import Part, time_split
 from netsim.analysis.growth import FLAT, Growth, growth, growth_of_parts
 from netsim.analysis.indicators import indicators
 from netsim.errors import InputError
-from netsim.report.frame import Frame
+from netsim.report.frame import Frame, write_width
 from netsim.stats.estimates import Interval
 from netsim.units import format_seconds
 
@@ -139,7 +139,7 @@ def _seconds(interval: Interval) -> str:
         return "–"
     text = format_seconds(interval.value)
     width = interval.relative_half_width
-    return text if not 0.0 < width < math.inf else f"{text} ±{100.0 * width:.2g} %"
+    return text if not 0.0 < width < math.inf else f"{text} {write_width(width)}"
 
 
 def _exponent(interval: Interval) -> str:

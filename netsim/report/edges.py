@@ -65,7 +65,7 @@ def edge_rows(result: StudyResult, frame: Frame) -> Rows:
     """Return the edges of every configuration at its largest size; none where the scenario's figures say it all.
 
     Of more than `READABLE` edges those are listed that leave most unanswered, that are surely slowest, and that surely
-    carry most; the rest is one row: its range of latencies, its throughput together, its largest share without an answer.
+    carry most. The rest is one row: its range of latencies, its throughput together, its largest share without answer.
     """
     rows = [
         [where, *row]

@@ -137,8 +137,12 @@ def write_interval(row: Mapping[str, Any]) -> str:
     low, high, value = float(row["ci_low"]), float(row["ci_high"]), float(row["value"])
     if not value or math.isnan(low) or math.isnan(high):
         return text
-    relative = (high - low) / 2 / abs(value)
-    return f"{text} ±>100 %" if relative > 1.0 else f"{text} ±{relative * 100:.2g} %"
+    return f"{text} {write_width((high - low) / 2 / abs(value))}"
+
+
+def write_width(relative: float) -> str:
+    """Write the relative half width of an interval as ``±4 %``."""
+    return "±>100 %" if relative >= 0.995 else f"±{relative * 100:.2g} %"
 
 
 def size_name(factor: str) -> str:

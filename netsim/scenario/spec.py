@@ -283,10 +283,11 @@ class RunSpec(Spec):
     clients: Annotated[int, Field(ge=1)] | Literal["auto", "all"] = Field(
         "auto", description="client pods followed; the rest is background"
     )
-    followed_clients: int = Field(
-        1000, ge=1,
+    followed_clients: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto",
         description="with clients auto: client pods followed over all edges. Where eight of each edge (or all it has) "
-        "are more, edges are drawn by rate; those not drawn are background, without figures of their own",
+        "are more, edges are drawn by rate; those not drawn are background, without figures of their own. Auto: as "
+        "many as bring the wanted transactions in one second (or the stated duration), from 250 to 1,000",
     )  # fmt: skip
 
 

@@ -11,8 +11,8 @@ SERVICES = 30
 
 def ran(services: int, **run: object) -> Result:
     traffic = [
-        {"from": "all", "to": f"ns-{(i - 1) % 2 + 1}/service-{i}", "name": f"edge-{i}", "rate": "20/s",
-         "work": "5ms" if i == 3 else "20us"}
+        {"from": "all", "to": f"ns-{(i - 1) % 2 + 1}/service-{i}", "name": f"edge-{i}", "rate": "1/s",
+         "work": "500us" if i == 3 else "20us"}
         for i in range(1, services + 1)
     ]  # fmt: skip
     synthetic = {"nodes": 2, "pods_per_node": 2 * services, "services": services, "namespaces": 2,
@@ -20,7 +20,7 @@ def ran(services: int, **run: object) -> Result:
     return netsim.run(build({
         "name": "edges", "cluster": {"synthetic": synthetic}, "network": {"plugin": "flannel-vxlan"},
         "dns": {"lookups": "none"}, "traffic": traffic,
-        "run": {"replications": 3, "clients": 1, "duration": "0.4 s", "warmup": "0 s", **run},
+        "run": {"replications": 3, "clients": 4, "duration": "4 s", "warmup": "0 s", **run},
     }))  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, inf
+from math import ceil, fsum, inf
 from typing import TYPE_CHECKING
 
 from netsim.engine.background.budget import TOGETHER, Share, drawn, shares
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from netsim.cluster.traffic import Edge
     from netsim.engine.model import Model
     from netsim.engine.randomness.streams import Streams
+    from netsim.scenario.spec import RunSpec
 
 MINIMUM_DURATION_S = 1.0
 MAXIMUM_DURATION_S = 3600.0
@@ -33,6 +34,10 @@ PATIENCE = 3.0
 FEWEST_CLIENTS = TOGETHER
 AFTER_FAULTS = 0.1
 """Share of the time until the last news of the last fault that a run goes on after it."""
+MOST_FOLLOWED = 1000
+"""Clients followed over all edges, by default, before edges are drawn, and at most once they are."""
+FEWEST_FOLLOWED = 250
+"""Clients followed of drawn edges at least: some thirty edges, so that replications differ by little but chance."""
 MOST_BEYOND_WANTED = 20.0
 """The minimum duration may bring so many times the wanted transactions, no more."""
 
@@ -115,7 +120,8 @@ def plan(model: Model, streams: Streams) -> Plan:
     wanted = run.transactions * (1.0 + WARMUP_SHARE)
     open_edges = [index for index, edge in enumerate(model.edges) if _may_be_sampled(edge)]
     fewest = sum(min(FEWEST_CLIENTS, len(model.edges[index].clients)) for index in open_edges)
-    if run.clients == "auto" and fewest > run.followed_clients:
+    most = MOST_FOLLOWED if run.followed_clients == "auto" else run.followed_clients
+    if run.clients == "auto" and fewest > most:
         return _plan_by_draw(model, streams, open_edges, wanted)
     open_rate = sum(edge_rate(edge) for edge in model.edges)
     if run.duration == "auto":
@@ -141,8 +147,9 @@ def _plan_by_draw(model: Model, streams: Streams, open_edges: Sequence[int], wan
     """Draw the edges that are followed, within the budget."""
     edges = model.edges
     some = [edges[index] for index in open_edges]
-    planned = shares([len(edge.clients) for edge in some], [edge_rate(edge) for edge in some],
-                     model.run.followed_clients)  # fmt: skip
+    planned = shares(
+        [len(edge.clients) for edge in some], [edge_rate(edge) for edge in some], _budget(model.run, some, wanted)
+    )
     found = drawn(planned, [edge.label for edge in some], streams)
     counts = [len(edge.clients) for edge in edges]
     chance, inclusion = [1.0] * len(edges), [1.0] * len(edges)
@@ -154,6 +161,16 @@ def _plan_by_draw(model: Model, streams: Streams, open_edges: Sequence[int], wan
     followed = tuple(_sample(edge, count, streams) for edge, count in zip(edges, counts, strict=True))
     duration = _drawn_duration_s(model, inclusion, rarest, wanted)
     return Plan(duration, followed, _shares(edges, followed), tuple(chance), counted)
+
+
+def _budget(run: RunSpec, edges: Sequence[Edge], wanted: float) -> int:
+    """Return how many clients of drawn edges to follow: more than bring what is wanted would only take long."""
+    if run.followed_clients != "auto":
+        return run.followed_clients
+    duration_s = MINIMUM_DURATION_S if run.duration == "auto" else float(run.duration)
+    per_client = fsum(edge_rate(edge) for edge in edges) / sum(len(edge.clients) for edge in edges)
+    enough = wanted / (per_client * duration_s) if per_client else inf
+    return ceil(min(max(enough, FEWEST_FOLLOWED), MOST_FOLLOWED))
 
 
 def _inclusion(edge: Edge, share: Share) -> float:

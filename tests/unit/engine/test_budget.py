@@ -131,3 +131,26 @@ def test_only_followed_edges_have_figures_of_their_own() -> None:
 def test_edges_that_fit_are_all_followed_whatever_the_budget() -> None:
     assert not _figures("auto", 1000)[2].drawn
     assert _figures("auto", 1000)[2] == _figures("auto", 5000)[2]
+
+
+def _followed(rate: str, **run: object) -> int:
+    """Return how many clients a run follows of 160 edges of 8 clients each."""
+    traffic = [
+        {"from": f"app-{1 + index % 20}", "to": f"service-{1 + (index + index // 20) % 20}", "name": f"edge-{index}",
+         "rate": rate}
+        for index in range(160)
+    ]  # fmt: skip
+    scenario = build({
+        "cluster": {"synthetic": {"nodes": 10, "pods_per_node": 16, "services": 20, "namespaces": 1}},
+        "dns": {"lookups": "none"}, "traffic": traffic, "run": run,
+    })  # fmt: skip
+    return sum(map(len, plan(model_of(scenario)[0], Streams(5, 0)).followed))
+
+
+def test_by_default_drawn_edges_bring_what_is_wanted_and_little_more() -> None:
+    assert abs(_followed("10/s") - 250) <= 8  # 2,000 transactions and a quarter for the warm-up, in a second
+    assert abs(_followed("4/s") - 625) <= 8
+    assert abs(_followed("1/s") - 1000) <= 8
+    assert abs(_followed("4/s", duration="10 s") - 250) <= 8
+    assert abs(_followed("10/s", followed_clients=800) - 800) <= 8
+    assert _followed("10/s", followed_clients=2000) == 1280
