@@ -89,7 +89,7 @@ def run(model: Model, duration_s: float, dress: Callable[[Network], None], *, pa
     finally:
         gc.unfreeze()
     record = traffic.records()[0][0]
-    return Outcome(record.columns()["latency"], seconds, sum(station.arrived for station in network.stations()))
+    return Outcome(record.column("latency"), seconds, sum(station.arrived for station in network.stations()))
 
 
 def fast(model: Model, duration_s: float, *, parts: bool = False) -> Outcome:

@@ -8,8 +8,6 @@ from functools import cache
 from math import inf
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from netsim.engine.background.backdrop import Backdrop, Tracked, followed_flows
 from netsim.engine.background.sampling import Plan, plan
 from netsim.engine.faults import Faults
@@ -22,7 +20,7 @@ from netsim.engine.lifting import with_free_cores
 from netsim.engine.measuring.hops import HopTime, hop_times
 from netsim.engine.measuring.keeper import Kept, keep_parts, kept_parts
 from netsim.engine.measuring.measures import Scalar, measure_stations, measure_traffic
-from netsim.engine.measuring.probes import COLUMNS, EdgeRecord
+from netsim.engine.measuring.probes import EdgeRecord, gather
 from netsim.engine.measuring.stalls import stall_figures
 from netsim.engine.network import Network
 from netsim.engine.queueing.audit import audit
@@ -32,6 +30,7 @@ from netsim.engine.workload.dns_client import Lookups
 from netsim.engine.workload.traffic import Traffic, start_traffic
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from netsim.engine.background.load import Flow
@@ -161,29 +160,23 @@ def prepare(model: Model, streams: Streams, chosen: Plan, *, parts: bool = False
 def _collect(
     model: Model, network: Network, traffic: Traffic, chosen: Plan, stations: tuple[Scalar, ...]
 ) -> Replication:
-    records = traffic.records()
+    records = [record for record, _, _ in traffic.records()]
     infos = tuple(
         EdgeInfo(record.label, service, top, counted)
         for performer, counted in zip(traffic.performers, chosen.counted, strict=True)
         for record, service, top in performer.records()
     )
-    columns = [record.columns() for record, _, _ in records]
-    edge = np.concatenate([np.full(each.finished, index, np.int32) for index, (each, _, _) in enumerate(records)])
-    starts = np.concatenate([each["start"] for each in columns])
-    order = np.lexsort((edge, starts))
-    times = {name: np.concatenate([each[name] for each in columns])[order] for name in COLUMNS if name != "start"}
-    complaints = _complaints([record for record, _, _ in records])
-    tables = [*_full_tables(network), *_no_neighbours(network), *_no_ports(network)]
-    notes = [chosen.describe(model.edges), *complaints, *tables, *_stalls(network)]
+    network_notes = [*_full_tables(network), *_no_neighbours(network), *_no_ports(network), *_stalls(network)]
+    notes = [chosen.describe(model.edges), *_complaints(records), *network_notes]
     if network.faults is not None:
         stations = (*stations, *network.faults.figures())
         notes += network.faults.notes(chosen.duration_s, sampled=not chosen.whole)
+    scalars = (*measure_traffic(traffic, chosen, model.edges), *stations, *stall_figures(traffic, chosen.counted))
+    samples = gather(records)
     return Replication(
-        infos, edge[order], starts[order], times,
-        (*measure_traffic(traffic, chosen, model.edges), *stations, *stall_figures(traffic, chosen.counted)),
-        chosen.duration_s,
+        infos, samples.edge, samples.start_s, samples.times, scalars, chosen.duration_s,
         sum(station.arrived for station in network.stations()), tuple(notes),
-        hop_times(network, model, chosen, traffic.lookups), kept_parts([record for record, _, _ in records], order),
+        hop_times(network, model, chosen, traffic.lookups), kept_parts(records, samples.order),
         min((fault.at_s for fault in model.faults), default=inf),
     )  # fmt: skip
 

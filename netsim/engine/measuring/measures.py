@@ -97,7 +97,7 @@ def _transfer_figures(record: EdgeRecord) -> list[Scalar]:
     """Return how fast payload moved while it was under way, where transactions are large enough to be transfers."""
     if not record.finished or record.payload < TRANSFER_BYTES * record.finished:
         return []
-    rate = 8.0 * record.payload / math.fsum(record.request)
+    rate = 8.0 * record.payload / math.fsum(record.column("request"))
     return [Scalar("edge", record.label, "transfer", "mean", rate, "bit/s", record.finished)]
 
 
