@@ -89,24 +89,26 @@ class EdgeRecord:
             self.keeper.offer(Span(began, resolved, connected, now), origin, trace)
 
     def column(self, name: str) -> NDArray[np.float64]:
-        """Return the samples of one of `COLUMNS`, in order of completion.
-
-        ``request`` is what the other phases leave of the latency; times are on the grid, so that is exact.
-        """
+        """Return the samples of one of `COLUMNS`, in order of completion."""
         import numpy as np
 
         if name != "request":
             return np.frombuffer(getattr(self, name), dtype=np.float64)
-        request = np.array(self.latency, dtype=np.float64)
-        for phase in ("dns", "connect"):
-            taken = self.column(phase)
-            np.subtract(request, taken, out=request, where=~np.isnan(taken))
-        return request
+        return _rest(self.column("latency"), self.column("dns"), self.column("connect"))
 
     def forget(self, name: str) -> None:
         """Let go of a column that has been taken over."""
-        if name != "request":
-            setattr(self, name, array("d"))
+        setattr(self, name, array("d"))
+
+
+def _rest(latency: NDArray[np.float64], *phases: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what the phases that there were leave of latencies; times are on the grid, so it is exact."""
+    import numpy as np
+
+    rest = latency.copy()
+    for phase in phases:
+        np.subtract(rest, phase, out=rest, where=~np.isnan(phase))
+    return rest
 
 
 class Samples(NamedTuple):
@@ -122,23 +124,22 @@ class Samples(NamedTuple):
 
 
 def gather(records: Sequence[EdgeRecord]) -> Samples:
-    """Take the samples out of records, column by column: there is never much more than one copy of them."""
+    """Take the samples out of records, column by column: there is never much more than one copy of them.
+
+    Records come edge by edge, so a stable sort leaves ties in the order of edges.
+    """
     import numpy as np
 
     def taken(name: str) -> NDArray[np.float64]:
-        return np.concatenate([record.column(name) for record in records])
-
-    def forget(name: str) -> None:
+        values = np.concatenate([record.column(name) for record in records])
         for record in records:
             record.forget(name)
+        return values
 
-    edge = np.repeat(np.arange(len(records), dtype=np.int32), [record.finished for record in records])
     starts = taken("start")
-    forget("start")
-    order = np.lexsort((edge, starts))
-    edge, starts = edge[order], starts[order]
-    times = {"request": taken("request")[order]}
-    for name in ("latency", "dns", "connect"):
-        times[name] = taken(name)[order]
-        forget(name)
-    return Samples(order, edge, starts, {name: times[name] for name in COLUMNS if name != "start"})
+    order = np.argsort(starts, kind="stable")
+    starts = starts[order]
+    latency, dns, connect = (taken(name)[order] for name in ("latency", "dns", "connect"))
+    times = {"latency": latency, "dns": dns, "connect": connect, "request": _rest(latency, dns, connect)}
+    edge = np.repeat(np.arange(len(records), dtype=np.int32), [record.finished for record in records])[order]
+    return Samples(order, edge, starts, times)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,17 @@ def test_a_table_starts_as_full_as_littles_law_says_and_stays_so() -> None:
     for number in range(int(rate * 200)):
         assert table.admit(number / rate, ((lifetime_s, 1),))
         assert table.occupancy(number / rate) == pytest.approx(rate * lifetime_s, abs=2.0)
+
+
+def test_a_table_remembers_only_what_expires_within_the_run() -> None:
+    short, long = (ConntrackTable("node", 10_000, {}, 0.0, never, horizon_s=horizon_s) for horizon_s in (40.0, inf))
+    for number in range(3000):
+        now, present = number / 128.0, number + 1 + 2 * min(1280, number + 1)
+        for table in (short, long):
+            assert table.admit(now, ((120.0, 1), (10.0, 2)))
+        assert short.occupancy(now) == long.occupancy(now) == present
+    assert not len(short._live[120.0]._made)
+    assert all(len(lived._made) <= 2561 for lived in (*short._live.values(), long._live[10.0]))
 
 
 def test_a_full_table_lets_in_what_expires() -> None:
