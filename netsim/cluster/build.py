@@ -109,6 +109,7 @@ def machine_of(spec: MachineSpec) -> Machine:
         ring=spec.ring,
         rps=spec.rps,
         backlog=spec.backlog,
+        interrupts=spec.interrupts,
         mtu=spec.mtu,
         tso=spec.tso,
         gro=spec.gro,

@@ -28,6 +28,11 @@ def family_of(address: str) -> Family:
 # ------------------------------------------------------------------------------------------------ nodes
 
 
+Interrupts = Literal["hashed", "steered", "remote"]
+"""Whom a card wakes: a core that the flow's hash picks (RSS), the core of the program that reads the flow (aRFS, ntuple
+filters), or cores of another NUMA node than the programs'."""
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """The hardware of a node, as far as the network feels it.
@@ -35,7 +40,7 @@ class Machine:
     ``cores`` logical CPUs; ``clock_ghz`` scales CPU costs (a profile is stated at its own clock); ``nic_bps`` line
     rate in bits per second of the uplink; ``queues`` receive queues (RSS spreads flows over that many cores);
     ``ring`` descriptors per queue; ``rps`` that every queue's ``rps_cpus`` names all cores, each of which lets
-    ``backlog`` packets wait; ``mtu`` of the node's interface in bytes; offloads as the NIC has them:
+    ``backlog`` packets wait; ``interrupts`` which cores the card wakes; ``mtu`` of the node's interface in bytes; offloads as the NIC has them:
     ``tso`` transmit segmentation, ``gro`` receive merging, ``checksum`` offload, ``tunnel`` segmentation and checksum
     of encapsulated packets.
     """
@@ -47,6 +52,7 @@ class Machine:
     ring: int = 1024
     rps: bool = False
     backlog: int = 1000
+    interrupts: Interrupts = "hashed"
     mtu: int = 1500
     tso: bool = True
     gro: bool = True

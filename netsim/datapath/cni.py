@@ -44,7 +44,7 @@ BASES: Mapping[tuple[str, str], Base] = {
     ("calico", "none"): Base("calico-bgp"),
     ("cilium-cni", "vxlan"): Base("cilium-vxlan", note="tunnelling is the agent's to say: VXLAN is its default"),
     ("cilium-cni", "geneve"): Base(
-        "cilium-vxlan", {"encapsulation": Encapsulation(kind="geneve", underlay_conntrack=False)}
+        "cilium-vxlan", {"encapsulation": Encapsulation(kind="geneve", underlay_conntrack=False, metadata=True)}
     ),
     ("cilium-cni", "none"): Base("cilium-native"),
     ("aws-cni", "none"): Base("aws-vpc"),
@@ -57,13 +57,13 @@ BASES: Mapping[tuple[str, str], Base] = {
     ),
     ("antrea", "geneve"): Base("antrea-geneve"),
     ("antrea", "vxlan"): Base(
-        "antrea-geneve", {"encapsulation": Encapsulation(kind="vxlan", underlay_conntrack=False)}
+        "antrea-geneve", {"encapsulation": Encapsulation(kind="vxlan", underlay_conntrack=False, metadata=True)}
     ),
     ("antrea", "none"): Base("antrea-geneve", {"encapsulation": None}),
     ("ovn-k8s-cni-overlay", "geneve"): Base("antrea-geneve", note=_AS_ANTREA),
     ("kube-ovn", "geneve"): Base("antrea-geneve", note=_AS_ANTREA),
     ("openshift-sdn", "vxlan"): Base(
-        "antrea-geneve", {"encapsulation": Encapsulation(kind="vxlan", underlay_conntrack=False)}, _AS_ANTREA
+        "antrea-geneve", {"encapsulation": Encapsulation(kind="vxlan", underlay_conntrack=False, metadata=True)}, _AS_ANTREA
     ),
     ("ptp", ""): Base("aws-vpc", _ROUTED),
     ("bridge", ""): Base("kubenet", {"routes_in_cloud": False, "bandwidth": "none"}),

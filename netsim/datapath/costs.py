@@ -23,8 +23,8 @@ from netsim.scenario.origin import Origin
 from netsim.scenario.refusal import first_error
 
 Scaling = Literal["cpu", "memory", "none"]
-Regime = Literal["hot_loop", "closed_loop", "flood", "remote_cache"]
-"""What surrounds the work: a tight loop over one path, request and answer on a real host, full polls, another cache."""
+Regime = Literal["hot_loop", "closed_loop", "flood"]
+"""What surrounds the work: a tight loop over one path, request and answer on a real host, full polls."""
 
 
 class Estimate(BaseModel):

@@ -30,7 +30,8 @@ class Encapsulation(BaseModel):
 
     ``outer_tuple`` says how many flows the network sees: one per inner flow (UDP source port from the inner hash) or
     one per pair of nodes. ``underlay_conntrack`` is True where the node's conntrack sees the outer packets (no NOTRACK
-    rule for them).
+    rule for them). ``metadata`` is True where programs or flow tables choose the tunnel: its device then hands up every
+    packet with the outer headers it had (collect_md; Linux udp_tun_rx_dst).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +39,7 @@ class Encapsulation(BaseModel):
     kind: Literal["vxlan", "geneve", "ipip"]
     outer_tuple: Literal["per-flow", "per-node-pair"] = "per-flow"
     underlay_conntrack: bool = True
+    metadata: bool = False
 
     @property
     def outer_entries(self) -> int:
@@ -79,7 +81,7 @@ class Decap(Tagged):
         if self.encapsulation is None or leg.tunnel_in is None:
             return
         yield from _outer(leg, self.encapsulation, ("prerouting", "input"))
-        yield Decapsulate(self.encapsulation.overhead_bytes(":" in leg.tunnel_in.local))
+        yield Decapsulate(self.encapsulation.overhead_bytes(":" in leg.tunnel_in.local), self.encapsulation.metadata)
 
 
 def _outer(leg: Leg, encapsulation: Encapsulation, hooks: tuple[str, str]) -> Iterator[Hop]:
@@ -133,11 +135,12 @@ class Decapsulate(Plain):
     """Outer headers taken off."""
 
     overhead_bytes: int
+    metadata: bool = False
     name: str = "decap"
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
         """Charge the tunnel socket's receive and the inner packet's way into the stack."""
-        return Bill(packet_ns=prices["decap.packet"])
+        return Bill(packet_ns=prices["decap.packet"] + (prices["decap.metadata"] if self.metadata else 0.0))
 
     def rewrite(self, headers: Headers, packet: Packet) -> Headers:
         """Remove the outer addresses."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from netsim.cluster.objects import Machine
+from netsim.cluster.objects import Interrupts, Machine
 from netsim.datapath.costs import Prices
+from netsim.datapath.placement import driver_ns, placement
 from netsim.datapath.step import Plain
 from netsim.datapath.types import Bill, Bursts, Hop, Packet, Role
 
@@ -32,7 +33,7 @@ def receive(machine: Machine, tunnelled: bool) -> Iterator[Hop]:
     Segments of a tunnel are merged here only when the card understands the tunnel.
     """
     yield Interrupt()
-    yield Receive()
+    yield Receive(placement(machine))
     if machine.gro and (not tunnelled or (machine.tunnel and machine.checksum)):
         yield Merge(software_checksum=not machine.checksum)
 
@@ -112,11 +113,12 @@ class Interrupt(Plain):
 class Receive(Plain):
     """The driver: descriptor, buffer, into the stack, for every segment on the wire."""
 
+    interrupts: Interrupts = "hashed"
     name: str = "nic.receive"
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
         """Charge the driver per segment."""
-        return Bill(segment_ns=prices["nic.receive"])
+        return Bill(segment_ns=prices["nic.receive"] + driver_ns(self.interrupts, prices))
 
 
 @dataclass(frozen=True, slots=True)

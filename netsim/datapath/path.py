@@ -12,12 +12,13 @@ from functools import cached_property
 from ipaddress import ip_address
 
 from netsim.cluster.cluster import Cluster
-from netsim.cluster.objects import Node, Pod
+from netsim.cluster.objects import Interrupts, Node, Pod
 from netsim.cluster.service_rules import WalkModel
 from netsim.datapath.encapsulation import Decapsulate
 from netsim.datapath.link import Border, Link, Locality, fabric_links
 from netsim.datapath.netfilter import Netfilter
 from netsim.datapath.nic import Backlog, ReceiveDma, Steer, merge_after_decapsulation, receive, steered, transmit
+from netsim.datapath.placement import placement
 from netsim.datapath.plugin import Legs, LegSteps, Plugin
 from netsim.datapath.service_nat import SocketBalancer
 from netsim.datapath.socket import Loopback, SocketReceive, SocketSend, StackReceive
@@ -187,11 +188,13 @@ class Composer:
         if sender.node is not None and sender.node_name == receiver.node_name and asked.via is None:
             node = sender.node
             hops = self._within(asked, sender, receiver, reply)
-            yield from (Crossing(hop, Role.SENDER_CORE, node.name) for hop in (*hops, StackReceive()))
+            stack = StackReceive(self._read(asked, sender, receiver), self._joined(asked, sender, receiver))
+            yield from (Crossing(hop, Role.SENDER_CORE, node.name) for hop in (*hops, stack))
         else:
             yield from self._across(asked, sender, receiver, reply)
         if receiver.node is not None:
-            yield Crossing(SocketReceive(), Role.RECEIVER_CORE, receiver.node_name)
+            reader = SocketReceive(self._read(asked, sender, receiver), self._joined(asked, sender, receiver))
+            yield Crossing(reader, Role.RECEIVER_CORE, receiver.node_name)
             if asked.at_socket and reply and asked.protocol == "UDP":
                 yield Crossing(self._balancer(asked), Role.RECEIVER_CORE, receiver.node_name)
 
@@ -203,7 +206,21 @@ class Composer:
         leaves = sender.node_name != receiver.node_name or asked.via is not None
         checksums = sender.node.machine.checksum or not leaves
         aggregates = checksums and asked.protocol != "UDP"
-        yield Crossing(SocketSend(aggregates, not checksums), Role.SENDER_CORE, sender.node_name)
+        freed = placement(sender.node.machine) if leaves else "steered"
+        joined = self._joined(asked, sender, receiver)
+        yield Crossing(SocketSend(aggregates, not checksums, freed, joined), Role.SENDER_CORE, sender.node_name)
+
+    def _joined(self, asked: Connection, sender: Terminal, receiver: Terminal) -> bool:
+        """Tell whether the plugin joins the sockets of both ends: TCP between pods of one node."""
+        pods = sender.pod is not None and receiver.pod is not None and sender.node_name == receiver.node_name
+        return self.plugin.joins_sockets and pods and asked.protocol == "TCP" and asked.via is None
+
+    @staticmethod
+    def _read(asked: Connection, sender: Terminal, receiver: Terminal) -> Interrupts:
+        """Return where a receiver's data come from: its card's interrupts, or the sender on the same node."""
+        assert receiver.node is not None
+        within = sender.node_name == receiver.node_name and asked.via is None
+        return "hashed" if within and receiver.node.machine.cores > 1 else placement(receiver.node.machine)
 
     def _balancer(self, asked: Connection) -> SocketBalancer:
         assert asked.frontend is not None
@@ -260,7 +277,8 @@ class Composer:
             )
             into = self.legs.host_in if receiver.on_host else self.legs.between_pods(leg, leaves=False, arrives=True)
             yield from self._in(into, leg, Role.SOFTIRQ_CORE)
-            yield Crossing(StackReceive(), steered(receiver.node.machine, Role.SOFTIRQ_CORE), receiver.node_name)
+            machine = receiver.node.machine
+            yield Crossing(StackReceive(placement(machine)), steered(machine, Role.SOFTIRQ_CORE), receiver.node_name)
 
     # ---------------------------------------------------------------- legs
 

@@ -1,10 +1,16 @@
-"""Sockets: system calls, the TCP or UDP stack, the copy, the wake-up of a waiting thread."""
+"""Sockets: system calls, the TCP or UDP stack, the copy, the wake-up of a waiting thread.
+
+Sockets of one node can be joined in eBPF (sockmap): once a connection stands its data go to the peer's queue as messages, without
+segments or acknowledgements, through a program that gives its verdict (Linux net/ipv4/tcp_bpf.c, net/core/skmsg.c).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from netsim.cluster.objects import Interrupts
 from netsim.datapath.costs import Prices
+from netsim.datapath.placement import handover_ns, read_ns
 from netsim.datapath.step import Plain
 from netsim.datapath.types import Bill, Bursts, Packet
 
@@ -12,6 +18,11 @@ from netsim.datapath.types import Bill, Bursts, Packet
 def transport(packet: Packet) -> str:
     """Return whose stack prices apply: those of datagrams, or of a connection (SCTP's are taken as TCP's)."""
     return "udp" if packet.protocol == "UDP" else "tcp"
+
+
+def _call(side: str, packet: Packet, joined: bool) -> str:
+    """Return the figure of a system call: TCP's, UDP's, or that of a message between joined sockets."""
+    return f"socket.joined.{side}" if joined and not packet.first else f"socket.{side}.{transport(packet)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +35,9 @@ class SocketSend(Plain):
 
     aggregates: bool = True
     software_checksum: bool = False
+    freed: Interrupts = "hashed"
+    """Where buffers are freed, and acknowledgements received: on the cores that the card wakes."""
+    joined: bool = False
     name: str = "socket.send"
 
     @property
@@ -33,27 +47,46 @@ class SocketSend(Plain):
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
         """Charge the call, the copy in, and opening the socket with the first packet."""
-        call = prices[f"socket.send.{transport(packet)}"] + (prices["socket.open"] if packet.new else 0.0)
+        call = prices[_call("send", packet, self.joined)] + (prices["socket.open"] if packet.new else 0.0)
         byte = prices["socket.send.byte"] + (prices["checksum.byte"] if self.software_checksum else 0.0)
-        alone = 0.0 if self.aggregates or packet.protocol == "UDP" else prices["socket.send.segment"]
-        return Bill(packet_ns=call, byte_ns=byte, segment_ns=alone)
+        alone = 0.0
+        if not (self.aggregates or packet.protocol == "UDP"):
+            alone = prices["socket.send.segment"] + handover_ns(self.freed, prices.in_loop)
+        return Bill(packet_ns=call + handover_ns(self.freed, prices), byte_ns=byte, segment_ns=alone)
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge(Plain):
+    """TCP makes and sends an acknowledgement where the data came up, without a program."""
+
+    name: str = "stack.acknowledge"
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge what a segment without data costs TCP and IP."""
+        return Bill(packet_ns=prices["socket.send.segment"])
 
 
 @dataclass(frozen=True, slots=True)
 class StackReceive(Plain):
     """IP input and the transport protocol, up to the socket's queue, in softirq context."""
 
+    interrupts: Interrupts = "hashed"
+    joined: bool = False
     name: str = "stack.receive"
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
-        """Charge once per buffer that GRO made."""
-        return Bill(packet_ns=prices[f"stack.receive.{transport(packet)}"])
+        """Charge once per buffer that GRO made; between joined sockets none comes."""
+        if self.joined and not packet.first:
+            return Bill()
+        return Bill(packet_ns=prices[f"stack.receive.{transport(packet)}"] + handover_ns(self.interrupts, prices))
 
 
 @dataclass(frozen=True, slots=True)
 class SocketReceive(Plain):
     """The receiving thread: it is woken if it waits, returns from its system call and copies the data out."""
 
+    interrupts: Interrupts = "hashed"
+    joined: bool = False
     name: str = "socket.receive"
 
     @property
@@ -63,8 +96,9 @@ class SocketReceive(Plain):
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
         """Charge call and copy; the wake-up delays an idle receiver only."""
-        call = prices[f"socket.receive.{transport(packet)}"] + (prices["socket.open"] if packet.new else 0.0)
-        return Bill(packet_ns=call, byte_ns=prices["socket.receive.byte"], setup_ns=prices["wakeup.latency"])
+        call = prices[_call("receive", packet, self.joined)] + (prices["socket.open"] if packet.new else 0.0)
+        byte = read_ns(self.interrupts, prices)
+        return Bill(packet_ns=call, byte_ns=byte, setup_ns=prices["wakeup.latency"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,7 +225,8 @@ class Places:
         else:
             into, last = receiver.down, receiver.thread(peer_core)
             local = sender is receiver and via is None
-            softirq = receiver.softirq(core if local else (flow >> 16) % receiver.queues)
+            woken = peer_core if receiver.machine.interrupts == "steered" else (flow >> 16) % receiver.queues
+            softirq = receiver.softirq(core if local else woken)
             handed = receiver.steered(flow >> 24)
             if sender is None:
                 pause = receiver.pause

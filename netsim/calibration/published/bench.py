@@ -42,6 +42,10 @@ class Cost(NamedTuple):
     work: float
     waiting: float = 0.0
 
+    def plus(self, other: Cost) -> Cost:
+        """Return the sum of both."""
+        return Cost(self.work + other.work, self.waiting + other.waiting)
+
 
 class Answer(NamedTuple):
     """A predicted value in the SI unit of its metric; ``trivial`` where a line rate or a flat curve decides."""
@@ -292,7 +296,9 @@ class Bench:
         elif isinstance(question, Staged):
             seconds = self._slowest(question, setting, anchor, scale)
         else:
-            added = scale * (cost.work - anchor.cost.work) * self.figure("transfer.added_work")
+            added = scale * (cost.work - anchor.cost.work)
+            # hops that a plugin spares are the machine's own, those it adds were measured on another
+            added *= self.figure("transfer.added_work") if added > 0 else 1.0
             seconds = anchor.seconds + added + cost.waiting - anchor.cost.waiting
             rest = anchor.seconds - anchor.cost.waiting - scale * anchor.cost.work
             self._fit(anchor.row, "rest, s", rest)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from netsim.cluster.objects import Machine
+from netsim.cluster.objects import Interrupts, Machine
 from netsim.errors import InputError
 from netsim.units import bits_per_second, seconds
 
@@ -24,6 +24,7 @@ class Hardware(BaseModel):
     virtual: virtual machines.
     kernel: release, as ``5.10``.
     latency: one way between the hosts, beyond the cards; by default a cable, or a cloud's network for machines there.
+    interrupts: which cores the card wakes, as for a scenario's machine; a row's ``offload=arfs`` wins.
     conntrack: True where the bare machine's own traffic passes netfilter and conntrack.
     """
 
@@ -43,6 +44,7 @@ class Hardware(BaseModel):
     virtual: bool = False
     kernel: str = ""
     latency_s: float | None = Field(default=None, alias="latency")
+    interrupts: Interrupts = "hashed"
     conntrack: bool = False
 
     @field_validator("nic_bps", mode="before")
@@ -92,6 +94,7 @@ class Hardware(BaseModel):
             nic_bps=self.nic_bps or VIRTUAL_BPS,
             queues=self.queues or self.cores,
             ring=self.ring,
+            interrupts=self.interrupts,
             mtu=self.mtu,
             tso=self.tso,
             gro=self.gro,

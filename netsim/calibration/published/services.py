@@ -126,7 +126,7 @@ class Requests:
         """Return the busier node's CPU time for one request, over its cores."""
         busy = replace(bench, _prices=dict(bench.busy), _ways={}) if not self.keepalive else bench
         test = "round-trip" if self.keepalive else "connection"
-        loads = [host_cpu(busy, setting, test, side) for side in ("client", "server")]
+        loads = [host_cpu(busy, setting, test, side).work for side in ("client", "server")]
         return Cost(max(loads) / bench.hardware.cores)
 
     def seconds(self, bench: Bench, row: Row) -> float:

@@ -1,15 +1,20 @@
 """Shares of a host's CPU time by what the kernel does: copies, memory, devices, scheduling, buffers, protocols.
 
-The model's hops cut a pass by place, a profiler by function. Copies are the hops' costs per byte; devices are the
-card's hops. Buffers are counted, one a segment or what the sender keeps whole, and taken out of the hop;
-pages of 4 KiB at the receiver come on top, because a card's page pool runs dry while data wait in the socket, and a
-sender takes 32 KiB at a time. The protocols are what is left.
+The model's hops cut a pass by place, a profiler by function. ``netsim/data/published/components.yaml`` says of which kinds of
+functions the work of each hop is made; work per byte is copying; pages come on top.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from netsim.calibration.published.bench import Answer, Bench, Cost, Untimed
 from netsim.calibration.published.quantities import Dimension
@@ -18,41 +23,60 @@ from netsim.calibration.published.testbed import RECEIVER, SENDER, SOCKETS, Shar
 from netsim.calibration.published.transport import acknowledgements, merged_buffers
 from netsim.errors import InputError, Place
 
-COMPONENTS = ("data_copy", "mm", "netdev", "sched", "skb", "tcp/ip")
-PAGE_BYTES, SENDER_CHUNK_BYTES = 4096, 32768
+Component = Literal["data_copy", "mm", "netdev", "sched", "skb", "tcp/ip", "lock", "etc"]
+Parts = Mapping[Component, float]
 
 
-def parts(bench: Bench, setting: Setting) -> dict[str, float]:
-    """Return seconds of a host for one burst, by component. Raises `InputError` for a component nobody knows."""
-    ways = bench.ways(setting, "hot_loop")
+class _Components(BaseModel):
+    """``components.yaml``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hops: Mapping[str, Parts]
+    page_bytes: Mapping[Literal["receiver", "sender"], int]
+
+    @model_validator(mode="after")
+    def _whole(self) -> _Components:
+        for hop, parts in self.hops.items():
+            if not math.isclose(math.fsum(parts.values()), 1.0):
+                raise ValueError(f"the parts of {hop} do not add up to 1")
+        return self
+
+
+@lru_cache(maxsize=1)
+def _components() -> _Components:
+    text = (resources.files("netsim") / "data" / "published" / "components.yaml").read_text(encoding="utf-8")
+    return _Components.model_validate(yaml.safe_load(text))
+
+
+def parts(bench: Bench, setting: Setting) -> dict[Component, float]:
+    """Return seconds of a host for one burst, by component."""
+    ways, known = bench.ways(setting), _components()
     sending = setting.text("side", "receiver") in ("sender", "client")
     node, size = (SENDER if sending else RECEIVER), ways.burst_bytes
     pieces = merged_buffers(bench, setting)
     acks = acknowledgements(ways, size, pieces)
-    own = "socket.receive" if sending else "socket.send"
     data = [share for share in ways.forward.shares(size, pieces=pieces) if share.node == node]
-    back = [share for share in ways.reply.shares(1) if share.node == node and share.hop != own]
-    copied = math.fsum(_copied(share, size) for share in data)
-    device = math.fsum(_on_card(share) for share in data) + acks * math.fsum(_on_card(share) for share in back)
-    work = math.fsum(share.seconds for share in data) + acks * math.fsum(share.seconds for share in back)
-    segments = math.ceil(size / ways.forward.route.mss_bytes)
-    made = segments if not (sending and ways.forward.sent_whole) else 1
-    buffers = (made + acks) * bench.figure("skb.cycle")
-    pages = size / (SENDER_CHUNK_BYTES if sending else PAGE_BYTES) * bench.figure("page.cycle")
-    protocols = max(0.0, work - copied - device - (buffers + pages if sending else 0.0))
-    device = max(0.0, device - (0.0 if sending else buffers))
-    return {
-        "data_copy": copied, "mm": pages, "netdev": device, "skb": buffers, "tcp/ip": protocols,
-        "sched": pieces * bench.figure("sched.switch"),
-    }  # fmt: skip
+    back = [share for share in ways.acks.shares(1) if share.node == node]
+    pages = size / known.page_bytes["sender" if sending else "receiver"] * bench.figure("page.cycle")
+    found: dict[Component, list[float]] = {name: [part * pages] for name, part in known.hops["page"].items()}
+    if sending:
+        found["sched"] = [bench.figure("sched.switch")]
+    for times, burst, shares in ((1.0, size, data), (acks, 0, back)):
+        for share in shares:
+            for component, seconds in _sorted(share, burst, known):
+                found.setdefault(component, []).append(times * seconds)
+    return {component: math.fsum(each) for component, each in found.items()}
 
 
-def _copied(share: Share, size: int) -> float:
-    return share.bill.byte_ns * size * 1e-9 if share.hop in SOCKETS else 0.0
-
-
-def _on_card(share: Share) -> float:
-    return share.seconds if share.hop.startswith("nic.") else 0.0
+def _sorted(share: Share, size: int, known: _Components) -> Iterator[tuple[Component, float]]:
+    """Yield the components of one hop's work on a burst."""
+    bytewise = share.bill.byte_ns * size * 1e-9 if share.seconds else 0.0
+    yield "data_copy" if share.hop in SOCKETS else "etc", bytewise
+    segmentwise = share.hop == "socket.send" and share.bill.segment_ns > 0
+    made_of = known.hops.get(f"{share.hop}.segment" if segmentwise else share.hop, known.hops["stack.receive"])
+    for component, part in made_of.items():
+        yield component, part * (share.seconds - bytewise)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +87,16 @@ class CpuShare(Untimed):
     calibrates: int = 0
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
-        """Return nothing: a share moves with no factor of the machine."""
-        component = setting.text("component")
-        if component not in COMPONENTS:
+        """Return nothing: a share moves with no factor of the machine. Raises `InputError` for an unknown component."""
+        component, known = setting.text("component"), parts(bench, setting)
+        if component not in known:
             raise InputError("no such part of a host's work", place=Place(field="configuration.component"),
-                             got=component, allowed=", ".join(COMPONENTS))  # fmt: skip
+                             got=component, allowed=", ".join(sorted(known)))  # fmt: skip
         return Cost(0.0)
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return the share."""
         found = parts(bench, setting)
-        return Answer(found[setting.text("component")] / math.fsum(found.values()))
+        asked = next(component for component in found if component == setting.text("component"))
+        counted = found[asked] * (1.0 if asked == "data_copy" else bench.figure("profiler.part"))
+        return Answer(counted / (math.fsum(found.values()) - found[asked] + counted))

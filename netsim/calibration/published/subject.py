@@ -18,7 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from netsim.calibration.published.hardware import Hardware
 from netsim.calibration.published.setting import Setting
 from netsim.cluster.service_rules import ProxyMode
-from netsim.datapath.encapsulation import Encapsulation
 from netsim.datapath.plugin import Plugin, combination, load_plugin
 from netsim.errors import InputError, Place
 
@@ -40,12 +39,17 @@ class _Rule(BaseModel):
     proxy: str = ""
     plugin: str
     takes: str = ""
+    before: tuple[int, int] | None = None
+    tracked: bool = False
     kernel: tuple[int, int] | None = None
     older: str = ""
     ends: Literal["", "pod"] = ""
     note: str = ""
 
     def fits(self, setting: Setting) -> bool:
+        release = re.search(r"(\d+)\.(\d+)", setting.text("cni"))
+        if self.before is not None and (release is None or (int(release[1]), int(release[2])) >= self.before):
+            return False
         wanted = {"cni": self.cni, "encapsulation": self.encapsulation, "proxy": self.proxy}
         return all(
             re.search(pattern, setting.text(key).lower()) is not None for key, pattern in wanted.items() if pattern
@@ -81,6 +85,8 @@ class Subject:
     """Buffers of many segments leave the socket."""
     merging: bool = True
     """Receivers merge segments."""
+    steered: bool = False
+    """Flow steering puts the card's work on the program's own core."""
     services: int = 0
     endpoints: int = 1
 
@@ -94,8 +100,8 @@ class Subject:
         """What paths depend on."""
         return (
             self.plugin.name, self.plugin.encapsulation, self.proxy, self.source, self.target, self.same_node,
-            self.service, self.hairpin, self.gateway, self.checksum, self.segmentation, self.merging, self.services,
-            self.endpoints,
+            self.service, self.hairpin, self.gateway, self.checksum, self.segmentation, self.merging, self.steered,
+            self.services, self.endpoints,
         )  # fmt: skip
 
 
@@ -130,7 +136,7 @@ def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping
         raise InputError("the model has no proxy that reads requests", place=Place(field="configuration.policy"),
                          got=setting.text("policy"))  # fmt: skip
     rule = _rule(setting, own.get("plugin", ""))
-    plugin = _encapsulated(_plugin(rule.plugin), setting.text("encapsulation").lower())
+    plugin = _encapsulated(_tracked(_plugin(rule.plugin), rule), setting.text("encapsulation").lower())
     tokens = _path(setting, plugin)
     segmentation, merging = _ladder(setting)
     source, target = _ends([token for token in tokens if token in ENDS], rule, tokens)
@@ -150,6 +156,7 @@ def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping
         checksum=_checksums(setting, plugin, hardware),
         segmentation=segmentation,
         merging=merging,
+        steered=bool({"arfs", "all"} & set(re.split(r"[^a-z]+", setting.text("offload").lower()))),
         services=setting.count("services", 0),
         endpoints=setting.count("endpoints_per_service", 1),
     )
@@ -175,6 +182,14 @@ def _plugin(name: str) -> Plugin:
     return load_plugin(name)
 
 
+def _tracked(plugin: Plugin, rule: _Rule) -> Plugin:
+    """Let the node's conntrack see tunnel packets where the rule says that the release did."""
+    if not rule.tracked or plugin.encapsulation is None:
+        return plugin
+    tunnel = plugin.encapsulation.model_copy(update={"underlay_conntrack": True})
+    return plugin.changed(encapsulation=tunnel, name=f"{plugin.name}+tracked")
+
+
 def _encapsulated(plugin: Plugin, kind: str) -> Plugin:
     """Exchange the plugin's tunnel for the one the row names, or leave it out where it says ``none``."""
     known, wanted = plugin.encapsulation, next((tunnel for tunnel in TUNNELS if tunnel == kind), None)
@@ -182,11 +197,8 @@ def _encapsulated(plugin: Plugin, kind: str) -> Plugin:
         return plugin.changed(encapsulation=None, name=f"{plugin.name}+none")
     if known is None or wanted is None or known.kind == wanted:
         return plugin
-    tunnel = Encapsulation(
-        kind=wanted,
-        outer_tuple="per-node-pair" if wanted == "ipip" else "per-flow",
-        underlay_conntrack=known.underlay_conntrack,
-    )
+    outer = "per-node-pair" if wanted == "ipip" else "per-flow"
+    tunnel = known.model_copy(update={"kind": wanted, "outer_tuple": outer})
     return plugin.changed(encapsulation=tunnel, name=f"{plugin.name}+{wanted}")
 
 

@@ -14,7 +14,7 @@ from netsim.calibration.published.hardware import Hardware
 from netsim.calibration.published.setting import SUBJECT_KEYS, Setting
 from netsim.calibration.published.subject import Subject, subject_of
 from netsim.cluster.cluster import Cluster
-from netsim.cluster.objects import Endpoint, EndpointPort, Fabric, Node, Pod, PodTemplate, Service, ServicePort
+from netsim.cluster.objects import Endpoint, EndpointPort, Fabric, Interrupts, Node, Pod, PodTemplate, Service, ServicePort
 from netsim.datapath.costs import Prices
 from netsim.datapath.datapath import Datapath
 from netsim.datapath.encapsulation import Decapsulate
@@ -26,7 +26,7 @@ from netsim.datapath.parties import HostParty, Party
 from netsim.datapath.passes import GSO_MAX_BYTES, fold, hop_ns
 from netsim.datapath.path import Path
 from netsim.datapath.routing import Route as Routing
-from netsim.datapath.socket import SocketReceive, SocketSend, StackReceive
+from netsim.datapath.socket import Acknowledge, SocketReceive, SocketSend, StackReceive
 from netsim.datapath.step import Nat
 from netsim.datapath.types import Bill, Crossing, Packet, Role, Route
 
@@ -57,6 +57,8 @@ class Way:
 
     route: Route
     path: Path
+    again: Route
+    """The same at the price of a loop: what a further buffer of a burst costs."""
 
     def shares(self, payload_bytes: int, position: float = 0.5, pieces: float = 1.0) -> list[Share]:
         """Return what each hop costs a burst.
@@ -64,15 +66,17 @@ class Way:
         Parameters
         ----------
         position: the Service's place in the list, 0 to 1.
-        pieces: buffers that receivers merge the segments to; work per buffer is paid for each of them.
+        pieces: buffers that receivers merge the segments to; work per buffer is paid for each of them, for those
+            behind the first at the price of a loop.
         """
         segments = max(1, -(-payload_bytes // self.route.mss_bytes))
         found = []
-        for (name, index, bill), crossing in zip(self.route.hops, self.path.crossings, strict=True):
+        hops = zip(self.route.hops, self.again.hops, self.path.crossings, strict=True)
+        for (name, index, bill), (_, _, again), crossing in hops:
             on_link = self.route.passes[index].pipelined
             work = 0.0 if on_link else hop_ns(bill, payload_bytes, segments, position) * 1e-9
             if crossing.role in _BEHIND_A_CARD:
-                work += (pieces - 1) * bill.packet_ns * 1e-9
+                work += (pieces - 1) * again.packet_ns * 1e-9
             waiting = (bill.latency_ns + bill.setup_ns) * 1e-9
             found.append(Share(name, crossing.role, crossing.node, work, waiting, bill))
         return found
@@ -88,10 +92,26 @@ class Way:
             if (not node or share.node == node) and share.hop not in skip
         )
 
-    def on(self, role: Role, payload_bytes: int, *, skip: Collection[str] = (), pieces: float = 1.0) -> float:
-        """Return CPU seconds of one burst on one kind of core."""
-        shares = self.shares(payload_bytes, pieces=pieces)
-        return math.fsum(share.seconds for share in shares if share.role is role and share.hop not in skip)
+    def on(
+        self, role: Role, payload_bytes: int, *, skip: Collection[str] = (), of: str = "", pieces: float = 1.0
+    ) -> float:
+        """Return CPU seconds of one burst on one kind of core, of all hops or those whose names begin with ``of``."""
+        return math.fsum(
+            share.seconds
+            for share in self.shares(payload_bytes, pieces=pieces)
+            if share.role is role and share.hop not in skip and share.hop.startswith(of)
+        )
+
+    def copied(self, payload_bytes: int, *, node: str = "", role: Role | None = None) -> float:
+        """Return the part of a burst's work that is paid per byte: memory moves it, not the processor's clock."""
+        found = zip(self.route.hops, self.path.crossings, strict=True)
+        per_byte = math.fsum(
+            bill.byte_ns
+            for (_, index, bill), crossing in found
+            if not self.route.passes[index].pipelined
+            and (not node or crossing.node == node) and role in (None, crossing.role)
+        )  # fmt: skip
+        return per_byte * payload_bytes * 1e-9
 
     def waiting(self) -> float:
         """Return seconds of latency and set-up on the way, serialisation of a small packet included."""
@@ -117,6 +137,8 @@ class Ways:
     first_reply: Way
     forward: Way
     reply: Way
+    acks: Way
+    """The reply's way of one acknowledgement of many, from stack to stack at the price of a loop."""
     scan: float
     """Seconds to walk the whole Service list, which a first packet pays in part."""
 
@@ -154,7 +176,8 @@ class Testbed:
     def cluster(self, subject: Subject, mtu: int) -> Cluster:
         """Return the nodes, three pods, and as many Services as the row has, all with the same backends."""
         tso, gro = self.machine.tso and subject.segmentation, self.machine.gro and subject.merging
-        machine = replace(self.machine, mtu=mtu, tso=tso, gro=gro)
+        interrupts: Interrupts = "steered" if subject.steered else self.machine.interrupts
+        machine = replace(self.machine, mtu=mtu, tso=tso, gro=gro, interrupts=interrupts)
         nodes = tuple(
             Node(name, (f"192.0.2.{index + 1}",), (f"10.0.{index}.0/24",), machine)
             for index, name in enumerate((SENDER, RECEIVER))
@@ -196,7 +219,7 @@ class Testbed:
         """Return the datapath of a subject; subjects that differ in their ends alone share it."""
         key = (
             subject.plugin.name, subject.plugin.encapsulation, subject.proxy, subject.segmentation, subject.merging,
-            subject.same_node,
+            subject.steered, subject.same_node,
             subject.hairpin, bool(subject.service), subject.services, subject.endpoints, mtu,
         )  # fmt: skip
         known = self._datapaths.get(key)
@@ -209,14 +232,18 @@ class Testbed:
         mtu = mtu or self.machine.mtu
         forward, reply, sizes = self._composed(subject, mtu, protocol)
 
-        def way(path: Path, first: bool, back: bool) -> Way:
+        def way(path: Path, first: bool, back: bool, here: Prices = prices) -> Way:
             packet = Packet(first, back, protocol)
-            route = fold(path, packet, lambda node: prices, mtu_bytes=sizes.used, path_mtu_bytes=sizes.path)
-            return Way(route, path)
+
+            def folded(at: Prices) -> Route:
+                return fold(path, packet, lambda node: at, mtu_bytes=sizes.used, path_mtu_bytes=sizes.path)
+
+            return Way(folded(here), path, folded(here.in_loop))
 
         first = way(forward, True, False)
         scan = math.fsum(item.scan_s for item in first.route.passes)
-        return Ways(first, way(reply, True, True), way(forward, False, False), way(reply, False, True), scan)
+        acks = way(_acknowledging(reply), False, True, prices.in_loop)
+        return Ways(first, way(reply, True, True), way(forward, False, False), way(reply, False, True), acks, scan)
 
     def _composed(self, subject: Subject, mtu: int, protocol: str) -> tuple[Path, Path, Mtus]:
         key = (*subject.key, mtu, protocol)
@@ -281,9 +308,24 @@ def _alone(path: Path) -> Path:
     """Let the sender's stack make every segment itself: neither the card nor the stack below it segments."""
 
     def changed(crossing: Crossing) -> Crossing:
-        return crossing._replace(hop=SocketSend(aggregates=False)) if isinstance(crossing.hop, SocketSend) else crossing
+        return crossing._replace(hop=replace(crossing.hop, aggregates=False)) if isinstance(crossing.hop, SocketSend) else crossing
 
     return Path(path.start, tuple(changed(crossing) for crossing in path.crossings))
+
+
+def _acknowledging(path: Path) -> Path:
+    """Let the stacks of both ends send and take the packets of a way: no program has a part in acknowledgements."""
+
+    def changed(crossing: Crossing) -> Crossing:
+        match crossing.hop:
+            case SocketSend():
+                return crossing._replace(hop=Acknowledge())
+            case StackReceive():
+                return crossing._replace(hop=StackReceive("steered"))
+            case _:
+                return crossing
+
+    return Path(path.start, tuple(changed(c) for c in path.crossings if not isinstance(c.hop, SocketReceive)))
 
 
 def _without_checksums(path: Path) -> Path:
@@ -294,7 +336,7 @@ def _without_checksums(path: Path) -> Path:
 
     def changed(crossing: Crossing) -> Crossing:
         if isinstance(crossing.hop, SocketSend):
-            return crossing._replace(hop=SocketSend(aggregates=False, software_checksum=True))
+            return crossing._replace(hop=replace(crossing.hop, aggregates=False, software_checksum=True))
         if isinstance(crossing.hop, Merge):
             return crossing._replace(hop=replace(crossing.hop, software_checksum=True))
         return crossing

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 
 from netsim.calibration.published.bench import Answer, Bench, Cost, Question
@@ -11,7 +10,7 @@ from netsim.calibration.published.case import Row
 from netsim.calibration.published.hardware import VIRTUAL_BPS
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
-from netsim.calibration.published.testbed import RECEIVER, SENDER, SOCKETS, Ways
+from netsim.calibration.published.testbed import RECEIVER, SENDER, Ways
 from netsim.datapath.costs import Regime
 from netsim.datapath.link import FRAMING_BYTES
 from netsim.datapath.types import Packet, Role
@@ -38,7 +37,7 @@ def capacity(bench: Bench, setting: Setting) -> float:
     """Return the goodput of the line between two hosts; within one there is none to fill."""
     if bench.subject(setting).same_node:
         return math.inf
-    return goodput(bench, bench.ways(setting, "hot_loop"))
+    return goodput(bench, bench.ways(setting))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,42 +54,43 @@ class Bulk:
     per_core: bool = False
     """The metric is a rate divided by the use of the busiest host."""
 
-    def cores(self, bench: Bench, setting: Setting) -> dict[str, float]:
-        """Return seconds for one burst by core."""
-        ways = bench.ways(setting, "hot_loop")
+    def cores(self, bench: Bench, setting: Setting) -> dict[str, Cost]:
+        """Return the costs of one burst by core; copies are waiting there, because no clock makes them faster."""
+        ways, subject = bench.ways(setting), bench.subject(setting)
         size = ways.burst_bytes
         pieces = merged_buffers(bench, setting)
         acks = acknowledgements(ways, size, pieces)
-        there, back = ways.forward, ways.reply
-        ack_out = back.on(Role.SENDER_CORE, 1, skip=SOCKETS)
-        ack_in = back.on(Role.SOFTIRQ_CORE, 1)
-        app_send = there.on(Role.SENDER_CORE, size)
-        softirq = there.on(Role.SOFTIRQ_CORE, size, pieces=pieces) + acks * ack_out
-        app_receive = there.on(Role.RECEIVER_CORE, size)
-        gateway = there.on(Role.VIA_CORE, size, pieces=pieces)
-        if bench.subject(setting).same_node:
+        there, back = ways.forward, ways.acks
+        ack_out = acks * back.on(Role.SENDER_CORE, 1)
+        ack_in = acks * back.on(Role.SOFTIRQ_CORE, 1)
+
+        def paid(role: Role, more: float = 0.0) -> Cost:
+            copied = there.copied(size, role=role)
+            return Cost(there.on(role, size, pieces=pieces) - copied + more, copied)
+
+        # a sender sleeps when its socket's buffer is full, once a burst
+        sender, receiver = paid(Role.SENDER_CORE, bench.figure("sched.switch")), paid(Role.RECEIVER_CORE)
+        alone = bench.testbed.machine.cores == 1
+        if subject.same_node:
             # the sender's core carries the packet up to the receiver's queue
-            if bench.testbed.machine.cores == 1:
-                return {"both": app_send + app_receive + acks * ack_out}
-            return {"sender": app_send, "receiver": app_receive + acks * ack_out}
-        if bench.testbed.machine.cores == 1:
-            return {"sender": app_send + acks * ack_in, "receiver": softirq + app_receive, "gateway": gateway}
-        if steered(setting):
-            near = 1 / bench.figure("regime.remote_cache")
-            return {"sender": app_send, "receiver": (softirq + app_receive) * near, "gateway": gateway}
-        return {"sender": app_send, "softirq": softirq, "receiver": app_receive, "gateway": gateway}
+            if alone:
+                return {"both": sender.plus(receiver).plus(Cost(ack_out))}
+            return {"sender": sender, "receiver": receiver.plus(Cost(ack_out))}
+        softirq, gateway = paid(Role.SOFTIRQ_CORE, ack_out), paid(Role.VIA_CORE)
+        if alone or subject.steered:
+            return {"sender": sender.plus(Cost(ack_in)), "receiver": softirq.plus(receiver), "gateway": gateway}
+        transport = there.on(Role.SOFTIRQ_CORE, size, of="stack.receive", pieces=pieces)
+        return {"sender": sender, **_shared(softirq, receiver, transport), "gateway": gateway}
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return the busiest core's time; per core of use, the busiest host's."""
-        cores = self.cores(bench, setting)
         if self.per_core:
-            sender = host_cpu(bench, setting, "bulk", "client")
-            return Cost(max(sender, host_cpu(bench, setting, "bulk", "server")))
-        return Cost(max(cores.values()))
+            return max((host_cpu(bench, setting, "bulk", side) for side in ("client", "server")), key=math.fsum)
+        return max(self.cores(bench, setting).values(), key=lambda cost: bench.factor * cost.work + cost.waiting)
 
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return seconds of one flow for one burst."""
-        ways = bench.ways(row.setting, "hot_loop")
+        ways = bench.ways(row.setting)
         bits = ways.burst_bytes * 8
         return bits * (1 if self.per_core else row.setting.streams) / row.quantity.si
 
@@ -100,7 +100,7 @@ class Bulk:
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return bits a second: flows side by side until the line is full."""
-        ways = bench.ways(setting, "hot_loop")
+        ways = bench.ways(setting)
         rate = ways.burst_bytes * 8 / seconds
         if self.per_core:
             return Answer(rate)
@@ -140,23 +140,25 @@ def line(bench: Bench, setting: Setting) -> float:
     return ideal
 
 
-def steered(setting: Setting) -> bool:
-    """Tell whether flow steering puts softirq work on the program's own core."""
-    return bool({"arfs", "all"} & set(re.split(r"[^a-z]+", setting.text("offload").lower())))
-
-
 def merged_buffers(bench: Bench, setting: Setting) -> float:
     """Return into how many buffers receivers merge a burst: GRO merges what one poll finds of a flow.
 
-    A poll finds what has come while the card held interrupts back: rate of the flow x moderation time.
+    A poll finds what has come while the card held interrupts back, rate of the flow x moderation time, but takes
+    `POLL_BUDGET` packets at most; at its end everything merged so far goes up the stack, and a buffer ends at 64 KiB.
     """
     if bench.subject(setting).same_node:
         return 1.0
-    if not bench.ways(setting, "hot_loop").forward.whole or bench.testbed.machine.nic_bps >= VIRTUAL_BPS:
+    if not bench.ways(setting).forward.whole or bench.testbed.machine.nic_bps >= VIRTUAL_BPS:
         return 1.0
-    ways = bench.ways(setting, "hot_loop")
-    together = goodput(bench, ways) / setting.streams * bench.figure("nic.moderation") / 8
-    return max(1.0, ways.burst_bytes / max(together, ways.forward.route.mss_bytes))
+    ways = bench.ways(setting)
+    mss = ways.forward.route.mss_bytes
+    come = goodput(bench, ways) / setting.streams * bench.figure("nic.moderation") / 8
+    polled = min(max(come, mss), POLL_BUDGET * mss) / ways.burst_bytes
+    return math.ceil(polled) / polled
+
+
+POLL_BUDGET = 64
+"""Packets of one poll (NAPI_POLL_WEIGHT), behind which napi_gro_flush empties GRO's list (Linux net/core/dev.c)."""
 
 
 def acknowledgements(ways: Ways, size: int, pieces: float = 1.0) -> float:
@@ -166,34 +168,44 @@ def acknowledgements(ways: Ways, size: int, pieces: float = 1.0) -> float:
     return max(1.0, size / ways.forward.route.mss_bytes / 2)
 
 
-def host_cpu(bench: Bench, setting: Setting, test: str, side: str) -> float:
-    """Return CPU seconds of one host for one unit at k = 1.
+def _shared(softirq: Cost, receiver: Cost, transport: float) -> dict[str, Cost]:
+    """Return the costs of a receiver's two cores, where the busier softirq core leaves TCP to the program's.
+
+    While a program holds its socket, packets wait in the socket's backlog and the program itself takes them through TCP
+    (Linux tcp_add_backlog, release_sock). What comes before TCP stays where the interrupt is.
+    """
+    surplus = math.fsum(softirq) - math.fsum(receiver)
+    moved = max(0.0, min(surplus / 2, transport))
+    return {"softirq": softirq.plus(Cost(-moved)), "receiver": receiver.plus(Cost(moved))}
+
+
+def host_cpu(bench: Bench, setting: Setting, test: str, side: str) -> Cost:
+    """Return CPU seconds of one host for one unit at k = 1, copies of bulk data as waiting.
 
     Parameters
     ----------
     test: ``bulk`` (per burst), ``round-trip``, ``connection``.
     side: ``client`` sends bulk data, asks, connects; ``server`` is the other end.
     """
-    regime: Regime = "hot_loop" if test == "bulk" else surroundings(bench, setting)
-    ways = bench.ways(setting, regime)
     node = SENDER if side == "client" or bench.subject(setting).same_node else RECEIVER
     if test == "bulk":
+        ways = bench.ways(setting)
         pieces = merged_buffers(bench, setting)
         acks = acknowledgements(ways, ways.burst_bytes, pieces)
-        own = "socket.receive" if side == "client" else "socket.send"
         data = ways.forward.work(ways.burst_bytes, node=node, pieces=pieces)
-        # flow steering keeps a receiver's data in the cache of the core that wants them
-        near = 1 / bench.figure("regime.remote_cache") if side == "server" and steered(setting) else 1.0
-        return near * (data + acks * ways.reply.work(1, node=node, skip=(own,)))
+        copied = ways.forward.copied(ways.burst_bytes, node=node)
+        asleep = bench.figure("sched.switch") if side == "client" else 0.0
+        return Cost(data - copied + asleep + acks * ways.acks.work(1, node=node), copied)
+    ways = bench.ways(setting, surroundings(bench, setting))
     there, back = ways.forward.work(1, node=node), ways.reply.work(1, node=node)
     subject = bench.subject(setting)
     there += 0.0 if subject.same_node else bench.figure("interrupt.poll")
     if "pod" in (subject.source, subject.target):
         back += bench.figure("socket.sleep.pod")
     if test == "round-trip":
-        return there + back
+        return Cost(there + back)
     opening = ways.first.work(1, node=node) + ways.first_reply.work(1, node=node)
-    return opening + (PACKETS_OF_CONNECTION / 2 - 1) * (there + back)
+    return Cost(opening + (PACKETS_OF_CONNECTION / 2 - 1) * (there + back))
 
 
 PACKETS_OF_CONNECTION = 10
@@ -315,7 +327,7 @@ class HostCpu:
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return the host's work for one unit."""
-        return Cost(host_cpu(bench, setting, self.test, self.side))
+        return host_cpu(bench, setting, self.test, self.side)
 
     def _unit(self, bench: Bench, setting: Setting, dimension: Dimension) -> float:
         """Return what a published figure counts in one unit of the model's.
@@ -323,7 +335,7 @@ class HostCpu:
         CPU time is stated for bits or transactions: a burst has its bits. Busy cores, or a plain share of the machine,
         are stated for what it did meanwhile, which the model predicts too.
         """
-        bits = bench.ways(setting, "hot_loop").burst_bytes * 8.0 if self.test == "bulk" else 1.0
+        bits = bench.ways(setting).burst_bytes * 8.0 if self.test == "bulk" else 1.0
         if dimension == "cpu":
             return bits
         questions: dict[str, tuple[Question, Dimension]] = {
