@@ -40,9 +40,9 @@ class Machine:
     ``cores`` logical CPUs; ``clock_ghz`` scales CPU costs (a profile is stated at its own clock); ``nic_bps`` line
     rate in bits per second of the uplink; ``queues`` receive queues (RSS spreads flows over that many cores);
     ``ring`` descriptors per queue; ``rps`` that every queue's ``rps_cpus`` names all cores, each of which lets
-    ``backlog`` packets wait; ``interrupts`` which cores the card wakes; ``mtu`` of the node's interface in bytes; offloads as the NIC has them:
-    ``tso`` transmit segmentation, ``gro`` receive merging, ``checksum`` offload, ``tunnel`` segmentation and checksum
-    of encapsulated packets.
+    ``backlog`` packets wait; ``interrupts`` which cores the card wakes; ``mtu`` of the node's interface in bytes;
+    offloads as the NIC has them: ``tso`` transmit segmentation, ``gro`` receive merging, ``checksum`` offload,
+    ``tunnel`` segmentation and checksum of encapsulated packets.
     """
 
     cores: int = 16

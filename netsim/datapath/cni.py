@@ -63,7 +63,9 @@ BASES: Mapping[tuple[str, str], Base] = {
     ("ovn-k8s-cni-overlay", "geneve"): Base("antrea-geneve", note=_AS_ANTREA),
     ("kube-ovn", "geneve"): Base("antrea-geneve", note=_AS_ANTREA),
     ("openshift-sdn", "vxlan"): Base(
-        "antrea-geneve", {"encapsulation": Encapsulation(kind="vxlan", underlay_conntrack=False, metadata=True)}, _AS_ANTREA
+        "antrea-geneve",
+        {"encapsulation": Encapsulation(kind="vxlan", underlay_conntrack=False, metadata=True)},
+        _AS_ANTREA,
     ),
     ("ptp", ""): Base("aws-vpc", _ROUTED),
     ("bridge", ""): Base("kubenet", {"routes_in_cloud": False, "bandwidth": "none"}),

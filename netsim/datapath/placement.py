@@ -1,13 +1,13 @@
 """Which core does a card's work, and what it costs a program to find its data in another core's cache.
 
 A packet that one core received and another one reads moves cache lines between them: of the socket (lock, queue,
-sequence numbers, memory accounts), of the buffer (its head, the shared part) and of what the allocator keeps. RSS picks
-any core of the node, so the figures of ordinary traffic contain that; a second and later buffer of a burst, whose own work is
-that of a loop, pays for it openly. Where a flow is steered to its program's core (aRFS) nothing moves. Where the card
-wakes cores of another NUMA node the lines cross the processors' link, descriptors and headers among them.
+sequence numbers, memory accounts) and of the buffer (its head, the shared part). RSS picks any core of the node, so the
+figures of ordinary traffic contain that; a second and later buffer of a burst, whose own work is that of a loop, pays
+for it openly. Where a flow is steered to its program's core (aRFS) nothing moves. Where the card wakes cores of another
+NUMA node the lines cross the processors' link, descriptors and headers among them.
 
-Source of the line prices: Velten et al., Memory Performance of AMD EPYC Rome and Intel Cascade Lake SP (ICPE 2022). Of the
-placements: Linux Documentation/networking/scaling.rst.
+Source of the line prices: Velten et al., Memory Performance of AMD EPYC Rome and Intel Cascade Lake SP (ICPE 2022). Of
+the placements: Linux Documentation/networking/scaling.rst.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def handover_ns(interrupts: Interrupts, prices: Prices) -> float:
 def read_ns(interrupts: Interrupts, prices: Prices) -> float:
     """Return nanoseconds a byte of a receiver's copy.
 
-    Loads of data that another core (or a card that woke one) put elsewhere wait; those from the own core's cache cost what
-    a sender's copy does, whose source is always warm and whose stores wait for nobody.
+    Loads of data that another core (or a card that woke one) put elsewhere wait; those from the own core's cache cost
+    what a sender's copy does, whose source is always warm and whose stores wait for nobody.
     """
     return prices["socket.send.byte" if interrupts == "steered" else "socket.receive.byte"]
 

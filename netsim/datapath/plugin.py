@@ -139,8 +139,8 @@ class Plugin(BaseModel):
     ``bandwidth`` names what holds pods to their bandwidth annotations: nothing, the CNI bandwidth plugin's token bucket
     (``tbf``; the container runtimes ask for a burst of 2^32 - 1 bits), or kubenet's classes on the bridge (``htb``).
     ``pod_ingress`` and ``pod_egress`` are token buckets that every pod gets, whatever its annotations say.
-    ``joins_sockets`` says that sockets of one node are joined in eBPF (sockmap): data move from one to the other without
-    the protocols.
+    ``joins_sockets`` says that sockets of one node are joined in eBPF (sockmap): data move from one to the other
+    without the protocols.
     ``mtu_bytes`` is the MTU of pods where a configuration states it.
     ``routes_in_cloud``, ``layer2_domain`` and ``eni`` state what limits the cluster's size.
     """

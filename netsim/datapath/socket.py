@@ -1,7 +1,8 @@
 """Sockets: system calls, the TCP or UDP stack, the copy, the wake-up of a waiting thread.
 
-Sockets of one node can be joined in eBPF (sockmap): once a connection stands its data go to the peer's queue as messages, without
-segments or acknowledgements, through a program that gives its verdict (Linux net/ipv4/tcp_bpf.c, net/core/skmsg.c).
+Sockets of one node can be joined in eBPF (sockmap): once a connection stands its data go to the peer's queue as
+messages, without segments or acknowledgements, through a program that gives its verdict (Linux net/ipv4/tcp_bpf.c,
+net/core/skmsg.c).
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ class MachineSpec(Spec):
     backlog: int = Field(1000, ge=1, description="packets that wait for a core with rps (net.core.netdev_max_backlog)")
     interrupts: Literal["hashed", "steered", "remote"] = Field(
         "hashed",
-        description="cores the card wakes: by the flow's hash (RSS), the program's own (steered: aRFS), or cores of another "
-        "NUMA node than the programs' (remote)",
+        description="cores the card wakes: by the flow's hash (RSS), the program's own (steered: aRFS), or cores of "
+        "another NUMA node than the programs' (remote)",
     )
     mtu: int = Field(1500, ge=576, le=65535, description="MTU of the node's interface in bytes")
     tso: bool = Field(True, description="transmit segmentation offload")

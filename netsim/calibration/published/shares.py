@@ -1,7 +1,7 @@
 """Shares of a host's CPU time by what the kernel does: copies, memory, devices, scheduling, buffers, protocols.
 
-The model's hops cut a pass by place, a profiler by function. ``netsim/data/published/components.yaml`` says of which kinds of
-functions the work of each hop is made; work per byte is copying; pages come on top.
+The model's hops cut a pass by place, a profiler by function. ``netsim/data/published/components.yaml`` says of which
+kinds of functions the work of each hop is made; work per byte is copying; pages come on top.
 """
 
 from __future__ import annotations

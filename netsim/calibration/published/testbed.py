@@ -14,7 +14,17 @@ from netsim.calibration.published.hardware import Hardware
 from netsim.calibration.published.setting import SUBJECT_KEYS, Setting
 from netsim.calibration.published.subject import Subject, subject_of
 from netsim.cluster.cluster import Cluster
-from netsim.cluster.objects import Endpoint, EndpointPort, Fabric, Interrupts, Node, Pod, PodTemplate, Service, ServicePort
+from netsim.cluster.objects import (
+    Endpoint,
+    EndpointPort,
+    Fabric,
+    Interrupts,
+    Node,
+    Pod,
+    PodTemplate,
+    Service,
+    ServicePort,
+)
 from netsim.datapath.costs import Prices
 from netsim.datapath.datapath import Datapath
 from netsim.datapath.encapsulation import Decapsulate
@@ -308,7 +318,9 @@ def _alone(path: Path) -> Path:
     """Let the sender's stack make every segment itself: neither the card nor the stack below it segments."""
 
     def changed(crossing: Crossing) -> Crossing:
-        return crossing._replace(hop=replace(crossing.hop, aggregates=False)) if isinstance(crossing.hop, SocketSend) else crossing
+        if isinstance(crossing.hop, SocketSend):
+            return crossing._replace(hop=replace(crossing.hop, aggregates=False))
+        return crossing
 
     return Path(path.start, tuple(changed(crossing) for crossing in path.crossings))
 
