@@ -128,3 +128,13 @@ def test_offered_load_knows_the_other_core(tmp_path: Path) -> None:
     assert "steered" not in plain
     assert steered["softirq"] < 0.3 * plain["softirq"]
     assert steered["softirq"] + steered["steered"] == pytest.approx(plain["softirq"] + 240e-9, rel=0.02)
+
+
+def test_flows_steered_by_the_card_spread_with_their_programs(tmp_path: Path) -> None:
+    crowded, steered = answered(asked(tmp_path, 16)), answered(asked(tmp_path, 16, interrupts="steered"))
+    assert steered > 3 * crowded
+
+
+def test_a_remote_card_makes_each_answer_later(tmp_path: Path) -> None:
+    near, far = (answered(asked(tmp_path, 1, queues=32, interrupts=where)) for where in ("hashed", "remote"))
+    assert far < near
