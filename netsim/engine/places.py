@@ -56,7 +56,7 @@ class Place:
     """
 
     __slots__ = (
-        "_cores", "_make", "cores", "down", "dress", "index", "leaf_down", "leaf_up", "links", "machine", "name",
+        "_cores", "_make", "aims", "cores", "down", "dress", "index", "leaf_down", "leaf_up", "links", "machine", "name",
         "pause", "pausing", "queues", "rack", "softirqs", "steers", "threads", "up",
     )  # fmt: skip
 
@@ -68,6 +68,7 @@ class Place:
         self.leaf_up, self.leaf_down = ports
         self.cores = machine.cores
         self.queues, self.steers = min(machine.queues, machine.cores), machine.rps
+        self.aims = machine.interrupts == "steered"
         self._make = make
         self._cores: dict[int, Station] = {}
         self.dress: Callable[[Any], tuple[Leg, Leg]] = _bare
@@ -190,15 +191,14 @@ class Places:
     ) -> list[Any]:  # fmt: skip
         """Return the legs of one direction by role, `PAUSE` and `DELIVER` behind them.
 
-        ``flow`` stands for the headers' hash: RSS picks the softirq core with it, RPS the one
-        behind, and ECMP the spine. Bursts between
-        pods of one node stay on the sender's core until the receiver's thread takes over. ``None`` is the outside.
+        ``flow`` stands for the headers' hash: RSS picks the softirq core with it (a card that steers flows takes
+        the reader's), RPS the one behind, and ECMP the spine. Bursts between pods of one node stay on the sender's core until the receiver's thread takes over. ``None`` is the outside.
         """
         if via is None and sender is not None and receiver is not None:
             # nearly all connections, in half the time
             number, up, down = core, None, None
             if sender is not receiver:
-                number = (flow >> 16) % receiver.queues
+                number = peer_core if receiver.aims else (flow >> 16) % receiver.queues
                 if sender.rack != receiver.rack:
                     spine = flow % self.spines
                     up = sender.leaf_up[spine] or self.port("leaf-up", sender.rack, spine)
@@ -225,7 +225,7 @@ class Places:
         else:
             into, last = receiver.down, receiver.thread(peer_core)
             local = sender is receiver and via is None
-            woken = peer_core if receiver.machine.interrupts == "steered" else (flow >> 16) % receiver.queues
+            woken = peer_core if receiver.aims else (flow >> 16) % receiver.queues
             softirq = receiver.softirq(core if local else woken)
             handed = receiver.steered(flow >> 24)
             if sender is None:
