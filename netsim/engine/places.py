@@ -192,7 +192,8 @@ class Places:
         """Return the legs of one direction by role, `PAUSE` and `DELIVER` behind them.
 
         ``flow`` stands for the headers' hash: RSS picks the softirq core with it (a card that steers flows takes
-        the reader's), RPS the one behind, and ECMP the spine. Bursts between pods of one node stay on the sender's core until the receiver's thread takes over. ``None`` is the outside.
+        the reader's), RPS the one behind, and ECMP the spine. Bursts between pods of one node stay on the sender's core
+        until the receiver's thread takes over. ``None`` is the outside.
         """
         if via is None and sender is not None and receiver is not None:
             # nearly all connections, in half the time
