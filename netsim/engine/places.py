@@ -56,8 +56,8 @@ class Place:
     """
 
     __slots__ = (
-        "_cores", "_make", "aims", "cores", "down", "dress", "index", "leaf_down", "leaf_up", "links", "machine", "name",
-        "pause", "pausing", "queues", "rack", "softirqs", "steers", "threads", "up",
+        "_cores", "_make", "aims", "cores", "down", "dress", "index", "leaf_down", "leaf_up", "links", "machine",
+        "name", "pause", "pausing", "queues", "rack", "softirqs", "steers", "threads", "up",
     )  # fmt: skip
 
     def __init__(
