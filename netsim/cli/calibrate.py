@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def command(
     out: Annotated[Path, typer.Option("-o", "--out", help="cost profile to write")] = Path("costs.yaml"),
     full: Annotated[
-        bool, typer.Option("--full", help="about ten minutes instead of two: larger tables, more rounds")
+        bool,
+        typer.Option("--full", help="ten minutes instead of two: larger tables, more rounds, the tools of proxies"),
     ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="order of measuring")] = 1,
     output: FormatOption = Format.TEXT,
@@ -29,6 +30,7 @@ def command(
     """
     from netsim.calibration.kernel.profile import write_profile
     from netsim.calibration.kernel.session import calibrate
+    from netsim.calibration.kernel.syncs import measure_syncs
     from netsim.cli.progress import shown
 
     if not out.parent.is_dir():
@@ -36,15 +38,22 @@ def command(
     try:
         with shown() as progress:
             calibration = calibrate("full" if full else "quick", seed, progress)
+            syncs, missing = measure_syncs(progress) if full else ({}, ())
     except KeyboardInterrupt:
         typer.echo("netsim: stopped; nothing was written, and the namespaces are gone", err=True)
         raise typer.Exit(130) from None
-    profile = write_profile(calibration, out)
+    profile = write_profile(calibration, out, syncs)
     if output is Format.JSON:
-        print_json({**calibration.to_dict(), "profile": str(out), "clock_hz": profile.clock_ghz * 1e9})
+        tools = {key: price.to_dict() for key, price in syncs.items()}
+        found = {**calibration.to_dict(), "syncs": tools}
+        print_json({**found, "profile": str(out), "clock_hz": profile.clock_ghz * 1e9})
         return
     for line in _lines(calibration):
         typer.echo(line)
+    for key, price in syncs.items():
+        typer.echo(f"{key:<27} {price.value:12.1f}   {price.low:.1f} to {price.high:.1f}")
+    for reason in missing:
+        typer.echo(f"skipped: {reason}")
     typer.echo(f"wrote {out}; use it with network.costs: {out} and cluster.machine.clock: {profile.clock_ghz}GHz")
 
 

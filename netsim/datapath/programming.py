@@ -9,7 +9,7 @@ more than what is written:
 - ipvs: every cluster IP is an address of one device, and a new one is compared with all before it
   (``inet_insert_ifa``).
 
-The times were measured with the tools themselves (source ``tools`` of the cost profile, ``netsim calibrate --syncs``).
+The times were measured with the tools themselves (source ``tools`` of the cost profile, ``netsim calibrate --full``).
 What the proxy itself reckons before it writes is left out.
 """
 

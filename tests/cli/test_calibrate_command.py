@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from netsim.calibration.kernel import session
+from netsim.calibration.kernel import session, syncs
 from netsim.calibration.kernel.derive import Calibration, Price, ProbePrices
 from netsim.calibration.kernel.measure import Measurement, Skipped
 from netsim.cli import calibrate
@@ -92,3 +92,15 @@ def test_stopping_leaves_nothing_and_says_so(app, monkeypatch, tmp_path):
     assert result.exit_code == 130
     assert "nothing was written" in result.output
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_calibration_adds_the_tools_of_proxies(app, measured, monkeypatch, tmp_path):
+    found = {"tool.nft_line": Price(30000.0, 25000.0, 40000.0)}
+    monkeypatch.setattr(syncs, "measure_syncs", lambda progress: (found, ("ipset is not installed",)))
+    out = tmp_path / "costs.yaml"
+    result = runner.invoke(app, ["calibrate", "--full", "-o", str(out)])
+    assert result.exit_code == 0, result.output
+    assert "skipped: ipset is not installed" in result.output
+    profile = load_profile(str(out))
+    assert profile.figures["tool.nft_line"].chosen().high == 40000.0
+    assert profile.prices()["tool.nft_line"] == 30000.0  # the tool's own time, no regime of packets on it

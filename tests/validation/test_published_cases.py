@@ -17,7 +17,7 @@ QUICK = ("cni-100g", "vm-overlays", "tunnel-device", "hooks", "offload-ladder", 
          "service-bulk", "rule-commands")  # fmt: skip
 MEDIANS = {"cni-100g": 0.08, "vm-overlays": 0.08, "coredns": 0.08, "connection-rates": 0.08, "dns-amplification": 0.01,
            "same-node-devices": 0.07, "hooks": 0.10, "offload-ladder": 0.20, "programming-latency": 0.10,
-           "rule-programming": 0.32, "rule-commands": 0.05, "endpoint-objects": 0.05,
+           "rule-programming": 0.40, "rule-commands": 0.05, "endpoint-objects": 0.05,
            "object-counts": 0.01, "external-dns": 0.05,
            "kernel-steps": 0.15, "cpu-shares": 0.45,
            "cni-40g": 0.6, "macvlan-10g": 0.25, "kube-ovn": 0.35, "service-bulk": 0.05}  # fmt: skip

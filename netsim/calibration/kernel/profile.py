@@ -11,6 +11,7 @@ import math
 import platform
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import yaml
@@ -114,8 +115,13 @@ def machine_factor(figures: Mapping[str, _Measured]) -> float:
     return math.exp(math.fsum(math.log(value / other) for value, other in both) / len(both))
 
 
-def profile_document(calibration: Calibration, name: str) -> dict[str, Any]:
-    """Return the profile as a YAML document that `netsim.datapath.costs.load_profile` reads."""
+def profile_document(
+    calibration: Calibration, name: str, syncs: Mapping[str, Price] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Return the profile as a YAML document that `netsim.datapath.costs.load_profile` reads.
+
+    ``syncs`` are prices of the tools that write rules, measured beside the packets'.
+    """
     figures, shipped = measured_figures(calibration), load_profile(SHIPPED)
     factor = machine_factor(figures)
     entries = {
@@ -123,6 +129,9 @@ def profile_document(calibration: Calibration, name: str) -> dict[str, Any]:
         for key in shipped.figures
         if key in figures or _scales(shipped.figures[key])
     }
+    for key, price in syncs.items():
+        told = _Measured(price.value, price.low, price.high, "CPU time of the tool")
+        entries[key] = {**_entry(shipped.figures[key], told), "measured": "in_place"}
     clock = clock_ghz() or round(shipped.clock_ghz / factor, 2)
     return {
         "name": name,
@@ -135,14 +144,16 @@ def profile_document(calibration: Calibration, name: str) -> dict[str, Any]:
     }
 
 
-def write_profile(calibration: Calibration, path: Path) -> CostProfile:
+def write_profile(
+    calibration: Calibration, path: Path, syncs: Mapping[str, Price] = MappingProxyType({})
+) -> CostProfile:
     """Write the profile, and read it back as users of it will."""
     skipped = [f"#   {reason}: {paths}" for reason, paths in by_reason(calibration.measurement.skipped).items()]
     head = [
         "# Written by netsim calibrate. Nanoseconds in a hot loop over one path; the regime figures scale them.",
         *(["# This machine could not build or drive:", *skipped] if skipped else []),
     ]
-    document = profile_document(calibration, path.stem)
+    document = profile_document(calibration, path.stem, syncs)
     text = yaml.safe_dump(document, sort_keys=False, width=120, allow_unicode=True)
     path.write_text("\n".join(head) + "\n" + text, encoding="utf-8")
     return load_profile(str(path))
