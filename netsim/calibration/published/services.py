@@ -13,7 +13,9 @@ from netsim.calibration.published.case import Row
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.transport import host_cpu
+from netsim.cluster.service_rules.config import ProxyConfig
 from netsim.cluster.service_rules.counts import by_name, total
+from netsim.datapath.services import ServiceRules
 from netsim.errors import InputError, Place
 
 GRID = 101
@@ -158,10 +160,14 @@ class KeptChange(Untimed):
 
 @dataclass(frozen=True, slots=True)
 class RuleCount(Untimed):
-    """Rules kube-proxy writes: of one chain, or all of the nat table."""
+    """Rules kube-proxy writes: of a chain, of tables, or as the lines of ``iptables-save``, which declares chains too.
+
+    Where nodes have no range of pod addresses, kube-proxy is told none, and leaves out the rules that look for sources
+    outside it (``--cluster-cidr``).
+    """
 
     chain: str = ""
-    tables: tuple[str, ...] = ("nat", "filter")
+    tables: tuple[str, ...] = ("nat", "nat_chains", "filter", "filter_chains")
     kind: str = "rules"
     calibrates: int = 0
 
@@ -175,7 +181,9 @@ class RuleCount(Untimed):
         """Return what the model's own rule sets count."""
         subject = bench.subject(setting)
         datapath = bench.testbed.datapath(replace(subject, service=True), bench.testbed.machine.mtu)
-        counts = datapath.services.counts("IPv4", datapath.cluster.nodes[0])
+        config = ProxyConfig(local_cidrs=None if subject.plugin.pod_cidr_per_node else ())
+        rules = ServiceRules(datapath.cluster, subject.proxy, config)
+        counts = rules.counts("IPv4", datapath.cluster.nodes[0])
         if self.chain:
             return Answer(float(by_name(counts, "nat").get(self.chain, 0)))
         return Answer(float(sum(total(counts, table) for table in self.tables)))
