@@ -107,20 +107,27 @@ def policy(
     return policy_table(_cluster(asked), port, from_, to)
 
 
+def unenforced(asked: Scenario) -> bool:
+    """Tell whether the scenario states a network plugin that enforces no NetworkPolicy, and the cluster has some."""
+    stated = "plugin" in asked.network.model_fields_set
+    return stated and build.plugin_of(asked).policy == "none" and bool(build.cluster_of(asked).policies)
+
+
 def rules(
     asked: Cluster | Scenario, proxy: str | None = None, *, nodes: Iterable[str] | None = None,
     config: ProxyConfig | None = None, added: bool = False,
 ) -> RulesReport:  # fmt: skip
     """Return what the service proxy programs on each node, and what a first packet to each Service is compared with.
 
-    ``proxy`` defaults to the scenario's, else the input's, else ``iptables``. Counted are the Services of the input;
-    with ``added`` also the cluster DNS that netsim adds where the input has none. Raises `InputError` for an unknown
-    mode or node.
+    ``proxy`` defaults to the scenario's, else the input's, else the usual one of the plugin where the scenario states
+    one, else ``iptables``. Counted are the Services of the input; with ``added`` also the cluster DNS that netsim adds
+    where the input has none. Raises `InputError` for an unknown mode or node.
     """
     cluster = _cluster(asked)
-    if proxy is None:
-        stated = cluster.proxy.mode if cluster.proxy is not None else ""
-        proxy = (asked.network.proxy if isinstance(asked, Scenario) else None) or stated or "iptables"
+    if proxy is None and isinstance(asked, Scenario) and asked.network.model_fields_set & {"plugin", "proxy"}:
+        proxy = build.proxy_of(asked)
+    elif proxy is None:
+        proxy = (cluster.proxy.mode if cluster.proxy is not None else "") or "iptables"
     return inspect_rules(cluster, proxy, nodes, config, added=added)
 
 

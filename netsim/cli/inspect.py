@@ -29,9 +29,16 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 
 
 def _load(path: Any, pairs: list[str] | None, **named: Any) -> Any:
+    """Load what is asked about; options that name what does not exist are refused, whether they matter or not."""
+    from netsim.datapath.build import plugin_of, profile_of
     from netsim.scenario import load
 
-    return load(path, assignments(pairs, **named))
+    scenario = load(path, assignments(pairs, **named))
+    if named.get("plugin") is not None:
+        plugin_of(scenario)
+    if named.get("costs") is not None:
+        profile_of(scenario)
+    return scenario
 
 
 @app.command()
@@ -104,13 +111,16 @@ def dns(
     type_: Annotated[str | None, typer.Option("--type", help="A, AAAA, SRV, PTR, TXT …")] = None,
     from_: Annotated[str | None, typer.Option("--from", help="namespace/pod whose resolver asks")] = None,
     resolver: Annotated[str, typer.Option("--resolver", help="glibc, musl or go")] = "glibc",
+    plugin: PluginOption = None,
+    proxy: ProxyOption = None,
+    costs: CostsOption = None,
     set_: SetOption = None,
     output: FormatOption = Format.TEXT,
 ) -> None:
     """Print what the cluster DNS answers, or the exact queries a pod's resolver sends."""
     from netsim import inspect
 
-    report = inspect.dns(_load(cluster, set_), name, type_, from_, resolver)
+    report = inspect.dns(_load(cluster, set_, plugin=plugin, proxy=proxy, costs=costs), name, type_, from_, resolver)
     document: dict[str, Any] = report.to_dict()
     if output is Format.JSON:
         print_json(document)
@@ -135,13 +145,25 @@ def policy(
     port: Annotated[str, typer.Option("--port", help="pod port: 80/TCP, or a named port")] = "80/TCP",
     from_: Annotated[str | None, typer.Option("--from", help="only these sources: namespace/pod or selector")] = None,
     to: Annotated[str | None, typer.Option("--to", help="only these destinations")] = None,
+    plugin: PluginOption = None,
+    proxy: ProxyOption = None,
+    costs: CostsOption = None,
     set_: SetOption = None,
     output: FormatOption = Format.TEXT,
 ) -> None:
-    """Print who may open a connection to whom under the cluster's NetworkPolicies."""
+    """Print who may open a connection to whom under the cluster's NetworkPolicies.
+
+    A stated plugin that enforces none is named; the table says what the policies ask for.
+    """
     from netsim import inspect
 
-    table = inspect.policy(_load(cluster, set_), port, from_=from_, to=to)
+    scenario = _load(cluster, set_, plugin=plugin, proxy=proxy, costs=costs)
+    table = inspect.policy(scenario, port, from_=from_, to=to)
+    if inspect.unenforced(scenario):
+        typer.echo(
+            f"warning: {scenario.network.plugin} enforces no NetworkPolicy: there every connection is let through",
+            err=True,
+        )
     document: dict[str, Any] = table.to_dict()
     if output is Format.JSON:
         print_json(document)
@@ -163,13 +185,16 @@ def rules(
     added: Annotated[
         bool, typer.Option("--added", help="count also the cluster DNS that netsim adds where the input has none")
     ] = False,
+    plugin: PluginOption = None,
+    costs: CostsOption = None,
     set_: SetOption = None,
     output: FormatOption = Format.TEXT,
 ) -> None:
     """Print what the service proxy programs on each node, and what a first packet to each Service meets."""
     from netsim import inspect
 
-    report = inspect.rules(_load(cluster, set_), proxy.value if proxy else None, nodes=node, added=added)
+    scenario = _load(cluster, set_, plugin=plugin, proxy=proxy, costs=costs)
+    report = inspect.rules(scenario, nodes=node, added=added)
     document: dict[str, Any] = report.to_dict()
     if output is Format.JSON:
         print_json(document)
@@ -256,13 +281,14 @@ def limits(
     scenario: ScenarioPath,
     plugin: PluginOption = None,
     proxy: ProxyOption = None,
+    costs: CostsOption = None,
     set_: SetOption = None,
     output: FormatOption = Format.TEXT,
 ) -> None:
     """Print each known limit with current use and the size that reaches it; exit 1 when one is exceeded."""
     from netsim import inspect
 
-    report = inspect.limits(_load(scenario, set_, plugin=plugin, proxy=proxy))
+    report = inspect.limits(_load(scenario, set_, plugin=plugin, proxy=proxy, costs=costs))
     if output is Format.JSON:
         print_json(report.to_dict())
     else:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from netsim.cluster.configurations import KubeletFacts, ProxyFacts
 from netsim.cluster.endpoints import derive_endpoints
 from netsim.cluster.objects import (
     Endpoint,
@@ -17,7 +18,6 @@ from netsim.cluster.objects import (
     Node,
     Note,
     Pod,
-    ProxyFacts,
     Service,
     Workload,
 )
@@ -52,6 +52,8 @@ class Cluster:
     service_cidrs: tuple[str, ...] = ("10.96.0.0/12",)
     proxy: ProxyFacts | None = None
     """kube-proxy's configuration, where the input has it."""
+    kubelet: KubeletFacts | None = None
+    """The kubelets' configuration, where the input has it."""
     host_search: tuple[str, ...] = ()
     """Search domains of the nodes' own resolv.conf, which the kubelet appends to those of pods."""
     fabric: Fabric = Fabric()  # noqa: RUF009 (frozen)

@@ -19,14 +19,16 @@ from netsim.cluster.objects import (
     PodTemplate,
     Service,
     ServicePort,
-    Toleration,
     Workload,
     family_of,
 )
 from netsim.cluster.provision import provision
+from netsim.cluster.scheduling import Toleration
 from netsim.cluster.wiring import ZONE_LABEL, wire
 from netsim.errors import InputError, Place
 
+_MAX_PODS = 110
+"""The kubelets' own default."""
 DNS_NAMESPACE = "kube-system"
 DNS_LABEL = "k8s-app"
 DNS_LABEL_VALUES = ("kube-dns", "coredns")
@@ -66,7 +68,7 @@ class Defaults:
     service_cidrs: tuple[str, ...] = ()
     node_masks: Mapping[Family, int] = field(default_factory=dict)
     dns_replicas: int = 2
-    max_pods: int = 110
+    max_pods: int = _MAX_PODS
     provider: str = ""
     domain: str | None = None
     fabric: Fabric = Fabric()  # noqa: RUF009 (frozen)
@@ -81,9 +83,15 @@ def with_defaults(cluster: Cluster, defaults: Defaults | None = None) -> Cluster
     InputError
         Zero nodes are asked for, no node fits a pod, or a range is too small.
     """
-    defaults = defaults or Defaults()
+    defaults = _as_kubelets_say(defaults or Defaults(), cluster)
     cluster = _with_dns(cluster, defaults.dns_replicas)
     return provision(_with_nodes(cluster, defaults), defaults.node_masks)
+
+
+def _as_kubelets_say(defaults: Defaults, cluster: Cluster) -> Defaults:
+    """Take ``maxPods`` of the input's kubelet configuration, unless another number is asked for."""
+    most = None if cluster.kubelet is None else cluster.kubelet.max_pods
+    return defaults if most is None or defaults.max_pods != _MAX_PODS else replace(defaults, max_pods=most)
 
 
 # ------------------------------------------------------------------------------------------------ DNS
@@ -167,9 +175,12 @@ def _with_nodes(cluster: Cluster, defaults: Defaults) -> Cluster:
             "a cluster needs a node", place=Place(field="cluster.nodes"), got=defaults.nodes, allowed="1 or more"
         )
     known = {node.name for node in cluster.nodes}
-    named = [name for name in dict.fromkeys(pod.node for pod in cluster.pods if pod.node) if name not in known]
+    stated = (*(pod.node for pod in cluster.pods), *(workload.template.node_name for workload in cluster.workloads))
+    named = [name for name in dict.fromkeys(stated) if name and name not in known]
     notes = []
     nodes = list(cluster.nodes)
+    if named or not nodes:
+        cluster = _without_affinity(cluster)
     if named:
         nodes.extend(_named_nodes(cluster.pods, named, defaults))
         notes.append(
@@ -181,6 +192,25 @@ def _with_nodes(cluster: Cluster, defaults: Defaults) -> Cluster:
         notes.append(Note("nodes-default", f"no nodes in the input: {count} nodes assumed, {_told(defaults)}"))
     nodes = wire(nodes, defaults.fabric.nodes_per_rack, defaults.zones)
     return replace(cluster, nodes=tuple(nodes), fabric=defaults.fabric).noted(notes)
+
+
+def _without_affinity(cluster: Cluster) -> Cluster:
+    """Drop required node affinity where nodes are assumed: nobody knows which labels they would have."""
+    found = [workload for workload in cluster.workloads if workload.template.node_terms]
+    waiting = [pod for pod in cluster.pods if pod.template.node_terms]
+    if not found and not waiting:
+        return cluster
+    free: dict[int, PodTemplate] = {}  # pods of one workload go on sharing a template
+
+    def freed(template: PodTemplate) -> PodTemplate:
+        return free.setdefault(id(template), replace(template, node_terms=()))
+
+    note = Note("affinity-ignored", "nodes are assumed, so required node affinity of pods is not followed", "ignored")
+    return replace(
+        cluster,
+        workloads=tuple(replace(each, template=freed(each.template)) for each in cluster.workloads),
+        pods=tuple(replace(each, template=freed(each.template)) for each in cluster.pods),
+    ).noted([note])
 
 
 def _told(defaults: Defaults) -> str:

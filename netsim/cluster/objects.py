@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from netsim.cluster.scheduling import NodeTerm, Taint, Toleration
 from netsim.errors import Place
 
 Protocol = Literal["TCP", "UDP", "SCTP"]
@@ -61,15 +62,6 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class Taint:
-    """A node's taint."""
-
-    key: str
-    value: str = ""
-    effect: str = "NoSchedule"
-
-
-@dataclass(frozen=True, slots=True)
 class Node:
     """A machine in the cluster. ``pod_cidrs`` holds at most one range a family."""
 
@@ -103,16 +95,6 @@ class ContainerPort:
 
 
 @dataclass(frozen=True, slots=True)
-class Toleration:
-    """A pod's toleration; empty ``key`` with ``Exists`` tolerates everything, empty ``effect`` every effect."""
-
-    key: str = ""
-    operator: str = "Equal"
-    value: str = ""
-    effect: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class DnsConfig:
     """``spec.dnsConfig`` of a pod. ``options`` holds (name, value or None) in order."""
 
@@ -141,7 +123,11 @@ class PodTemplate:
     subdomain: str = ""
     dns_policy: str = "ClusterFirst"
     dns_config: DnsConfig | None = None
+    node_name: str = ""
+    """Node the pods state themselves, past the scheduler."""
     node_selector: Labels = field(default_factory=dict)
+    node_terms: tuple[NodeTerm, ...] = ()
+    """Required node affinity: one of these terms; none: any node."""
     tolerations: tuple[Toleration, ...] = ()
     cpu_millis: int = 0
     cpu_limit_millis: int | None = None
@@ -302,22 +288,6 @@ class Endpoint:
     node_hints: tuple[str, ...] = ()
     further: bool = False
     """A further address of the endpoint before it: DNS answers with it too, proxies use the first only."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProxyFacts:
-    """What the input says of kube-proxy's configuration.
-
-    ``mode`` is empty where it is not said; ``local_cidrs`` are the ranges whose sources count as pods (empty: nothing
-    tells them, ``None``: something other than a range does); ``node_port_addresses`` are ranges of node addresses at
-    which node ports answer, ``None`` for the mode's own.
-    """
-
-    mode: str = ""
-    local_cidrs: tuple[str, ...] | None = None
-    masquerade_all: bool = False
-    node_port_addresses: tuple[str, ...] | None = None
-    localhost_node_ports: bool = True
 
 
 # ------------------------------------------------------------------------------------------------ policies

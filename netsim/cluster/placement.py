@@ -1,7 +1,8 @@
 """Which node a pod runs on: the default scheduler in the limits of what the network feels.
 
-A node is out when it is not ready, the node selector does not match, a taint is not tolerated, it has as many pods as
-it may, or CPU, memory or a host port is short. Among the rest the pod goes where fewest pods of its workload are, then
+A pod whose spec names its node goes there, past the scheduler. Else a node is out when it is not ready, the node
+selector or required node affinity does not match, a taint is not tolerated, it has as many pods as it may, or CPU,
+memory or a host port is short. Among the rest the pod goes where fewest pods of its workload are, then
 where fewest pods are, then to the first in node order. Nodes are kept in a heap per kind of constraint, so 150,000
 pods take about a second.
 """
@@ -13,7 +14,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from netsim.cluster.objects import Node, Pod, PodTemplate, Taint, Toleration
+from netsim.cluster.objects import Node, Pod, PodTemplate
+from netsim.cluster.scheduling import tolerates
 from netsim.errors import InputError
 
 _REPELLING = ("NoSchedule", "NoExecute")
@@ -29,23 +31,17 @@ _DAEMON_TOLERATED = (
 """Taints that the DaemonSet controller tolerates for its pods."""
 
 
-def tolerates(tolerations: Iterable[Toleration], taint: Taint) -> bool:
-    """Tell whether one of the tolerations tolerates the taint (core/v1 ``Toleration.ToleratesTaint``)."""
-    return any(
-        (not toleration.effect or toleration.effect == taint.effect)
-        and (not toleration.key or toleration.key == taint.key)
-        and (toleration.operator == "Exists" or toleration.value == taint.value)
-        for toleration in tolerations
-    )
-
-
 def mismatch(template: PodTemplate, node: Node) -> str:
     """Return why pods of this template cannot be on the node, whatever its load; empty when they can."""
+    if template.node_name:  # no scheduler asks for readiness or taints
+        return "" if template.node_name == node.name else f"not {template.node_name}, which the pod names"
     daemon = template.owner_kind == "DaemonSet"
     if not node.ready and not daemon:
         return "not ready"
     if not template.node_selector.items() <= node.labels.items():
         return "node selector does not match"
+    if template.node_terms and not any(term.matches(node.name, node.labels) for term in template.node_terms):
+        return "node affinity does not match"
     for taint in node.taints:
         tolerated = daemon and taint.key in _DAEMON_TOLERATED
         if taint.effect in _REPELLING and not tolerated and not tolerates(template.tolerations, taint):
@@ -199,4 +195,5 @@ def _group(template: PodTemplate) -> tuple[str, str, str]:
 
 def _constraint(template: PodTemplate) -> object:
     daemon = template.owner_kind == "DaemonSet"
-    return tuple(sorted(template.node_selector.items())), template.tolerations, daemon
+    selector = tuple(sorted(template.node_selector.items()))
+    return template.node_name, selector, template.node_terms, template.tolerations, daemon

@@ -129,7 +129,7 @@ def profile_of(configuration: NodeConfiguration) -> CniProfile:
     if network.firewall:
         plugin = plugin.changed(legs={mode: _behind_firewall(legs) for mode, legs in plugin.legs.items()})
     notes = [*network.notes, *([base.note] if base.note else [])]
-    if network.attachment == "bridge" and not (network.hairpin or network.promiscuous or base.plugin == "kubenet"):
+    if plugin.hairpin == "never":
         notes.append("hairpin is off: a pod that its own Service leads back to itself gets no answer")
     return CniProfile(configuration, plugin, base.plugin, tuple(notes))
 
@@ -148,6 +148,8 @@ def _base(network: NodeNetwork) -> Base | None:
 def _stated(network: NodeNetwork, shaper: Shaper) -> dict[str, Any]:
     """Return the fields of a profile that the configuration itself states; ``shaper`` is what it would have."""
     found: dict[str, Any] = {"pod_ingress": network.ingress, "pod_egress": network.egress}
+    if network.attachment == "bridge":
+        found["hairpin"] = "always" if network.hairpin or network.promiscuous else "never"
     if network.mtu_bytes is not None:
         found["mtu_bytes"] = network.mtu_bytes
     if network.families:

@@ -21,7 +21,7 @@ from netsim.datapath.mtu import Mtus, mtus
 from netsim.datapath.parties import FAMILIES, ExternalParty, HostParty, Party, families, pair, terminal
 from netsim.datapath.passes import fold
 from netsim.datapath.path import Composer, Connection, Path, Terminal, rack_of
-from netsim.datapath.plugin import Plugin, load_plugin, proxy_without
+from netsim.datapath.plugin import Plugin, load_plugin, loses_hairpins, proxy_without
 from netsim.datapath.policing import OPEN, Policing, PolicyCase
 from netsim.datapath.services import ServiceRules
 from netsim.datapath.types import Packet, Route, Routes, Verdict
@@ -98,6 +98,7 @@ class Datapath:
             for peer in rule.peers
         )
         self._legs = self.plugin.legs_for(self.proxy)
+        self._loses_hairpins = loses_hairpins(cluster, self.plugin, self.proxy)
         self._routes: dict[tuple[Hashable, ...], Routes] = {}
         self._usual: dict[tuple[Hashable, ...], Routes] = {}
         self._ends: dict[Party, _End] = {}
@@ -352,6 +353,8 @@ class Datapath:
         """Return what becomes of a connection: what policies say, or a Service that keeps to the entry node."""
         if asked.via is not None and not asked.masquerade:
             return "DROP", f"externalTrafficPolicy Local: no endpoint of the Service runs on {asked.via.name}"
+        if self._loses_hairpins and asked.frontend is not None and asked.source.pod is asked.target.pod is not None:
+            return "DROP", "hairpin mode is off: the bridge sends no frame back through the port it came from"
         return case.verdict, case.reason
 
     def mtus(self, asked: Connection) -> Mtus:

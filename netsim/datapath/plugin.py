@@ -142,6 +142,9 @@ class Plugin(BaseModel):
     ``joins_sockets`` says that sockets of one node are joined in eBPF (sockmap): data move from one to the other
     without the protocols.
     ``mtu_bytes`` is the MTU of pods where a configuration states it.
+    ``hairpin`` says whether its bridge sends a frame back through the port it came from, so that a pod reaches itself
+    through its own Service: ``always`` (or no bridge is in the way), ``never``, or as the kubelets' ``hairpinMode``
+    has it (``kubelet``).
     ``routes_in_cloud``, ``layer2_domain`` and ``eni`` state what limits the cluster's size.
     """
 
@@ -153,6 +156,7 @@ class Plugin(BaseModel):
     policy: PolicyEngine = "none"
     masquerade: Literal["outside-cluster", "outside-pods", "outside-private", "outside-node", "never"] = "outside-pods"
     bandwidth: Shaper = "none"
+    hairpin: Literal["always", "kubelet", "never"] = "always"
     pod_ingress: TokenBucket | None = None
     pod_egress: TokenBucket | None = None
     joins_sockets: bool = False
@@ -230,6 +234,19 @@ def proxy_without(cluster: Cluster, plugin: Plugin) -> ProxyMode:
     if plugin.usual_proxy == "iptables" and stated and combination(plugin, stated) is None:
         return cast(ProxyMode, stated)
     return plugin.usual_proxy
+
+
+def loses_hairpins(cluster: Cluster, plugin: Plugin, proxy: ProxyMode) -> bool:
+    """Tell whether a pod that its own Service leads back to itself gets no answer.
+
+    What is translated before routing to an address on the same bridge is bridged (br_netfilter, ``bridged_dnat`` in
+    net/bridge/br_netfilter_hooks.c), and a bridge sends nothing back through its port without hairpin mode
+    (net/bridge/br_forward.c, ``should_deliver``). ipvs translates when the packet is at the host already, eBPF before
+    there is one.
+    """
+    mode = "promiscuous-bridge" if cluster.kubelet is None else cluster.kubelet.hairpin_mode
+    off = plugin.hairpin == "never" or (plugin.hairpin == "kubelet" and mode == "none")
+    return off and proxy in ("iptables", "nftables")
 
 
 def plugin_names() -> tuple[str, ...]:

@@ -166,6 +166,37 @@ def test_limits(ask: Callable[..., Any]) -> None:
     assert document["limits"]
 
 
+EVERY = {"path": ("--from", "shop/web-0", "--to", "shop/web:80"), "dns": ("web",), "policy": (), "rules": (),
+         "limits": ()}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", EVERY)
+def test_every_question_takes_plugin_proxy_and_costs(
+    netsim_command: Command, application: Path, command: str
+) -> None:
+    asked = ("inspect", command, application, *EVERY[command])
+    done = netsim_command(*asked, "--plugin", "calico-ipip", "--proxy", "ipvs", "--costs", "server")
+    assert done.code in (0, 1), done.err
+    for wrong in (("--plugin", "none-such"), ("--proxy", "none-such"), ("--costs", "none-such")):
+        refused = netsim_command(*asked, *wrong)
+        assert refused.code == 2
+        assert "none-such" in refused.err
+        assert "Traceback" not in refused.err
+
+
+def test_a_stated_plugin_that_enforces_no_policy_is_told(netsim_command: Command, application: Path) -> None:
+    asked = ("inspect", "policy", application, "--format", "json")
+    done = netsim_command(*asked, "--plugin", "flannel-vxlan")
+    assert "flannel-vxlan enforces no NetworkPolicy" in done.err
+    assert done.document == netsim_command(*asked).document
+    assert netsim_command(*asked, "--plugin", "calico-ipip").err == ""
+
+
+def test_rules_are_those_of_the_plugins_usual_proxy(ask: Callable[..., Any]) -> None:
+    assert ask("rules", "--plugin", "cilium-vxlan")["mode"] == "ebpf"
+    assert ask("rules", "--plugin", "calico-ipip")["mode"] == "iptables"
+
+
 def test_the_check_can_fail() -> None:
     assert mismatch({"a": int}, {"a": "1"}) == "document.a: '1'"
     assert mismatch({"a": int}, {"b": 1})

@@ -15,11 +15,11 @@ from netsim.cluster.cluster import Cluster
 from netsim.cluster.defaults import Defaults, find_dns_service
 from netsim.cluster.objects import Endpoint, Family, Note, Pod, PodTemplate, Service, Workload, family_of
 from netsim.cluster.provision import pods_by_owner
+from netsim.cluster.reading.component_reader import read_kubelet, read_proxy
 from netsim.cluster.reading.evidence import Evidence, find_evidence
 from netsim.cluster.reading.inventory import Inventory
 from netsim.cluster.reading.pod_reader import Blueprint, Owner, StatedWorkload
 from netsim.cluster.reading.pod_texts import resolve_texts
-from netsim.cluster.reading.proxy_reader import read_proxy
 
 _COREDNS = ("kube-system", "coredns")
 _NODE_LOCAL = ("node-local-dns", "nodelocaldns")
@@ -38,6 +38,8 @@ def assemble(inventory: Inventory, defaults: Defaults) -> Cluster:
     evidence = find_evidence(tuple(inventory.nodes.values()), pods, services, inventory.config_maps, corefile)
     cluster_cidrs, service_cidrs = _ranges(evidence, services, defaults)
     dns = find_dns_service(services)
+    kubelet = read_kubelet(inventory.config_maps, inventory.configurations)
+    stated_domain = defaults.domain or ("" if kubelet is None else kubelet.domain)
     return Cluster(
         nodes=tuple(inventory.nodes.values()),
         pods=pods,
@@ -46,12 +48,13 @@ def assemble(inventory: Inventory, defaults: Defaults) -> Cluster:
         policies=tuple(inventory.policies.values()),
         workloads=_workloads(inventory, templates, pods),
         slices=_slices(inventory),
-        proxy=read_proxy(inventory.config_maps),
+        proxy=read_proxy(inventory.config_maps, inventory.configurations),
+        kubelet=kubelet,
         corefile=corefile,
         corefile_imports=_corefile_imports(inventory),
         node_local_corefile=_corefile(inventory, [("kube-system", name) for name in _NODE_LOCAL]),
         dns_service=dns.key if dns is not None else "kube-system/kube-dns",
-        cluster_domain=defaults.domain or evidence.domain or "cluster.local",
+        cluster_domain=stated_domain or evidence.domain or "cluster.local",
         notes=_notes(inventory),
         cluster_cidrs=cluster_cidrs,
         service_cidrs=service_cidrs,

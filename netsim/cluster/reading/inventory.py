@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from netsim.cluster.configurations import KubeletFacts, ProxyFacts
 from netsim.cluster.objects import Endpoint, Machine, Namespace, NetworkPolicy, Node, Service
 from netsim.cluster.policy import read_policy
+from netsim.cluster.reading.component_reader import KUBELET, PROXY, kubelet_facts, proxy_facts
 from netsim.cluster.reading.documents import rendered
 from netsim.cluster.reading.fields import Fields, shown
 from netsim.cluster.reading.node_reader import read_namespace, read_node
@@ -42,6 +44,7 @@ class Inventory:
     endpoints: dict[str, tuple[Endpoint, ...]] = field(default_factory=dict)
     policies: dict[tuple[str, str], NetworkPolicy] = field(default_factory=dict)
     config_maps: dict[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    configurations: dict[str, ProxyFacts | KubeletFacts] = field(default_factory=dict)
     ignored: Counter[str] = field(default_factory=Counter)
     replaced: Counter[str] = field(default_factory=Counter)
     ended: int = 0
@@ -139,6 +142,14 @@ def _add_config_map(inventory: Inventory, root: Fields, source: _Source) -> None
     inventory.keep(inventory.config_maps, key, root.labels("data"), source.kind)
 
 
+def _add_proxy_configuration(inventory: Inventory, root: Fields, source: _Source) -> None:
+    inventory.keep(inventory.configurations, source.kind, proxy_facts(root), source.kind)
+
+
+def _add_kubelet_configuration(inventory: Inventory, root: Fields, source: _Source) -> None:
+    inventory.keep(inventory.configurations, source.kind, kubelet_facts(root), source.kind)
+
+
 _GROUPS: Mapping[str, tuple[tuple[str, ...], _Reader]] = {
     "Node": (("",), _add_node),
     "Namespace": (("",), _add_namespace),
@@ -152,6 +163,8 @@ _GROUPS: Mapping[str, tuple[tuple[str, ...], _Reader]] = {
     "Job": (("batch",), _add_workload),
     **dict.fromkeys(("Deployment", "DaemonSet", "ReplicaSet"), (("apps", "extensions"), _add_workload)),
     "StatefulSet": (("apps",), _add_workload),
+    PROXY: (("kubeproxy.config.k8s.io",), _add_proxy_configuration),
+    KUBELET: (("kubelet.config.k8s.io",), _add_kubelet_configuration),
 }
 """API groups and reader of each kind; a kind of the same name in another group (a custom resource) is ignored."""
 _ANY_GROUP: Mapping[str, _Reader] = {kind: reader for kind, (_, reader) in _GROUPS.items()}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netsim.cluster.objects import Machine, Namespace, Node, Taint
+from netsim.cluster.objects import Machine, Namespace, Node
 from netsim.cluster.reading.fields import Fields
+from netsim.cluster.scheduling import Taint
 
 ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
 RACK_LABELS = ("topology.kubernetes.io/rack", "rack")

@@ -8,14 +8,17 @@ from decimal import ROUND_CEILING, Decimal
 from typing import get_args
 
 from netsim.cluster.bandwidth import pod_bandwidth
-from netsim.cluster.objects import ContainerPort, DnsConfig, Pod, PodTemplate, Protocol, Toleration, Workload
+from netsim.cluster.objects import ContainerPort, DnsConfig, Pod, PodTemplate, Protocol, Workload
 from netsim.cluster.reading.fields import Fields
 from netsim.cluster.reading.pod_texts import ConfigKey, ContainerTexts
+from netsim.cluster.scheduling import NodeOperator, NodeRequirement, NodeTerm, Toleration
 from netsim.errors import Place
 
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 Owner = tuple[str, str]
 """A controller as (kind, name)."""
+_NODE_OPERATORS: tuple[NodeOperator, ...] = get_args(NodeOperator)
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _ENDED = ("Succeeded", "Failed")
 _TEMPLATE_HASH = "pod-template-hash"
 _AGENT_ANNOTATIONS = (
@@ -55,7 +58,10 @@ class Blueprints:
             return read_blueprint(spec, metadata, namespace, place)
         labels = metadata.labels("labels")
         if owner[0] != "ReplicaSet" or _TEMPLATE_HASH not in labels:
-            return self._shared(namespace, owner, read_blueprint(spec, metadata, namespace, place))
+            blueprint = read_blueprint(spec, metadata, namespace, place)
+            if owner[0] == "DaemonSet":  # its controller pins every pod to a node by affinity
+                blueprint = replace(blueprint, template=replace(blueprint.template, node_terms=()))
+            return self._shared(namespace, owner, blueprint)
         key = (namespace, owner, *labels.items(), *_shared_annotations(metadata).items())
         known = self._of_replica_set.get(key)
         if known is None:
@@ -123,6 +129,7 @@ def read_blueprint(spec: Fields, metadata: Fields, namespace: str, place: Place)
         ),
         dns_config=_dns_config(spec.child("dnsConfig")) if spec.has("dnsConfig") else None,
         node_selector=spec.labels("nodeSelector"),
+        node_terms=_node_terms(spec),
         tolerations=tuple(_toleration(toleration) for toleration in spec.children("tolerations")),
         cpu_millis=_millis(_requests(spec, containers, sidecars, "cpu")),
         cpu_limit_millis=_cpu_limit(running),
@@ -176,6 +183,21 @@ def _toleration(toleration: Fields) -> Toleration:
     )
 
 
+def _node_terms(spec: Fields) -> tuple[NodeTerm, ...]:
+    affinity = spec.child("affinity").child("nodeAffinity").child(_REQUIRED)
+    return tuple(
+        NodeTerm(_node_requirements(term, "matchExpressions"), _node_requirements(term, "matchFields"))
+        for term in affinity.children("nodeSelectorTerms")
+    )
+
+
+def _node_requirements(term: Fields, name: str) -> tuple[NodeRequirement, ...]:
+    return tuple(
+        NodeRequirement(entry.text("key"), entry.choice("operator", _NODE_OPERATORS, "In"), entry.texts("values"))
+        for entry in term.children(name)
+    )
+
+
 def _request(container: Fields, resource: str) -> Decimal:
     resources = container.child("resources")
     stated = resources.child("requests").quantity(resource)
@@ -203,8 +225,7 @@ def _cpu_limit(containers: list[Fields]) -> int | None:
 
 def _ignored(spec: Fields) -> tuple[str, ...]:
     affinity = spec.child("affinity")
-    required = "requiredDuringSchedulingIgnoredDuringExecution"
-    names = [name for name in ("nodeAffinity", "podAffinity", "podAntiAffinity") if affinity.child(name).has(required)]
+    names = [name for name in ("podAffinity", "podAntiAffinity") if affinity.child(name).has(_REQUIRED)]
     return (*names, *(["topologySpreadConstraints"] if spec.items("topologySpreadConstraints") else []))
 
 
@@ -290,11 +311,13 @@ def _workload(root: Fields, namespace: str, place: Place, kind: str, replicas: i
     template = spec.child("template")
     if not template.value:
         raise spec.wrong("template", "a workload without a pod template", "a mapping of fields")
-    blueprint = read_blueprint(template.child("spec"), template.child("metadata"), namespace, place)
+    pod_spec = template.child("spec")
+    blueprint = read_blueprint(pod_spec, template.child("metadata"), namespace, place)
     _check_selector(spec, blueprint.template)
     service_name = spec.text("serviceName") if kind == "StatefulSet" else ""
-    if service_name:
-        blueprint = replace(blueprint, template=replace(blueprint.template, subdomain=service_name))
+    subdomain = service_name or blueprint.template.subdomain
+    named = replace(blueprint.template, node_name=pod_spec.text("nodeName"), subdomain=subdomain)
+    blueprint = replace(blueprint, template=named)
     workload = Workload(kind, namespace, metadata.name(), replicas, blueprint.template, service_name)
     return StatedWorkload(workload, blueprint, controller_of(metadata))
 

@@ -7,8 +7,9 @@ from collections import Counter
 
 import pytest
 
-from netsim.cluster.objects import ContainerPort, Node, Pod, PodTemplate, Taint, Toleration
-from netsim.cluster.placement import Placer, tolerates
+from netsim.cluster.objects import ContainerPort, Node, Pod, PodTemplate
+from netsim.cluster.placement import Placer
+from netsim.cluster.scheduling import NodeRequirement, NodeTerm, Taint, Toleration, tolerates
 from netsim.errors import InputError
 
 
@@ -109,3 +110,43 @@ def test_many_pods_on_many_nodes_are_placed_evenly_and_quickly() -> None:
     assert sum(counts.values()) > 140_000
     assert max(counts.values()) - min(counts.values()) <= 1
     assert time.perf_counter() - started < 10.0  # half a second on an idle machine
+
+
+# ------------------------------------------------------------------------------------------------ stated places
+
+
+def test_a_named_node_is_taken_past_taints_and_readiness() -> None:
+    nodes = [Node("a"), Node("b", taints=(Taint("gpu"),), ready=False, max_pods=2)]
+    assert Placer(nodes).place(_template(node_name="b"), _names(2)) == ["b", "b"]
+    with pytest.raises(InputError, match="1 node: not b, which the pod names; 1 node: too many pods"):
+        Placer(nodes).place(_template(node_name="b"), _names(3))
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "chosen"),
+    [
+        ("In", ("ssd", "nvme"), ["ssd"]),
+        ("NotIn", ("ssd",), ["hdd", "none"]),
+        ("Exists", (), ["ssd", "hdd"]),
+        ("DoesNotExist", (), ["none"]),
+        ("Gt", ("3",), ["ssd"]),
+        ("Lt", ("3",), ["hdd"]),
+    ],
+)
+def test_required_node_affinity(operator: str, values: tuple[str, ...], chosen: list[str]) -> None:
+    nodes = [Node("ssd", labels={"disk": "ssd", "gen": "4"}), Node("hdd", labels={"disk": "hdd", "gen": "2"}),
+             Node("none", labels={"gen": "3"})]  # fmt: skip
+    key = "gen" if operator in ("Gt", "Lt") else "disk"
+    term = NodeTerm((NodeRequirement(key, operator, values),))  # type: ignore[arg-type]
+    assert sorted(set(Placer(nodes).place(_template(node_terms=(term,)), _names(4)))) == sorted(chosen)
+
+
+def test_one_term_is_enough_and_an_empty_one_chooses_nothing() -> None:
+    nodes = [Node("a", labels={"x": "1"}), Node("b"), Node("c")]
+    terms = (
+        NodeTerm((NodeRequirement("x", "Exists"),)),
+        NodeTerm(fields=(NodeRequirement("metadata.name", "In", ("c",)),)),
+    )
+    assert sorted(Placer(nodes).place(_template(node_terms=terms), _names(2))) == ["a", "c"]
+    with pytest.raises(InputError, match="3 nodes: node affinity does not match"):
+        Placer(nodes).place(_template(node_terms=(NodeTerm(),)), _names(1))

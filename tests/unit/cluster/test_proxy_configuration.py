@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from netsim import inspect, load
+from netsim.cluster.configurations import KubeletFacts, ProxyFacts
+from netsim.cluster.defaults import Defaults, with_defaults
 from netsim.cluster.manifests import cluster_from_objects
-from netsim.cluster.objects import ProxyFacts
 from netsim.datapath.build import datapath_of, proxy_of
 from netsim.errors import InputError
 
@@ -83,3 +84,38 @@ def test_the_mode_is_kept_where_the_plugin_can_have_it(tmp_path: Path) -> None:
     assert proxy_of(asked) == datapath_of(asked).proxy == "nftables"
     own = load(tmp_path / "dump.json", {"network.plugin": "cilium-native"})
     assert proxy_of(own) == "ebpf"
+
+
+# ------------------------------------------------------------------------------------------------ objects of their own
+
+BARE = {"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration"}
+KUBELET = {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration"}
+
+
+def test_a_configuration_file_beside_the_manifests_is_read_and_wins() -> None:
+    assert cluster_from_objects([SERVICE, BARE | {"mode": "ipvs"}]).proxy == ProxyFacts("ipvs", ())
+    both = cluster_from_objects([BARE | {"mode": "ipvs"}, SERVICE, configuration(mode="nftables")])
+    assert both.proxy is not None and both.proxy.mode == "ipvs"
+    assert not any("KubeProxyConfiguration" in note.text for note in both.notes)
+    with pytest.raises(InputError, match="nodePortAddresses"):
+        cluster_from_objects([SERVICE, BARE | {"nodePortAddresses": "all"}])
+
+
+@pytest.mark.parametrize("kept", ["object", "ConfigMap"])
+def test_what_kubelets_are_told(kept: str) -> None:
+    fields = {"maxPods": 40, "clusterDomain": "corp.example.", "hairpinMode": "none"}
+    stated: dict[str, Any] = KUBELET | fields
+    if kept == "ConfigMap":
+        metadata = {"name": "kubelet-config", "namespace": "kube-system"}
+        data = {"kubelet": json.dumps(stated)}
+        stated = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+    cluster = cluster_from_objects([SERVICE, stated])
+    assert cluster.kubelet == KubeletFacts(40, "corp.example", "none")
+    assert cluster.cluster_domain == "corp.example"
+    assert {node.max_pods for node in with_defaults(cluster).nodes} == {40}
+    assert {node.max_pods for node in with_defaults(cluster, Defaults(max_pods=250)).nodes} == {250}
+
+
+def test_a_hairpin_mode_that_does_not_exist_is_told() -> None:
+    with pytest.raises(InputError, match="hairpinMode"):
+        cluster_from_objects([KUBELET | {"hairpinMode": "sometimes"}])
