@@ -124,7 +124,7 @@ class NaiveCore(Core):
 
     def thread(self, burst: Burst, now: float, charge: CoreCharge) -> None:
         """Start a process that takes the burst all its way."""
-        burst.clock.process(_travel(burst, RUNNING if self.current_s == now else WAITING))
+        burst.clock.process(_travel(burst, RUNNING if self.book.current_s == now else WAITING))
 
 
 class NaiveLink(Link):
@@ -172,7 +172,7 @@ def _travel(burst: Burst, first: int = WAITING) -> Steps:
         if isinstance(station, Socket):
             station = station._thread.__self__  # its buffer never fills here
         station.arrived += 1
-        burst.station = station
+        burst.book = station.book
         if isinstance(station, NaiveCore):
             yield from _core(clock, station, charge, URGENT if leg.__name__ == "softirq" else rank, serial)
         elif isinstance(station, NaiveLink):

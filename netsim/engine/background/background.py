@@ -26,7 +26,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from netsim.engine.queueing.grid import on_grid
-from netsim.engine.queueing.stations import Core, CoreCharge, Link, LinkCharge, Pool
+from netsim.engine.queueing.stations import NEVER_DELAYED, Core, CoreCharge, Link, LinkCharge, Pool
 from netsim.engine.randomness import portable
 from netsim.engine.randomness.streams import mix
 
@@ -284,9 +284,11 @@ class BackgroundCore(Core):
         self._ahead_s = value
 
     def softirq(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
-        """As `Core.softirq`, behind the background's interrupts."""
+        """As `Core.softirq`, behind the background's interrupts; its end brings the background up to date, too."""
         self.catch_up(now)
-        return Core.softirq(self, burst, now, charge)
+        end = Core.softirq(self, burst, now, charge)
+        burst.seen_s = NEVER_DELAYED
+        return end
 
     def thread(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
         """As `Core.thread`, behind all background."""

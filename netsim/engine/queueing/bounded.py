@@ -61,8 +61,8 @@ class Bounded(Station):
             heappush(self._lights, (now + service_s, 1, next(self._births), self.advance))
         inside.append(burst)
         self.arrived += 1
-        self.occupancy_s -= now
-        burst.station, burst.seen_s = self, now
+        self.book.occupancy_s -= now
+        burst.book, burst.seen_s = self.book, now
         return None
 
     def advance(self, now: float) -> float | None:
@@ -72,16 +72,18 @@ class Bounded(Station):
         came = burst.seen_s
         if burst.trace is not None:
             burst.trace.append(now)
-        burst.index = index = burst.index + 1
+        burst.index, burst.seen_s = burst.index + 1, inf
+        index = burst.index
         later = burst.legs[index](burst, now, burst.charges[index])
         if later is not None:
             if later == BLOCKED:
-                self._stand(burst, now)
+                self._stand(burst, came, now)
                 return None
             heappush(self._lights, (later, 1, next(self._births), burst.advance))
         inside.popleft()
-        self.left += 1
-        self.occupancy_s += now
+        book = self.book
+        book.left += 1
+        book.occupancy_s += now
         self.sojourn_s += now - came
         if inside:
             burst = inside[0]
@@ -94,9 +96,9 @@ class Bounded(Station):
             self._blocked.popleft().resume(now)
         return None
 
-    def _stand(self, burst: Burst, now: float) -> None:
+    def _stand(self, burst: Burst, came: float, now: float) -> None:
         """Keep the burst that could not be handed on."""
-        burst.index -= 1
+        burst.index, burst.seen_s = burst.index - 1, came
         if burst.trace is not None:
             burst.trace.pop()
         self._since_s = now
@@ -113,6 +115,6 @@ class Bounded(Station):
     def settle(self, now: float) -> int:
         """Book the bursts inside until now; return how many they are."""
         count = len(self._inside)
-        self.occupancy_s += now * count
+        self.book.occupancy_s += now * count
         self.sojourn_s += sum(now - burst.seen_s for burst in self._inside)
         return count

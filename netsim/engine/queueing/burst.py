@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from netsim.engine.queueing.clock import Clock
 
 if TYPE_CHECKING:
-    from netsim.engine.queueing.stations import Station
+    from netsim.engine.queueing.stations import Book, Station
     from netsim.engine.queueing.tracing import Part, Step
 
     Charges = Sequence[Any]
@@ -39,15 +39,15 @@ def tell(react: Callable[[Any], object], now: Any) -> None:
 
 def deliver(burst: Burst, now: float, charge: object) -> None:
     """End of the way, the last leg of every burst: tell who waits for it, in the thread that has it now."""
-    station = burst.station
-    station.current_s = now
+    book = burst.book
+    book.current_s = now
     burst.clock.trace = burst.trace
     try:
         burst.arrived(now)
     except StopIteration:  # as in `tell`
         return
     finally:
-        station.current_s = -1.0
+        book.current_s = -1.0
 
 
 class Notice:
@@ -87,12 +87,13 @@ class Burst:
     arrived: called with the time when it is through.
     lost: called with the time when a station refuses it.
 
-    ``trace`` notes when it left each station, for who wants to know (`netsim.engine.queueing.tracing`).
+    ``book`` is that of the station it is at, ``seen_s`` the work put ahead of threads when a thread took it (infinite
+    elsewhere). ``trace`` notes when it left each station, for who wants to know (`netsim.engine.queueing.tracing`).
     """
 
-    __slots__ = ("arrived", "charges", "clock", "index", "lag_s", "legs", "lost", "seen_s", "size", "station", "trace")
+    __slots__ = ("arrived", "book", "charges", "clock", "index", "lag_s", "legs", "lost", "seen_s", "size", "trace")
 
-    station: Station
+    book: Book
 
     def __init__(  # noqa: PLR0917 - the hottest call of the engine: keywords cost a tenth of it
         self, clock: Clock, legs: Sequence[Leg], charges: Charges, size: int = 0, arrived: Reaction = nobody,
@@ -107,23 +108,30 @@ class Burst:
         if later is not None:
             heappush(clock.lights, (later, 1, next(clock.births), self.advance))
 
+    @property
+    def station(self) -> Station:
+        """Where it is."""
+        return self.book.station
+
     def advance(self, now: float) -> float | None:
         """Leave the station whose time is over and enter the next one."""
-        station = self.station
-        if station.ahead_s > self.seen_s:
-            return self._preempted(now, station)
+        book = self.book
+        if self.seen_s != inf:
+            delay = book.station.ahead_s - self.seen_s
+            if delay > 0.0:
+                return self._preempted(now, delay)
+            self.seen_s = inf
         if self.trace is not None:
             self.trace.append(now)
-        station.left += 1
-        station.occupancy_s += now
+        book.left += 1
+        book.occupancy_s += now
         self.index = index = self.index + 1
         return self.legs[index](self, now, self.charges[index])
 
-    def _preempted(self, now: float, station: Station) -> float:
+    def _preempted(self, now: float, delay: float) -> float:
         """Work was put ahead since this thread was promised to be done by now: it is done that much later."""
-        delay = station.ahead_s - self.seen_s
-        self.seen_s = station.ahead_s
-        station.sojourn_s += delay
+        self.seen_s += delay
+        self.book.station.sojourn_s += delay
         if self.trace is not None:
             self.trace.append(-delay)
         return now + delay

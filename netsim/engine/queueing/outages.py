@@ -12,12 +12,11 @@ them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netsim.engine.queueing.burst import Burst, Notice
 from netsim.engine.queueing.grid import on_grid
-from netsim.engine.queueing.stations import Core, Delay, Link, LinkCharge, Pool, Station
+from netsim.engine.queueing.stations import NEVER_DELAYED, Core, Delay, Link, LinkCharge, Pool, Station
 
 if TYPE_CHECKING:
     from netsim.engine.queueing.burst import Leg
@@ -133,13 +132,13 @@ def leaves_at(burst: Burst, promised: float) -> float:
 def _book_loss(burst: Burst, promised: float, now: float) -> None:
     """Let a burst leave its station early; both of the station's books follow."""
     station = burst.station
-    threaded = burst.seen_s != inf
+    threaded = burst.seen_s < NEVER_DELAYED
     after = 0.0 if threaded or isinstance(station, Delay) else burst.charges[burst.index][2]
-    station.left += 1
+    station.book.left += 1
     station.dropped += 1
     station.dropped_bytes += burst.size
     station.sojourn_s += now - (promised - after)
-    station.occupancy_s += now + after
+    station.book.occupancy_s += now + after
 
 
 def halt(station: Station, now: float, until_s: float) -> None:
@@ -165,7 +164,7 @@ def abandon(clock: Clock, core: Core, mine: Callable[[Burst], bool], now: float)
     waiting = sorted(
         (
             (leaves_at(owner, time), time, owner) for time, owner in clock.pending()
-            if isinstance(owner, Burst) and owner.station is core and owner.seen_s != inf
+            if isinstance(owner, Burst) and owner.station is core and owner.seen_s < NEVER_DELAYED
         ),
         key=lambda item: item[0],
     )  # fmt: skip

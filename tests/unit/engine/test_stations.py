@@ -136,7 +136,7 @@ def test_the_audit_finds_a_burst_that_vanished() -> None:
     send(clock, [core.thread], [CoreCharge(US)], 0.0)
     clock.run()
     audit(clock, [core])
-    core.left -= 1
+    core.book.left -= 1
     with pytest.raises(EngineError, match="core: 1 bursts arrived, 0 left"):
         audit(clock, [core])
 
