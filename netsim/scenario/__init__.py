@@ -1,7 +1,8 @@
 """Specs only: frozen models of a question, YAML loading, overrides and the JSON Schema."""
 
 from netsim.scenario.loading import build, load, override, parse_assignments, schema, with_values
-from netsim.scenario.spec import Objective, Scenario, parse_objective
+from netsim.scenario.objectives import Objective, parse_objective
+from netsim.scenario.spec import Scenario
 
 __all__ = [
     "Objective",

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from netsim.scenario.spec import Scenario, parse_objective
+from netsim.scenario.objectives import parse_objective
+from netsim.scenario.spec import Scenario
 from netsim.stats.quantiles import parse_quantile
 from netsim.study.outcome import Edge
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from netsim.errors import InputError
 from netsim.scenario.loading import with_values
-from netsim.scenario.spec import Scenario, parse_objective
+from netsim.scenario.objectives import parse_objective
+from netsim.scenario.spec import Scenario
 from netsim.stats.estimates import Estimate
 from netsim.stats.stopping import Precision
 from netsim.study import provenance
