@@ -1,7 +1,7 @@
-"""Questions about a node that balances load for others: packets a second of all its cores, and what it leaves idle.
+"""Questions about a node under a packet generator, as load balancer or as filter: packets a second of all its cores.
 
-All packets come in at one card and leave again, so the cores' number and speed only enter as their product. One row of
-the plainest mode gives it; what each mode does to a packet is a line of ``functions.yaml``.
+All packets come in at one card, so the cores' number and speed only enter as their product. One row of the plainest
+mode gives it; what each mode does to a packet is a line of ``functions.yaml``.
 """
 
 from __future__ import annotations
@@ -14,18 +14,25 @@ from netsim.calibration.published.packets import function_of
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 
+SMALLEST_BITS = 84 * 8
+"""Of an Ethernet frame on the wire, preamble and gap included."""
+
 
 @dataclass(frozen=True, slots=True)
 class Balanced:
-    """Packets a second that a node forwards to backends elsewhere."""
+    """Packets a second that a node deals with: forwards to backends elsewhere, or drops.
 
+    ``what`` is ``balancer`` or ``filter``, the word before the mode's own in ``functions.yaml``.
+    """
+
+    what: str = "balancer"
     kind: str = "balanced"
-    calibrates: int = 1
+    calibrates: int = 0
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return one core's time for a packet, at the prices of a flood."""
         prices = bench.prices("flood")
-        costs = function_of(setting.but(kind="balancer")).costs
+        costs = function_of(setting.but(kind=self.what)).costs
         return Cost(sum(times * prices[key] for key, times in costs.items()) * 1e-9)
 
     def seconds(self, bench: Bench, row: Row) -> float:
@@ -33,30 +40,38 @@ class Balanced:
         return bench.hardware.cores / row.quantity.si
 
     def informs(self, bench: Bench, row: Row) -> bool:
-        """Rows that are not held back by what is offered."""
-        offered = row.setting.number("offered_mpps") * 1e6
-        return not offered or row.quantity.si < 0.95 * offered
+        """Never by itself: how much slower the node is depends on how many cores it has, so only ratios count."""
+        return False
+
+    def busy_s(self, bench: Bench, seconds: float) -> float:
+        """Return the node's time for a packet: the model's, scaled by the baseline row that nothing held back."""
+        for row, question in bench.baselines(self.kind):
+            offered = row.setting.number("offered_mpps") * 1e6
+            if not offered or row.quantity.si < HELD_BACK * offered:
+                modelled = bench.factor * question.cost(bench, row.setting).work
+                bench.note(f"rate of a core over the model's, by cores ({row.id})", modelled * row.quantity.si, row.id)
+                return seconds / modelled / row.quantity.si
+        return seconds / bench.hardware.cores
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
-        """Return the rate, at most what is offered."""
-        rate, offered = bench.hardware.cores / seconds, setting.number("offered_mpps") * 1e6
-        full = bool(offered) and rate >= offered
-        return Answer(offered if full else rate, full, "all that is offered" if full else "")
+        """Return the rate, at most what is offered and what the line carries."""
+        line = bench.testbed.machine.nic_bps / SMALLEST_BITS
+        rate, most = 1.0 / self.busy_s(bench, seconds), min(setting.number("offered_mpps") * 1e6 or line, line)
+        full = rate >= most
+        return Answer(most if full else rate, full, "all that is offered" if full else "")
+
+
+HELD_BACK = 0.95
+"""A rate above this share of what is offered may be the generator's, not the node's."""
 
 
 @dataclass(frozen=True, slots=True)
 class BalancerIdle(Balanced):
     """Share of a balancing node's cores left idle: what packets, interrupts and polls that find little do not take."""
 
-    calibrates: int = 0
-
-    def informs(self, bench: Bench, row: Row) -> bool:
-        """Never: what is left idle holds the interrupts too."""
-        return False
-
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return the share; nothing is left of saturated cores, whatever the mode."""
-        each = setting.number("offered_mpps") * 1e6 / bench.hardware.cores
-        interrupts = min(each * bench.figure("interrupt.poll"), bench.figure("interrupt.share"))
-        left = 1 - each * seconds - interrupts
+        rate = setting.number("offered_mpps") * 1e6
+        interrupts = min(rate / bench.hardware.cores * bench.figure("interrupt.poll"), bench.figure("interrupt.share"))
+        left = 1 - rate * self.busy_s(bench, seconds) - interrupts
         return Answer(left) if left > 0 else Answer(0.0, True, "saturated")

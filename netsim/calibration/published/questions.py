@@ -75,6 +75,10 @@ def _idle(row: Row) -> Question:
     return BalancerIdle() if balancer else IdleShare(function_of(row.setting).family)
 
 
+def _dropped(row: Row) -> Question:
+    return Balanced("filter") if "filter" in row.setting else _packets(row)
+
+
 def _requests(row: Row) -> Question:
     return Requests(keepalive=row.setting.text("keepalive", "on") != "off")
 
@@ -134,6 +138,7 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"dns_latency|latency_server", lambda row: QueryTime()),
     (r"^memory$|dns_memory", lambda row: Memory()),
     (r"forwarded_packet_rate", lambda row: Balanced()),
+    (r"^drop_rate", _dropped),
     (r"pps_per_core|pps_total|ns_per_packet|packet_rate|drop_rate|cycles_per_packet", _packets),
     (r"ns_per_call|context_switch|wakeup_round_trip", _packets),
     (r"cpu_idle", _idle),

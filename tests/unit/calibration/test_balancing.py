@@ -47,3 +47,17 @@ def test_idle_falls_with_the_rate_until_nothing_is_left(tmp_path: Path) -> None:
 def test_a_rate_that_is_all_offered_is_trivial(tmp_path: Path) -> None:
     result = run(tmp_path, "x,forwarded_packet_rate,proxy=cilium-xdp;offered_mpps=3,3,Mpps,target\n")
     assert [point.predicted for point in result.trivial] == [3.0]
+
+
+def test_filters_stand_in_order_of_their_place_and_the_line_is_the_end(tmp_path: Path) -> None:
+    (tmp_path / "published.csv").write_text(
+        HEADER
+        + "a,drop_rate,filter=iptables,10,Mpps,baseline\n"
+        + "b,drop_rate,filter=bpfilter host XDP,30,Mpps,target\n"
+        + "c,drop_rate,filter=bpfilter hardware offload,59,Mpps,target\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "case.yaml").write_text("hardware: {nic: 40Gbit/s}", encoding="utf-8")
+    result = validate_case(load_case(str(tmp_path)), draws=0)
+    assert [point.id for point in result.points] == ["b"]
+    assert 10 < result.points[0].predicted < result.trivial[0].predicted == pytest.approx(40e3 / 672)
