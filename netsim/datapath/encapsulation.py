@@ -31,7 +31,7 @@ class Encapsulation(BaseModel):
     ``outer_tuple`` says how many flows the network sees: one per inner flow (UDP source port from the inner hash) or
     one per pair of nodes. ``underlay_conntrack`` is True where the node's conntrack sees the outer packets (no NOTRACK
     rule for them). ``metadata`` is True where programs or flow tables choose the tunnel: its device then hands up every
-    packet with the outer headers it had (collect_md; Linux udp_tun_rx_dst).
+    packet with the outer headers it had (collect_md; Linux udp_tun_rx_dst), and remembers the outer route (dst_cache).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,7 +65,8 @@ class Encap(Tagged):
         """Yield the encapsulation and the outer packet's way out, if the packet leaves in a tunnel."""
         if self.encapsulation is None or leg.tunnel_out is None:
             return
-        yield Encapsulate(leg.tunnel_out, self.encapsulation.overhead_bytes(":" in leg.tunnel_out.local))
+        overhead = self.encapsulation.overhead_bytes(":" in leg.tunnel_out.local)
+        yield Encapsulate(leg.tunnel_out, overhead, self.encapsulation.metadata)
         yield from _outer(leg, self.encapsulation, ("output", "postrouting"))
 
 
@@ -118,11 +119,12 @@ class Encapsulate(Plain):
 
     tunnel: Tunnel
     overhead_bytes: int
+    metadata: bool = False
     name: str = "encap"
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
-        """Charge the tunnel device's transmit and the outer route."""
-        return Bill(packet_ns=prices["encap.packet"])
+        """Charge the tunnel device's transmit and, unless it is remembered, the outer route."""
+        return Bill(packet_ns=prices["encap.remembered" if self.metadata else "encap.packet"])
 
     def rewrite(self, headers: Headers, packet: Packet) -> Headers:
         """Add the outer addresses; the inner ones stay."""

@@ -32,11 +32,12 @@ def misfits(bench: Bench) -> dict[str, list[float]]:
     """Return measured over modelled time of baseline rows, as logarithms, by kind of question.
 
     The model's time is the one without that row: prices and machine factor k alone. Percentiles say more of a
-    distribution's shape than of its costs, and stay out.
+    distribution's shape than of its costs, and stay out; so do the rows that k comes from.
     """
+    fitted = bench.fitted
     found: dict[str, list[float]] = {}
     for row, question in bench.baselines():
-        if stated_percentile(row) is not None or not question.informs(bench, row):
+        if row.id in fitted or stated_percentile(row) is not None or not question.informs(bench, row):
             continue
         cost = question.cost(bench, row.setting)
         modelled = cost.waiting + bench.factor * bench.contention(question, row.setting) * cost.work
