@@ -132,8 +132,9 @@ def work_factor(seconds: float, cost: Cost, expected: float, *, surely: bool) ->
     """Return the machine factor that a measured time speaks for.
 
     What is measured beyond the model's time is work that a machine takes longer for, or waiting (idle states, interrupt
-    moderation). Each takes the part that its own uncertainty makes likely: of all x and k with ``seconds = x waiting + k
-    work`` the pair is taken whose logarithms, in units of their spreads, lie nearest to 0 and to that of ``expected``.
+    moderation). Each takes the part that its own uncertainty makes likely: of all x and k that give the measured time
+    as x times the waiting and k times the work, the pair is taken whose logarithms, in units of their spreads, lie
+    nearest to 0 and to that of ``expected``.
 
     Parameters
     ----------
@@ -158,8 +159,8 @@ def work_factor(seconds: float, cost: Cost, expected: float, *, surely: bool) ->
 
 
 SPREAD_OF_WAITING = 0.5
-"""Standard deviation of the logarithm of waiting: its largest part, ``interrupt.latency``, ranges from a half to four and a
-half times its value, the others within a factor of two."""
+"""Standard deviation of the logarithm of waiting: its largest part, ``interrupt.latency``, ranges from a half to four
+and a half times its value, the others within a factor of two."""
 SPREAD_OF_WORK, SPREAD_OF_UNSTATED_WORK = 0.16, 0.29
 """The same of work: ``machine.factor`` up to 1.3, ``machine.unstated`` up to 1.6, at 1.645 standard deviations."""
 SEARCH_STEPS = 40
