@@ -28,6 +28,7 @@ class Call:
 
     Sizes are distributions in bytes, ``work`` one in seconds on the receiver's core; ``count`` calls follow each
     other; ``probability`` is the share of requests that make the call; ``parallel`` starts it with the one before.
+    Server and client take data in at ``request_reads_bps`` and ``response_reads_bps``, `None`: at once.
     """
 
     service: Service
@@ -40,6 +41,8 @@ class Call:
     probability: float = 1.0
     parallel: bool = False
     then: tuple[Call, ...] = ()
+    request_reads_bps: float | None = None
+    response_reads_bps: float | None = None
     host: str = ""
     """Name the client resolves: as short as its namespace allows."""
     instances: Mapping[str, Service] = field(default_factory=dict)
@@ -210,6 +213,7 @@ def _call(cluster: Cluster, spec: CallSpec, namespaces: Sequence[str], place: Pl
     return Call(
         service, port, spec.request, spec.response, spec.work, keep_alive=spec.connection == "keep-alive",
         count=spec.count, probability=spec.probability, parallel=spec.parallel,
+        request_reads_bps=spec.reads.request, response_reads_bps=spec.reads.response,
         then=tuple(
             _call(cluster, inner, servers, _within(place, f"then[{index}]")) for index, inner in enumerate(spec.then)
         ),

@@ -24,7 +24,7 @@ class Netfilter(Tagged):
         """Yield the hook with the filter rules a packet meets there."""
         where = FILTERED.get(self.hop)
         if where is None:
-            yield Hook(f"netfilter.{self.hop}")
+            yield Hook(f"netfilter.{self.hop}", orphans=self.hop == "prerouting")
             return
         first = leg.walks.first.get(where, Walk()).filter_mean
         if leg.nat is not None and where == "forward":
@@ -38,11 +38,16 @@ FILTERED: Mapping[HookName, Where] = {"forward": "forward", "input": "in", "outp
 
 @dataclass(frozen=True, slots=True)
 class Hook(Plain):
-    """One hook: entering it, then the service proxy's filter rules (those of a policy engine are the policy hop's)."""
+    """One hook: entering it, then the service proxy's filter rules (those of a policy engine are the policy hop's).
+
+    In front of PREROUTING a packet enters IP anew, which drops its socket (Linux net/ipv4/ip_input.c `ip_rcv_core`);
+    crossing a veth keeps it since 4.19 (9c4c325252c5).
+    """
 
     name: str
     first: float = 0.0
     established: float = 0.0
+    orphans: bool = False
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
         """Charge the hook and its rules: cold ones for a connection's first packet, hot ones afterwards."""

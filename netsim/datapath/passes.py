@@ -81,9 +81,10 @@ def fold(
     stays_whole = any(item.whole for item in priced if item.crossing.role is not Role.RECEIVER_CORE)
     aggregated = stays_whole or packet.protocol == "UDP"
     burst = GSO_MAX_BYTES - ip_bytes if aggregated else mss
+    accounted = not any(item.crossing.hop.orphans for item in priced if item.crossing.role is Role.SENDER_CORE)
     return Route(
         passes=tuple(passes), mss_bytes=mss, burst_bytes=burst, hops=tuple(hops),
-        black_hole=mtu_bytes > path_mtu_bytes, path_mtu_bytes=path_mtu_bytes,
+        black_hole=mtu_bytes > path_mtu_bytes, path_mtu_bytes=path_mtu_bytes, accounted=accounted,
     )  # fmt: skip
 
 

@@ -126,6 +126,11 @@ class Plain:
         """Bursts stay as they are."""
         return Bursts.KEEP
 
+    @property
+    def orphans(self) -> bool:
+        """Buffers stay their socket's."""
+        return False
+
     def rewrite(self, headers: Headers, packet: Packet) -> Headers:
         """Leave the headers alone."""
         return headers

@@ -125,6 +125,11 @@ class Hop(Protocol):
         ...
 
     @property
+    def orphans(self) -> bool:
+        """The buffer forgets here which socket sent it."""
+        ...
+
+    @property
     def name(self) -> str:
         """Name in reports and plugin files (``veth``, ``encap``, ``service_nat`` ...)."""
         ...
@@ -174,7 +179,9 @@ class Route:
     ``burst_bytes`` is the largest payload that moves as one burst (64 KiB less headers while the sender can aggregate,
     else one segment); ``mss_bytes`` the payload of one wire segment; ``path_mtu_bytes`` the smallest MTU on the way in
     terms of the inner packet: a larger inner packet that may not be fragmented is lost (black hole) when ``mss_bytes``
-    does not fit. ``hops`` holds (name, pass index, Bill) for reports; a bill there has ``packet_ns`` moved to
+    does not fit. ``accounted`` says that buffers are their socket's until the sending node's card has sent them: TCP
+    then knows what it has in the node's queues.
+    ``hops`` holds (name, pass index, Bill) for reports; a bill there has ``packet_ns`` moved to
     ``segment_ns`` where every segment pays, and is in nanoseconds on the machine that executes it.
     """
 
@@ -184,6 +191,7 @@ class Route:
     hops: tuple[tuple[str, int, Bill], ...] = ()
     black_hole: bool = False
     path_mtu_bytes: int = 1500
+    accounted: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

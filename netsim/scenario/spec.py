@@ -211,6 +211,20 @@ class ClosedLoop(Spec):
     think: Duration = Field(NO_WORK, description="pause between an answer and the next request")
 
 
+class ReadsSpec(Spec):
+    """How fast applications take in what they receive over TCP; default: as soon as it is there.
+
+    A reader slower than the data comes fills its receive buffer, whose window closes; then its sender waits.
+    """
+
+    request: Annotated[BitsPerSecond, Field(gt=0)] | None = Field(
+        None, description="rate at which the server takes in requests (a disk, a parser)"
+    )
+    response: Annotated[BitsPerSecond, Field(gt=0)] | None = Field(
+        None, description="rate at which the client takes in responses (a slow consumer of a download)"
+    )
+
+
 class CallSpec(Spec):
     """A call a server makes before it answers."""
 
@@ -218,6 +232,7 @@ class CallSpec(Spec):
     request: Size = Constant(value=1024)
     response: Size = Constant(value=1024)
     work: Duration = Field(NO_WORK, description="time the receiver's core works on the request")
+    reads: ReadsSpec = ReadsSpec()
     connection: Literal["per-request", "keep-alive"] = "keep-alive"
     count: int = Field(1, ge=1, le=100, description="calls one after another")
     probability: float = Field(1.0, gt=0, le=1, description="share of requests that make this call")
@@ -263,6 +278,14 @@ class TrafficSpec(CallSpec):
     entry: Literal["cluster-ip", "node-port", "load-balancer"] = Field(
         "load-balancer", description="how external clients enter"
     )
+
+    @model_validator(mode="after")
+    def _reads_what_comes(self) -> TrafficSpec:
+        if self.kind in ("udp", "dns") and self.reads != ReadsSpec():
+            raise ValueError("reads are of TCP: datagrams that nobody reads are lost|kind rpc or stream")
+        if self.kind == "stream" and self.reads.response is not None:
+            raise ValueError("a stream has no responses to read|reads: {request: ...}")
+        return self
 
     @property
     def label(self) -> str:

@@ -19,5 +19,13 @@ class TcpSpec(Spec):
         3 * 1024 * 1024, ge=65_536,
         description="most bytes of a connection under way: half of the largest net.ipv4.tcp_rmem",
     )  # fmt: skip
+    send_buffer: Bytes = Field(
+        4 * 1024 * 1024, ge=4096, description="most memory of written data that is not acknowledged: largest tcp_wmem"
+    )
+    small_queue: Bytes = Field(
+        1024 * 1024, ge=4096,
+        description="most bytes of a connection in its node's queues: tcp_limit_output_bytes (4 MiB from Linux 6.16); "
+        "held where buffers stay their socket's: processes of the node, eBPF host routing, Open vSwitch",
+    )  # fmt: skip
     rto_min: Seconds = Field(0.2, gt=0, description="least retransmission timeout")
     syn_retries: int = Field(6, ge=0, le=127, description="net.ipv4.tcp_syn_retries")

@@ -117,6 +117,7 @@ _CONGESTION: Mapping[str, type[CongestionControl]] = {"cubic": Cubic, "reno": Re
 def _tcp(spec: TcpSpec) -> TcpSettings:
     return TcpSettings(
         initial_window=spec.initial_window, receive_window_bytes=spec.receive_window,
+        send_buffer_bytes=spec.send_buffer, small_queue_bytes=spec.small_queue,
         minimum_rto_s=on_grid(spec.rto_min), syn_retries=spec.syn_retries, congestion=_CONGESTION[spec.congestion],
     )  # fmt: skip
 

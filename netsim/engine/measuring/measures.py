@@ -90,6 +90,17 @@ def _edge_figures(record: EdgeRecord, seconds: float) -> list[Scalar]:
         Scalar("edge", record.label, "unfinished", "mean", record.unfinished / max(1, record.started), "1",
                record.started),
         *_transfer_figures(record),
+        *_held_up_figures(record),
+    ]  # fmt: skip
+
+
+def _held_up_figures(record: EdgeRecord) -> list[Scalar]:
+    """Return for how long a transaction's senders had data and could not send, by what they waited for."""
+    return [
+        Scalar("edge", record.label, "held_up", why.name.replace(" ", "_"), seconds / record.started, "s",
+               record.started)
+        for why, seconds in sorted(record.stalls.seconds.items())
+        if seconds > 0.0
     ]  # fmt: skip
 
 

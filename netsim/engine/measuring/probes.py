@@ -10,6 +10,7 @@ from math import nan
 from typing import TYPE_CHECKING, NamedTuple
 
 from netsim.engine.measuring.parts import Span
+from netsim.engine.transport.backpressure import Stalls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,17 +32,18 @@ class EdgeRecord:
 
     ``start`` is when a transaction began; ``latency`` its whole duration; ``dns`` and ``connect`` its first phases; all
     in seconds. The counters say what became of all transactions that began. ``keeper`` keeps the parts of some, if
-    wanted.
+    wanted; ``stalls`` is what held its senders back.
     """
 
     __slots__ = (
-        "bytes_received", "bytes_sent", "connect", "dns", "failures", "finished", "keeper", "label", "latency",
+        "bytes_received", "bytes_sent", "connect", "dns", "failures", "finished", "keeper", "label", "latency", "stalls",
         "start", "started",
     )  # fmt: skip
 
     def __init__(self, label: str) -> None:
         self.label = label
         self.keeper: Keeper | None = None
+        self.stalls = Stalls()
         self.start, self.latency = array("d"), array("d")
         self.dns, self.connect = array("d"), array("d")
         self.started = self.finished = 0

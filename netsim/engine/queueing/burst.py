@@ -141,6 +141,9 @@ class Burst:
         if self.lost is not nobody:
             Notice(self.clock, now, self.lost, after=self.trace)
 
+    def sent_off(self, end: float) -> None:
+        """Learn when the last bit is on the sending node's wire, where somebody keeps count; a plain burst need not."""
+
     def shrink(self, segments: int, now: float) -> bool:
         """Go on with the first ``segments`` only, if the burst can be divided; a plain one cannot."""
         return False

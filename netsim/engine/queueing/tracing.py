@@ -40,17 +40,23 @@ KINDS = ("work", "wait", "wake-up", "transmission", "propagation", "window", "ti
 
 ``work``: a core executes a hop, or an application its own work. ``wait``: others are served first. ``wake-up``: set-up
 of an idle core, interrupt moderation. ``transmission``: bits go on to a wire; ``propagation``: along it, or through a
-device. ``window``: an acknowledgement is awaited. ``timer``: something was lost, or an acknowledgement is delayed on
-purpose. ``upstream``: DNS servers outside are asked. ``other``: no step accounts for it.
+device. ``window``: an acknowledgement is awaited, or room in the receiver's buffer, the sender's, below its socket.
+``timer``: something was lost, or an acknowledgement is delayed on purpose. ``upstream``: DNS servers outside are asked.
+``other``: no step accounts for it.
 """
 
 RTO = Part("timer", "RTO")
 SYN_RETRY = Part("timer", "SYN retry")
+WINDOW_PROBE = Part("timer", "window probe")
 DELAYED_ACK = Part("timer", "delayed ACK")
 DNS_TIMEOUT = Part("timer", "DNS timeout")
 UDP_TIMEOUT = Part("timer", "UDP timeout")
 UPSTREAM_DNS = Part("upstream", "DNS")
 WINDOW = Part("window", "ACK")
+RECEIVE_WINDOW = Part("window", "receiver")
+SEND_BUFFER = Part("window", "send buffer")
+SMALL_QUEUE = Part("window", "small queue")
+READING = Part("work", "reading")
 CONNECTION_POOL = Part("wait", "connection pool")
 OTHER = Part("other", "")
 

@@ -196,9 +196,9 @@ class MortalConnection(Connection):
         self.forgotten = self.forgotten and not there
         return there
 
-    def half(self, way: Way, back: Way) -> Half:
+    def half(self, way: Way, back: Way, reads_bps: float | None) -> Half:
         """Return a direction that stops with its sender."""
-        return MortalHalf(self, way, back)
+        return MortalHalf(self, way, back, reads_bps)
 
     def connect(self, established: Reaction) -> None:
         """As `Connection.connect`."""
@@ -258,8 +258,8 @@ class MortalHalf(Half):
 
     __slots__ = ("_connection",)
 
-    def __init__(self, connection: MortalConnection, way: Way, back: Way) -> None:
-        super().__init__(way, back, connection.settings)
+    def __init__(self, connection: MortalConnection, way: Way, back: Way, reads_bps: float | None) -> None:
+        super().__init__(way, back, connection.settings, reads_bps=reads_bps, stalls=connection.stalls)
         self._connection = connection
 
     def _pump(self, now: float) -> None:

@@ -20,11 +20,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from netsim.engine.queueing.burst import Burst, Notice, Reaction, nobody, tell
 from netsim.engine.queueing.grid import on_grid
-from netsim.engine.queueing.tracing import DELAYED_ACK, RTO, SYN_RETRY, WINDOW, count_as
+from netsim.engine.queueing.tracing import (
+    DELAYED_ACK,
+    READING,
+    RECEIVE_WINDOW,
+    RTO,
+    SEND_BUFFER,
+    SMALL_QUEUE,
+    SYN_RETRY,
+    WINDOW,
+    WINDOW_PROBE,
+    Part,
+    count_as,
+)
+from netsim.engine.transport.backpressure import (
+    BUFFER_OVERHEAD_BYTES,
+    Reader,
+    SendBuffer,
+    SmallQueue,
+    Stalls,
+    Writer,
+    small_queue_bytes,
+)
 from netsim.engine.transport.congestion import CongestionControl, Cubic
 
 if TYPE_CHECKING:
@@ -37,11 +58,14 @@ if TYPE_CHECKING:
 class TcpSettings:
     """Constants of a TCP stack, as Linux has them; times in seconds.
 
-    ``quick_acks`` is how many bursts at the start of a connection are acknowledged at once.
+    ``quick_acks`` is how many bursts at the start of a connection are acknowledged at once. ``send_buffer_bytes`` is
+    what a send buffer may grow to, ``small_queue_bytes`` the most a connection has below its socket.
     """
 
     initial_window: int = 10
     receive_window_bytes: int = 3 * 1024 * 1024
+    send_buffer_bytes: int = 4 * 1024 * 1024
+    small_queue_bytes: int = 1024 * 1024
     minimum_rto_s: float = on_grid(0.2)
     maximum_rto_s: float = 120.0
     syn_timeout_s: float = 1.0
@@ -67,23 +91,32 @@ Range = tuple[int, int]
 class _Data(Burst):
     """A burst of a `Half`: knows which bytes it carries."""
 
-    __slots__ = ("half", "ranges", "sent")
+    __slots__ = ("_below", "half", "ranges", "sent")
 
     def __init__(self, half: Half, start: int, size: int, now: float) -> None:
         self.half, self.sent = half, now
         self.ranges: Sequence[Range] = ((start, size),)
-        way = half.way
-        super().__init__(
-            way.clock, way.legs, way.following.charges(size), size, arrived=self._through, lost=self._gone
-        )
+        way, legs, self._below = half.way, half.way.legs, 0
+        if half.queue is not None:
+            legs, self._below = half.queue.legs, size + BUFFER_OVERHEAD_BYTES
+            half.queue.bytes += self._below
+        super().__init__(way.clock, legs, way.following.charges(size), size, arrived=self._through, lost=self._gone)
 
     def _through(self, now: float) -> None:
         for start, size in self.ranges:
             self.half.received(start, size, self.sent, now)
 
     def _gone(self, now: float) -> None:
+        if self._below:  # lost before it left the node
+            self.sent_off(now)
         for start, size in self.ranges:
             self.half.missing(start, size, self.sent, now)
+
+    def sent_off(self, end: float) -> None:
+        """Tell the small queue, whose memory is free then."""
+        if self.half.queue is not None:
+            self.half.queue.leaves(end, self._below, self)
+            self._below = 0
 
     def shrink(self, segments: int, now: float) -> bool:
         """Lose the segments behind the first ``segments``, at once or at a later time."""
@@ -133,20 +166,27 @@ class Half:
     ----------
     way, back: the way of the data and that of its acknowledgements.
     settings: constants of the stack.
+    reads_bps: how fast the receiving application takes data in, if not at once.
+    stalls: where to book what held the sender back.
     """
 
     __slots__ = (
-        "_ack_owed", "_ack_timer", "_backoff", "_goal", "_held", "_holes", "_messages", "_next", "_quick", "_received",
-        "_recovery", "_resend", "_rtt_s", "_rtt_spread_s", "_sacked", "_una", "back", "clock", "control", "retransmits",
-        "settings", "timeouts", "way",
+        "_ack_owed", "_ack_timer", "_backoff", "_buffer", "_edge", "_goal", "_held", "_hindrance", "_holes", "_last",
+        "_messages", "_next", "_probes", "_probing", "_quick", "_reader", "_received", "_recovery", "_resend", "_rtt_s",
+        "_rtt_spread_s", "_sacked", "_since", "_una", "_writer", "_written", "back", "clock", "control", "queue",
+        "retransmits", "settings", "stalls", "timeouts", "way",
     )  # fmt: skip
 
-    def __init__(self, way: Way, back: Way, settings: TcpSettings) -> None:
+    def __init__(
+        self, way: Way, back: Way, settings: TcpSettings, *, reads_bps: float | None = None,
+        stalls: Stalls | None = None,
+    ) -> None:  # fmt: skip
         self.way, self.back, self.settings = way, back, settings
+        self.stalls = stalls or Stalls()
         self.clock: Clock = way.clock
         initial = float(settings.initial_window * way.mss)
         self.control: CongestionControl = (settings.congestion or Cubic)(way.mss, initial)
-        self._una = self._next = self._goal = self._received = 0
+        self._una = self._next = self._written = self._goal = self._received = self._last = 0
         self._messages: deque[tuple[int, Reaction]] = deque()
         self._held: list[tuple[int, int]] = []
         self._holes: list[_Hole] = []
@@ -157,6 +197,15 @@ class Half:
         self._quick = settings.quick_acks
         self._ack_owed, self._ack_timer = 0, False
         self.retransmits = self.timeouts = 0
+        self._buffer = SendBuffer(way.burst_bytes, way.mss, settings.send_buffer_bytes)
+        self._writer: Writer | None = None
+        self.queue = SmallQueue.of(way, self._pump)
+        window = settings.receive_window_bytes
+        self._reader = None if reads_bps is None else Reader(reads_bps, window, way.mss)
+        self._edge = inf if self._reader is None else self._reader.edge
+        self._probes, self._probing = 0, False
+        self._hindrance: Part | None = None
+        self._since = 0.0
 
     # ------------------------------------------------------------------------------------------ sender
 
@@ -179,16 +228,31 @@ class Half:
         """Send a message; ``arrived`` is called when its last byte is with the receiving application."""
         self._goal += size
         self._messages.append((self._goal, arrived))
-        self._pump(self.clock.now)
+        self._write(self.clock.now)
 
     def stream(self) -> None:
         """Send without end."""
         self._goal = 1 << 62
-        self._pump(self.clock.now)
+        self._write(self.clock.now)
 
     def stop(self) -> None:
         """End a stream: nothing new is sent; what is under way arrives."""
-        self._goal = self._next
+        self._goal = self._written = self._next
+        self._hinder(None, self.clock.now)
+
+    def _write(self, now: float) -> None:
+        """Let the application write what the send buffer takes; where that is not all, it goes to sleep."""
+        self._buffer.grow(self.control.window)
+        self._written = max(self._written, min(self._goal, self._una + self._buffer.capacity))
+        if self._written < self._goal:
+            if self._writer is None:
+                self._writer = Writer(self.way, self.back, self._awake)
+            self._writer.asleep = True
+        self._pump(now)
+
+    def _awake(self, now: float) -> None:
+        count_as(self.clock, SEND_BUFFER)
+        self._write(now)
 
     def _pump(self, now: float) -> None:
         """Send what the window allows: lost ranges first, then new data in bursts as large as may be."""
@@ -199,7 +263,7 @@ class Half:
         while self._resend:
             hole = self._resend[0]
             size = min(hole.size, way.burst_bytes, max(int(room // mss), int(pipe <= 0)) * mss)
-            if size <= 0:
+            if size <= 0 or self._held_up(2.0, now):
                 return
             start = hole.start
             hole.start, hole.size = start + size, hole.size - size
@@ -210,15 +274,69 @@ class Half:
             pipe += size
             self.retransmits += 1
             self._emit(start, size, now)
-        while self._next < self._goal:
-            size = min(self._goal - self._next, way.burst_bytes)
+        closed = self.settings.receive_window_bytes < self.control.window
+        if self._edge - self._next < room:
+            room, closed = self._edge - self._next, True
+        hindrance: Part | None = None
+        while self._next < self._written:
+            size = min(self._written - self._next, way.burst_bytes)
             if size > room:
                 size = int(room // mss) * mss
                 if size <= 0:
-                    return
+                    hindrance = RECEIVE_WINDOW if closed else None
+                    break
+            if self._held_up(1.0, now):
+                hindrance = SMALL_QUEUE
+                break
             start, self._next = self._next, self._next + size
             room -= size
+            self._last = size
             self._emit(start, size, now)
+        else:
+            if self._next < self._goal:
+                hindrance = SEND_BUFFER
+        if hindrance is not self._hindrance:
+            self._hinder(hindrance, now)
+        if hindrance is RECEIVE_WINDOW and self._next == self._una:
+            self._persist(now)
+
+    def _held_up(self, factor: float, now: float) -> bool:
+        """Tell whether the small queue is full; a connection always has two buffers under way."""
+        queue = self.queue
+        if queue is None:
+            return False
+        control, settings = self.control, self.settings
+        limit = factor * small_queue_bytes(
+            control.window, control.threshold, self._rtt_s, self.way.burst_bytes, settings.small_queue_bytes
+        )
+        return queue.holds_up(limit, now) and self._next - self._una > self._last
+
+    def _hinder(self, why: Part | None, now: float) -> None:
+        """Book what held the sender back until now, and begin with what does from now on."""
+        if self._hindrance is not None:
+            self.stalls.add(self._hindrance, now - self._since)
+        self._hindrance, self._since = why, now
+
+    def _persist(self, now: float) -> None:
+        """Ask by and by, the window closed and nothing under way: what opens it may get lost (RFC 9293 3.8.6.1)."""
+        if not self._probing:
+            self._probing = True
+            wait = min(self.rto_s * 2.0**self._probes, self.settings.maximum_rto_s)
+            Notice(self.clock, now + wait, self._probe, WINDOW_PROBE)
+
+    def _probe(self, now: float) -> None:
+        self._probing = False
+        if self._hindrance is RECEIVE_WINDOW and self._next == self._una and self._reader is not None:
+            self._probes += 1
+            self.way.send(0, partial(self._tell_window, self._reader))
+            self._persist(now)
+
+    def _opened(self, edge: int, now: float) -> None:
+        """Learn how far the receiver's window reaches."""
+        if edge > self._edge:
+            self._edge, self._probes = edge, 0
+            count_as(self.clock, RECEIVE_WINDOW)
+            self._pump(now)
 
     def _emit(self, start: int, size: int, now: float) -> None:
         if self.way.swallows(size):
@@ -261,6 +379,10 @@ class Half:
                 self.control.acked(fresh, now, self._rtt_s)
         self._detect(highest, sent, now)
         self._pump(now)
+        if fresh > 0 and self._writer is not None and self._writer.asleep:
+            self._buffer.grow(self.control.window)
+            if self._buffer.writable(self._written - self._una):
+                self._writer.wake()
 
     def _detect(self, highest: int, sent: float, now: float) -> None:
         """Resend what three segments beyond it prove lost (RFC 5681, selectively); reduce once a window.
@@ -280,12 +402,14 @@ class Half:
 
     def received(self, start: int, size: int, sent: float, now: float) -> None:
         """Take data: deliver what is in order, acknowledge by the rules."""
-        end = start + size
-        ordered = start <= self._received
+        end, before = start + size, self._received
+        ordered = start <= before
         if ordered:
-            self._received = max(self._received, end)
+            self._received = max(before, end)
             while self._held and self._held[0][0] <= self._received:
                 self._received = max(self._received, self._held.pop(0)[1])
+            if self._reader is not None:
+                self._read_later(self._reader, self._received - before, now)
             while self._messages and self._messages[0][0] <= self._received:
                 tell(self._messages.popleft()[1], now)
         else:
@@ -306,16 +430,18 @@ class Half:
 
     def _acknowledge(self, highest: int, sent: float) -> None:
         self._ack_owed = 0
-        upto = self._received
-        sacked = sum(end - start for start, end in self._held)
+        upto, sacked = self._received, self._out_of_order
+        edge = inf if self._reader is None else self._reader.tell(upto, sacked)
         if self._held:
             highest = self._held[-1][1]
 
         def told(now: float) -> None:
+            self._edge = max(self._edge, edge)
             self._acked(upto, highest, sacked, sent, now)
 
         def back(now: float) -> None:
-            count_as(self.clock, WINDOW)
+            opens = self._hindrance is RECEIVE_WINDOW and edge > self._edge
+            count_as(self.clock, RECEIVE_WINDOW if opens else WINDOW)
             told(now)
 
         def again(now: float) -> None:
@@ -327,6 +453,29 @@ class Half:
             Notice(self.clock, now + self.rto_s, again, RTO)
 
         self.back.send(0, back, lost)
+
+    @property
+    def _out_of_order(self) -> int:
+        """Bytes the receiver holds behind a gap."""
+        return sum(end - start for start, end in self._held)
+
+    def _read_later(self, reader: Reader, size: int, now: float) -> None:
+        """Let a slow application read what has come in order; its messages are with it when it has."""
+        start, end = reader.take(size, now)
+        if start > now:
+            reader.unread += size
+            Notice(self.clock, start, partial(self._has_read, reader, size), READING)
+        while self._messages and self._messages[0][0] <= self._received:
+            Notice(self.clock, end, self._messages.popleft()[1], READING)
+
+    def _has_read(self, reader: Reader, size: int, now: float) -> None:
+        reader.unread -= size
+        if reader.reopens(self._received, self._out_of_order):
+            self._tell_window(reader, now)
+
+    def _tell_window(self, reader: Reader, now: float) -> None:
+        """Send an acknowledgement that tells nothing but the window. Nobody repeats it: the sender asks (`_probe`)."""
+        self.back.send(0, partial(self._opened, reader.tell(self._received, self._out_of_order)))
 
 
 class _Message(Burst):
@@ -359,15 +508,26 @@ class _Message(Burst):
             self.clock.at(later, self.advance)
 
 
+class Reads(NamedTuple):
+    """How fast applications take in a connection's data, in bits per second; `None`: as soon as it is there."""
+
+    request_bps: float | None = None
+    response_bps: float | None = None
+
+
+READS_AT_ONCE = Reads()
+
+
 class Connection:
     """A TCP connection between two applications.
 
-    Callers are called back with the time: `connect`, then `request` and `respond` in turn, then `close`.
+    Callers are called back with the time: `connect`, then `request` and `respond` in turn, then `close`. ``reads`` says
+    how fast its applications take data in, ``stalls`` is where it books what held its senders back.
     """
 
     __slots__ = (
-        "_back", "_closed", "_established", "_forth", "_sent", "_tries", "back", "failed", "forth", "settings",
-        "timeouts",
+        "_back", "_closed", "_established", "_forth", "_sent", "_tries", "back", "failed", "forth", "reads", "settings",
+        "stalls", "timeouts",
     )  # fmt: skip
 
     def __init__(self, forth: Way, back: Way, settings: TcpSettings) -> None:
@@ -379,24 +539,26 @@ class Connection:
         self._sent = 0.0
         self._established: Reaction = nobody
         self._closed: Reaction = nobody
+        self.reads = READS_AT_ONCE
+        self.stalls: Stalls | None = None
 
     @property
     def outgoing(self) -> Half:
         """The direction from client to server."""
         if self._forth is None:
-            self._forth = self.half(self.forth, self.back)
+            self._forth = self.half(self.forth, self.back, self.reads.request_bps)
         return self._forth
 
     @property
     def incoming(self) -> Half:
         """The direction from server to client."""
         if self._back is None:
-            self._back = self.half(self.back, self.forth)
+            self._back = self.half(self.back, self.forth, self.reads.response_bps)
         return self._back
 
-    def half(self, way: Way, back: Way) -> Half:
+    def half(self, way: Way, back: Way, reads_bps: float | None) -> Half:
         """Return one direction, made when a message needs it."""
-        return Half(way, back, self.settings)
+        return Half(way, back, self.settings, reads_bps=reads_bps, stalls=self.stalls)
 
     def knows(self, way: Way) -> bool:
         """Tell whether the end that sends this way still has the connection."""
@@ -437,14 +599,14 @@ class Connection:
 
     def request(self, size: int, arrived: Reaction) -> None:
         """Send a message from client to server."""
-        if self._fits(self._forth, self.forth, size):
+        if self.reads.request_bps is None and self._fits(self._forth, self.forth, size):
             _Message(self, self.forth, size, arrived)
         else:
             self.outgoing.send(size, arrived)
 
     def respond(self, size: int, arrived: Reaction) -> None:
         """Send a message from server to client."""
-        if self._fits(self._back, self.back, size):
+        if self.reads.response_bps is None and self._fits(self._back, self.back, size):
             _Message(self, self.back, size, arrived)
         else:
             self.incoming.send(size, arrived)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from netsim.engine.queueing.burst import Notice
 from netsim.engine.queueing.tracing import CONNECTION_POOL, waited
 from netsim.engine.transport.sessions import CLIENT_LOST
-from netsim.engine.transport.tcp import Connection
+from netsim.engine.transport.tcp import Connection, Reads
 from netsim.engine.workload.calls import Performer, Steps, Surroundings, Wake
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class RpcCaller(Performer):
         )
         super().__init__(network, call, name, around, children)
         self._pools: dict[Party, _Pool] = {}
+        self._reads = Reads(call.request_reads_bps, call.response_reads_bps)
 
     def steps(self, source: Party, wake: Wake, now: float) -> Steps:
         """Return the steps of the whole call for a client, its recording included."""
@@ -163,4 +164,7 @@ class RpcCaller(Performer):
             source, target, self.port(target), flow=self.flow(), service=None if service.headless else service,
             service_port=self.call.port.port, entry_node=entry,
         )  # fmt: skip
-        return (made, target) if isinstance(made, Connection) else "policy"
+        if not isinstance(made, Connection):
+            return "policy"
+        made.reads, made.stalls = self._reads, self.record.stalls
+        return made, target
