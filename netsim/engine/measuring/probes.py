@@ -36,8 +36,8 @@ class EdgeRecord:
     """
 
     __slots__ = (
-        "bytes_received", "bytes_sent", "connect", "dns", "failures", "finished", "keeper", "label", "latency", "stalls",
-        "start", "started",
+        "bytes_received", "bytes_sent", "connect", "dns", "failures", "finished", "keeper", "label", "latency",
+        "stalls", "start", "started",
     )  # fmt: skip
 
     def __init__(self, label: str) -> None:
