@@ -15,10 +15,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 import netsim
+from netsim.analysis.bottleneck import time_split
 from netsim.analysis.growth import growth
 from netsim.datapath.build import impossible
 from netsim.scenario import Scenario, with_values
 from netsim.study import StudyResult
+from netsim.study.outcome import PartKey
 from netsim.study.points import single
 
 Levels = dict[str, Any]
@@ -97,6 +99,28 @@ class Value(_Claim):
     def check(self, evidence: Evidence) -> Found:
         """Compare."""
         return _within(_value(evidence.study, self.of, self.at), self.between, self.of)
+
+
+class Part(_Claim):
+    """The share of the latency that transactions at a statistic spend in one kind of part, phase or named part."""
+
+    claim: Literal["part"]
+    at: Levels = {}
+    stat: str = "mean"
+    phase: str | None = Field(None, description="dns, connect, request or calls; default: all")
+    kind: str | None = Field(None, description="work, wait, wake-up …; default: all")
+    part: str | None = Field(None, description="the hop, station or timer; default: all")
+    between: Bounds
+
+    def check(self, evidence: Evidence) -> Found:
+        """Add the shares up."""
+        parts = time_split(evidence.study.runs[_point(evidence.study, self.at)].values(), stat=self.stat)
+        share = sum(part.share for part in parts if self._is(part.key))
+        return _within(share, self.between, f"share of {self.stat}")
+
+    def _is(self, key: PartKey) -> bool:
+        wanted = ((self.phase, key.phase), (self.kind, key.kind), (self.part, key.part))
+        return all(asked in (None, own) for asked, own in wanted)
 
 
 class Grows(_Claim):
@@ -182,7 +206,7 @@ class Limit(_Claim):
 
 
 Claim = Annotated[
-    Ratio | Value | Grows | Impossible | Exists | Capacity | Limit,
+    Ratio | Value | Part | Grows | Impossible | Exists | Capacity | Limit,
     Field(discriminator="claim"),
 ]
 
