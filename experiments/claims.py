@@ -165,6 +165,18 @@ class Exists(_Claim):
         return Found(not missing, f"{len(self.at) - len(missing)} of {len(self.at)} points measured")
 
 
+class Told(_Claim):
+    """A note that runs give their readers, and a part of it."""
+
+    claim: Literal["told"]
+    note: str
+
+    def check(self, evidence: Evidence) -> Found:
+        """Look among the notes of all points."""
+        fitting = [note for note in evidence.study.notes if self.note in note]
+        return Found(bool(fitting), fitting[0] if fitting else "not told")
+
+
 class Capacity(_Claim):
     """Where a search along a key ends, and what ends it."""
 
@@ -206,7 +218,7 @@ class Limit(_Claim):
 
 
 Claim = Annotated[
-    Ratio | Value | Part | Grows | Impossible | Exists | Capacity | Limit,
+    Ratio | Value | Part | Grows | Impossible | Exists | Told | Capacity | Limit,
     Field(discriminator="claim"),
 ]
 

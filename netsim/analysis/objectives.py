@@ -95,7 +95,14 @@ def judge(objective: Objective, figures: Sequence[Figure]) -> Judged:
 
 
 def figure_of(objective: Objective, figures: Sequence[Figure]) -> Figure:
-    """Return the figure an objective speaks of: the whole scenario's; for utilization the busiest kind of station's."""
+    """Return the figure an objective speaks of: the whole scenario's.
+
+    For utilization that of the busiest kind of station; for recovery and convergence the longest of any fault.
+    """
+    if objective.metric in ("recovery", "convergence"):
+        faults = [each for each in figures if each.key.scope == "fault" and each.key.metric == objective.metric]
+        if faults:
+            return max(faults, key=lambda figure: figure.estimate.value)
     if objective.metric == "utilization":
         busiest = [each for each in figures if each.key.scope == "scenario" and each.key.metric == "utilization"]
         if busiest:

@@ -155,8 +155,8 @@ class Faults:
         """Return recovery and convergence of every fault.
 
         A transaction is disturbed if it failed, or took `DISTURBED` times the longest before the first fault.
-        ``recovery`` is the time from the fault to the end of the last one it disturbed; a transaction counts for the
-        last fault before its end. Those that never end are counted as unfinished.
+        ``recovery`` is the time from the fault to the end of the last one it disturbed; one that still waits for an
+        answer when the run ends, and may do so for ever, counts by its beginning.
         """
         found = []
         for fault, (_, ended_s) in zip(self.faults, self._disturbed(), strict=True):
@@ -166,15 +166,30 @@ class Faults:
         return tuple(found)
 
     def _disturbed(self) -> list[tuple[float, float]]:
-        """Return for every fault when the last transaction it disturbed began, and when the last one ended."""
+        """Return for every fault when the last transaction it disturbed began, and when the last one ended.
+
+        A transaction is put down to the first fault that it met: one that was not over yet, by itself or because all
+        nodes knew of it, when the transaction began; else to the last one before.
+        """
         log, starts = self.sessions.log, [fault.at_s for fault in self.faults]
-        usual = max((each.ended_s - each.began_s for each in log if each.ended_s <= starts[0]), default=0.0)
+        usual = DISTURBED * max((each.ended_s - each.began_s for each in log if each.ended_s <= starts[0]), default=0.0)
+        now = self._network.clock.now
+        noticed = {fault: fault.at_s + max(times) for fault, times in self.views.convergence()}
+        over = [min(fault.until_s, noticed.get(fault, inf)) for fault in self.faults]
+        # began, under way until, counts at
+        late = [
+            (each.began_s, each.ended_s, each.ended_s) for each in log
+            if not (each.answered and each.ended_s - each.began_s <= usual)
+        ] + [
+            (session.began_s, now, session.began_s) for session in self.sessions.live
+            if not session.line.nested and now - session.began_s > usual
+        ]  # fmt: skip
         last = [(-inf, -inf)] * len(starts)
-        for each in log:
-            index = bisect_right(starts, each.ended_s) - 1
-            if index >= 0 and not (each.answered and each.ended_s - each.began_s <= DISTURBED * usual):
-                began_s, ended_s = last[index]
-                last[index] = max(began_s, each.began_s), max(ended_s, each.ended_s)
+        for began_s, until_s, counts_s in late:
+            met = (i for i, at_s in enumerate(starts) if at_s <= until_s and began_s <= over[i])
+            index = next(met, bisect_right(starts, began_s) - 1)
+            if index >= 0:
+                last[index] = max(last[index][0], began_s), max(last[index][1], counts_s)
         return last
 
     def notes(self, upto_s: float, *, sampled: bool) -> list[str]:

@@ -8,7 +8,7 @@ from functools import cache
 from math import inf
 from typing import TYPE_CHECKING
 
-from netsim.engine.background.backdrop import Backdrop, Tracked, followed_flows
+from netsim.engine.background.backdrop import Backdrop, Tracked, followed_flows, hungry_flows
 from netsim.engine.background.sampling import Plan, plan
 from netsim.engine.faults import Faults
 from netsim.engine.kernel.bad_cables import damage_cables
@@ -128,7 +128,7 @@ def prepare(model: Model, streams: Streams, chosen: Plan, *, parts: bool = False
     )  # fmt: skip
     network.shapers = shapers = Shapers.over(model.cluster, model.datapath.plugin)
     if shapers is not None:
-        shapers.followed = flows
+        shapers.followed, shapers.hungry = flows, cache(lambda: hungry_flows(network, model, chosen, lookups))
     if model.cpu_limits:
         network.quotas = Quotas.over(model.cluster, lambda pod: streams.hash("quota", pod) * 2.0**-64)
     unseen: list[Flow] = []

@@ -26,20 +26,27 @@ _OBJECTIVE = re.compile(r"^\s*(?:([a-z_]+)\.)?([a-z_]+|p\d+(?:\.\d+)?)\s*(<=|>=|
 _TIMES = ("latency", "connect", "dns", "request")
 _SHARES = ("loss", "failed", "utilization")
 _RATES = ("throughput", "goodput")
+_FAULTS = ("recovery", "convergence")
 _EXAMPLES = "p99<5ms, dns.p99<20ms, loss<0.1%, goodput>1Gbit/s"
 
 
 def parse_objective(text: str) -> Objective:
-    """Read ``p99<5ms``, ``dns.p99<20ms``, ``loss<0.1%``, ``throughput>1Gbit/s``. Raises ``ValueError``."""
+    """Read ``p99<5ms``, ``dns.p99<20ms``, ``loss<0.1%``, ``throughput>1Gbit/s``, ``recovery<2s``.
+
+    Raises ``ValueError``.
+    """
     match = _OBJECTIVE.match(text)
     if match is None:
         raise ValueError(f"not an objective: {text!r}|{_EXAMPLES}")
     metric, statistic, relation, limit = match.groups()
     if metric is None and statistic in (*_SHARES, *_RATES):
         metric, statistic = statistic, "mean"
+    if metric is None and statistic in _FAULTS:
+        metric, statistic = statistic, "max"
     metric = metric or "latency"
-    if metric not in (*_TIMES, *_SHARES, *_RATES):
-        raise ValueError(f"no objective can be about {metric!r}|{', '.join((*_TIMES, *_SHARES, *_RATES))}")
+    known = (*_TIMES, *_SHARES, *_RATES, *_FAULTS)
+    if metric not in known:
+        raise ValueError(f"no objective can be about {metric!r}|{', '.join(known)}")
     if not _is_statistic(metric, statistic):
         raise ValueError(f"{metric} has no statistic {statistic!r}|mean, max or a quantile such as p99")
     try:
@@ -50,6 +57,8 @@ def parse_objective(text: str) -> Objective:
 
 
 def _is_statistic(metric: str, name: str) -> bool:
+    if metric in _FAULTS:
+        return name == "max"
     if name == "mean":
         return True
     quantile = name.startswith("p") and 0.0 < float(name[1:] if name[1:2].isdigit() else 0) < 100.0
@@ -58,7 +67,7 @@ def _is_statistic(metric: str, name: str) -> bool:
 
 def _limit(metric: str, text: str) -> float:
     """Read what a metric is compared with. Raises `InputError`."""
-    if metric in _TIMES:
+    if metric in (*_TIMES, *_FAULTS):
         return units.seconds(text)
     if metric in _RATES:
         return units.bits_per_second(text) if "b" in text else units.per_second(text)

@@ -28,8 +28,8 @@ from netsim.study.stalls import Stalls
 
 SCOPES = ("scenario", "edge", "service", "node", "station", "hop", "fault")
 METRICS = (
-    "latency", "connect", "dns", "request", "throughput", "throughput_per_pod", "goodput", "goodput_per_pod", "loss",
-    "failed", "utilization", "queue", "hop_time", "rules", "conntrack", "recovery",
+    "latency", "connect", "dns", "request", "throughput", "throughput_per_pod", "goodput", "goodput_per_pod",
+    "fairness", "loss", "loss_at", "failed", "utilization", "queue", "hop_time", "rules", "conntrack", "recovery",
     "convergence",
 )  # fmt: skip
 

@@ -235,8 +235,12 @@ class LoadModel:
 
         For closed loops and streams, whose rate is not known beforehand, the rate of the flows means nothing.
         """
-        if edge.call is not None and sources:
+        if not sources:
+            return
+        if edge.call is not None:
             yield from self._call_flows(edge.call, edge.kind, edge.label, sources, edge.rate_per_s)
+        elif (resolver := self._lookups.of_name(edge.lookup)) is not None and not edge.external:
+            yield from self._lookup_flows(resolver, edge.label, edge.label, sources, edge.rate_per_s)
 
     def _call_flows(
         self, call: Call, kind: str, label: str, sources: Sequence[Party], rate_per_s: float
@@ -252,45 +256,42 @@ class LoadModel:
             name = f"{label}@{service.key}"
             flow = Flow(name, label, service.key, group, targets, rate_per_s, exchange, call.keep_alive)
             yield flow
-            yield from self._lookup_flows(call, flow)
+            asking = None if call.keep_alive else self._lookups.of_call(call)
+            if asking is not None and not flow.outside:
+                yield from self._lookup_flows(asking, name, label, group, rate_per_s)
             each = flow.total_per_s / len(targets)
             for index, child in enumerate(call.then):
                 wanted = each * child.count * child.probability
                 below = f"{label}/{index}:{child.service.name}"
                 yield from self._call_flows(child, "rpc", below, targets, wanted)
 
-    def _lookup_flows(self, call: Call, flow: Flow) -> Iterator[Flow]:
-        """Yield the flow of queries that new connections cause; what a node-local cache asks in turn is left out."""
-        resolver = None if call.keep_alive else self._lookups.of_call(call)
-        if resolver is None or resolver.dns.service is None or flow.outside:
+    def _lookup_flows(
+        self, resolver: NameResolver, name: str, label: str, sources: Sequence[Party], rate_per_s: float
+    ) -> Iterator[Flow]:
+        """Yield the flows of queries that look-ups cause; what a node-local cache asks in turn is left out."""
+        dns = resolver.dns
+        targets = () if dns.service is None or dns.local else dns.backends(None)
+        if dns.service is None or not (dns.local or targets):
             return
-        if resolver.dns.local:
-            yield from self._local_flows(resolver, flow)
-            return
-        targets = resolver.dns.backends(None)
-        if not targets:
-            return
-        service = (resolver.dns.service.key, 53)
-        for index, (packets, group) in enumerate(self._by_lookup(resolver, flow.sources)):
-            name = f"{flow.name}/{index}/dns"
+        service = (dns.service.key, 53)
+        for index, (packets, group) in enumerate(self._by_lookup(resolver, sources)):
+            each = f"{name}/{index}/dns"
             exchange = self._known_queries.get(packets)
             if exchange is None:
                 # lookups of equally long names are alike
-                kinds = tuple(self._kinds(name, group, targets, protocol="UDP", port=53, service=service))
-                exchange = self._known_queries[packets] = Exchange(packets, (), kinds, pooled=1)
-            yield Flow(name, flow.label, service[0], group, targets, flow.rate_per_s, exchange)
+                if dns.local:
+                    kinds = tuple(self._kinds_at_home(each, group))
+                else:
+                    kinds = tuple(self._kinds(each, group, targets, protocol="UDP", port=53, service=service))
+                exchange = self._known_queries[packets] = Exchange(packets, (), kinds, pooled=1, local=dns.local)
+            yield Flow(each, label, "" if dns.local else service[0], group, targets, rate_per_s, exchange)
 
-    def _local_flows(self, resolver: NameResolver, flow: Flow) -> Iterator[Flow]:
-        """Yield the queries to the cache on each client's node."""
-        for index, (packets, group) in enumerate(self._by_lookup(resolver, flow.sources)):
-            name = f"{flow.name}/{index}/dns"
-            exchange = self._known_queries.get(packets)
-            if exchange is None:
-                draw = self.network.streams.uniform(f"load/{name}")
-                some = [group[int(draw() * len(group))] for _ in range(self._pairs)]
-                kinds = tuple((self.network.kind(pod, self._host(pod), "UDP", 53), draw()) for pod in some)
-                exchange = self._known_queries[packets] = Exchange(packets, (), kinds, pooled=1, local=True)
-            yield Flow(name, flow.label, "", group, (), flow.rate_per_s, exchange)
+    def _kinds_at_home(self, name: str, sources: Sequence[Party]) -> Iterator[tuple[Kind, float]]:
+        """Yield the kind of connection between random clients and the cache on their own node."""
+        draw = self.network.streams.uniform(f"load/{name}")
+        some = [sources[int(draw() * len(sources))] for _ in range(self._pairs)]
+        for pod in some:
+            yield self.network.kind(pod, self._host(pod), "UDP", 53), draw()
 
     def _host(self, pod: Party) -> HostParty:
         node = self.network.node_of(pod)

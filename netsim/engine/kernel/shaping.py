@@ -79,12 +79,14 @@ def shape_of(plugin: Plugin, pod: Pod, direction: Direction) -> Shape | None:
 class Shapers:
     """The token buckets of a replication, made on first use.
 
-    ``followed`` is the followed traffic whose rate is known beforehand, ``unseen`` that of clients nobody follows.
+    ``followed`` is the followed traffic whose rate is known beforehand, ``hungry`` that which takes what it gets,
+    ``unseen`` that of clients nobody follows.
     """
 
     def __init__(self, cluster: Cluster, plugin: Plugin) -> None:
         self._cluster, self._plugin = cluster, plugin
         self.followed: Callable[[], Sequence[Flow]] = tuple
+        self.hungry: Callable[[], Sequence[Flow]] = tuple
         self.unseen: Sequence[Flow] = ()
         self.buckets: dict[tuple[int, Direction], TokenBucket] = {}
         self._shapes: dict[tuple[int, Direction], Shape | None] = {}
@@ -149,7 +151,8 @@ class Shapers:
             share=max(left, LEAST_SHARE), buffers=shape.buffers, queue_s=shape.queue_s,
         )  # fmt: skip
         known = offered_bps(self.followed(), pod, direction)
-        if known is not None and known + unseen < shape.rate_bps:
+        eaten = offered_bps(self.hungry(), pod, direction) is not None
+        if known is not None and not eaten and known + unseen < shape.rate_bps:
             bucket.fill()
         return bucket
 

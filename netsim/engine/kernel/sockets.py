@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netsim.engine.queueing.stations import Core
+
 if TYPE_CHECKING:
     from netsim.engine.queueing.burst import Burst
     from netsim.engine.queueing.stations import CoreCharge, Station
@@ -22,10 +24,11 @@ class Socket:
     the buffer.
     """
 
-    __slots__ = ("_reads", "_refuse", "_thread")
+    __slots__ = ("_core", "_reads", "_thread")
 
     def __init__(self, core: Station) -> None:
-        self._refuse, self._thread = core.refuse, core.thread  # type: ignore[attr-defined]
+        assert isinstance(core, Core)
+        self._core, self._thread = core, core.thread
         self._reads: list[float] = []  # a few hundred at most: cheaper than a deque to make and to shift
 
     def read(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
@@ -34,9 +37,10 @@ class Socket:
         while reads and reads[0] <= now:
             del reads[0]
         if len(reads) >= DATAGRAMS:
-            self._refuse(burst, now)
+            self._core.unread += 1
+            self._core.refuse(burst, now)
             return None
-        end: float | None = self._thread(burst, now, charge)
+        end = self._thread(burst, now, charge)
         if end is not None:
             reads.append(end)
         return end

@@ -41,12 +41,20 @@ def measure_stations(network: Network) -> tuple[Scalar, ...]:
     stations = list(network.stations())
     for station in stations:
         station.catch_up(now)
-    refused = sum(table.dropped for table in network.conntrack.tables.values())
+    figures = _station_figures(stations, now, _refusals(network))
+    return (*_conntrack_figures(network), *_port_figures(network), *figures)
+
+
+def _refusals(network: Network) -> dict[str, int]:
+    """Return how many packets found no room in a table, and how many in a socket's buffer."""
+    found = {"conntrack table": sum(table.dropped for table in network.conntrack.tables.values())}
     if network.neighbours is not None:
-        refused += sum(table.dropped for table in network.neighbours.tables.values() if table is not None)
+        tables = network.neighbours.tables.values()
+        found["neighbour table"] = sum(table.dropped for table in tables if table is not None)
     if network.ports is not None:
-        refused += sum(table.dropped for table in network.ports.snat.values() if table is not None)
-    return (*_conntrack_figures(network), *_port_figures(network), *_station_figures(stations, now, refused))
+        ranges = network.ports.snat.values()
+        found["masquerade ports"] = sum(table.dropped for table in ranges if table is not None)
+    return found
 
 
 def measure_traffic(traffic: Traffic, chosen: Plan, edges: Sequence[Edge]) -> tuple[Scalar, ...]:
@@ -91,6 +99,7 @@ def _edge_figures(record: EdgeRecord, seconds: float) -> list[Scalar]:
                record.started),
         *_transfer_figures(record),
         *_held_up_figures(record),
+        *_fairness(record),
     ]  # fmt: skip
 
 
@@ -110,6 +119,19 @@ def _transfer_figures(record: EdgeRecord) -> list[Scalar]:
         return []
     rate = 8.0 * record.payload / math.fsum(record.column("request"))
     return [Scalar("edge", record.label, "transfer", "mean", rate, "bit/s", record.finished)]
+
+
+def _fairness(record: EdgeRecord) -> list[Scalar]:
+    """Return how evenly streams shared what they got together: 1 for equal shares, 1/n where one of n has all.
+
+    Source: Jain, Chiu and Hawe 1984 (DEC-TR-301), (Σ x)² / (n Σ x²).
+    """
+    shares = record.delivered
+    squares = sum(share * share for share in shares)
+    if len(shares) < 2 or not squares:
+        return []
+    index = sum(shares) ** 2 / (len(shares) * squares)
+    return [Scalar("edge", record.label, "fairness", "mean", index, "1", len(shares))]
 
 
 def _scenario_figures(found: list[_Counted], clients: int) -> list[Scalar]:
@@ -156,15 +178,22 @@ _KINDS: tuple[tuple[type[Station], str], ...] = (
 )  # fmt: skip
 
 
-def _station_figures(stations: list[Station], duration: float, refused: int) -> list[Scalar]:
-    """Return loss over all, utilisation per kind of station (mean and highest), and the busiest by name.
+def _station_figures(stations: list[Station], duration: float, refused: dict[str, int]) -> list[Scalar]:
+    """Return loss over all and by place, utilisation per kind of station (mean and highest), and the busiest by name.
 
     ``refused`` packets found no room in a table.
     """
     figures = []
-    dropped = refused + sum(station.dropped for station in stations)
+    dropped = sum(refused.values()) + sum(station.dropped for station in stations)
     offered = dropped + sum(station.arrived for station in stations)
     figures.append(Scalar("scenario", "", "loss", "mean", dropped / max(1, offered), "1", offered))
+    places = {word: sum(s.dropped for s in stations if isinstance(s, kind)) for kind, word in _KINDS}
+    unread = sum(station.unread for station in stations if isinstance(station, Core))
+    places = {**places, "core": places["core"] - unread, "socket": unread, **refused}
+    figures += [
+        Scalar("scenario", place, "loss_at", "mean", count / offered, "1", offered)
+        for place, count in places.items() if count
+    ]  # fmt: skip
     used = [station for station in stations if station.arrived]
     for kind, word in _KINDS:
         busy = [station.busy_s / _servers(station) / duration for station in used if isinstance(station, kind)]

@@ -31,13 +31,13 @@ class EdgeRecord:
     """Everything recorded of one edge.
 
     ``start`` is when a transaction began; ``latency`` its whole duration; ``dns`` and ``connect`` its first phases; all
-    in seconds. The counters say what became of all transactions that began. ``keeper`` keeps the parts of some, if
-    wanted; ``stalls`` is what held its senders back.
+    in seconds. The counters say what became of all transactions that began; ``delivered`` what each stream brought, in
+    bytes. ``keeper`` keeps the parts of some, if wanted; ``stalls`` is what held its senders back.
     """
 
     __slots__ = (
-        "bytes_received", "bytes_sent", "connect", "dns", "failures", "finished", "keeper", "label", "latency",
-        "stalls", "start", "started",
+        "bytes_received", "bytes_sent", "connect", "delivered", "dns", "failures", "finished", "keeper", "label",
+        "latency", "stalls", "start", "started",
     )  # fmt: skip
 
     def __init__(self, label: str) -> None:
@@ -49,6 +49,7 @@ class EdgeRecord:
         self.started = self.finished = 0
         self.failures: dict[str, int] = {}
         self.bytes_sent = self.bytes_received = 0
+        self.delivered: list[int] = []
 
     @property
     def failed(self) -> int:

@@ -132,12 +132,14 @@ class Core(Station):
 
     A thread that has just received something goes on running: what it does at that instant (working on a request,
     sending the answer) is not queued behind other threads but put ahead of them, in the order in which it is done.
+    ``unread`` counts the datagrams among those dropped that its threads' sockets had no room for.
     """
 
-    __slots__ = ("_runners", "_running_s", "urgent_free_s")
+    __slots__ = ("_runners", "_running_s", "unread", "urgent_free_s")
 
     def __init__(self, name: str = "") -> None:
         super().__init__(name)
+        self.unread = 0
         self.urgent_free_s = self._running_s = 0.0
         self._runners: list[Burst] = []
 

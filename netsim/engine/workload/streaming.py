@@ -49,6 +49,7 @@ class Streamer(RpcCaller):
         for connection, began, connected in self.open:
             connection.outgoing.stop()
             self.record.bytes_sent += connection.outgoing.delivered
+            self.record.delivered.append(connection.outgoing.delivered)
             if connection.failed:
                 self.fail(RESET)
             else:

@@ -198,3 +198,29 @@ def test_sampled_runs_with_faults_keep_their_background() -> None:
     ]
     assert found.events > 0
     assert busy[1] < 0.9 * busy[0]
+
+
+def recoveries(*faults: dict[str, Any], **changes: Any) -> list[float]:
+    found = run_replication(model(*faults, **changes))
+    return [each.value for each in found.scalars if each.metric == "recovery"]
+
+
+def test_a_late_end_is_put_down_to_the_fault_that_was_first() -> None:
+    """What the first outage lost comes again after 1 s, and the second one a moment before does not get the blame."""
+    first = {"at": "1.0s", "kind": "link-down", "node": "node-2", "for": "100ms"}
+    second = {"at": "1.9s", "kind": "link-down", "node": "node-3", "for": "1ms"}
+    (alone,) = recoveries(first)
+    both = recoveries(first, second)
+    assert alone == pytest.approx(1.1, abs=0.12)  # a SYN that was lost as the cable came back
+    assert both[0] == pytest.approx(alone)
+    assert both[1] < 0.3 or both[1] == pytest.approx(1.0, abs=0.1)  # its own losses, if there were any
+
+
+def test_what_never_ends_counts_by_its_beginning() -> None:
+    """Clients go on finding the dead machine until their views are without it, not until the run ends."""
+    loss = {"at": "1.0s", "kind": "node-loss", "node": "node-1"}
+    pace = {"node_grace": "1s", "node_check": "0s", "lease_renewal": "0s", "propagation": "0s", "min_sync": "0s"}
+    found = run_replication(model(loss, convergence={**pace, "sync": "0s"}, edge={"rate": "100/s"}))
+    assert any("still wait" in note for note in found.notes) or "unfinished" in failures(found)
+    assert scalar(found, "convergence") == pytest.approx(1.0)
+    assert 0.8 < scalar(found, "recovery") <= 1.01

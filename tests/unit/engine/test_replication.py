@@ -88,6 +88,19 @@ def test_large_transfers_that_nobody_follows_come_at_tcps_pace(connection: str) 
     assert also_lost <= 2.0 * lost + 1e-4
 
 
+@pytest.mark.parametrize("local", [False, True])
+def test_lookups_of_clients_nobody_follows_keep_the_servers_busy(local: bool) -> None:
+    """Traffic of kind dns is background, too: servers have as much to do whether all clients are followed or a few."""
+    edge = {"from": "all", "to": "service-2.ns-1", "kind": "dns", "rate": "100/s"}
+    busy = []
+    for clients in ("all", 8):
+        run = {**BASE["run"], "clients": clients}
+        found = run_replication(model(traffic=[edge], dns={"node_local": local}, run=run))
+        pools = [each.value for each in found.scalars if each[:3] == ("scenario", "pool", "utilization")]
+        busy.append(pools[0])
+    assert busy[1] == pytest.approx(busy[0], rel=0.25)
+
+
 def test_a_lost_datagram_costs_the_resolvers_timeout() -> None:
     for resolver, pause in (("glibc", 5.0), ("musl", 2.5)):
         found = run_replication(model(dns={"loss": 0.02, "resolver": resolver}))

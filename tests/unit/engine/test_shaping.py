@@ -76,6 +76,14 @@ def test_a_full_bucket_lets_a_small_load_through_unhindered_and_kubenets_class_d
     assert medians["kubenet"] == pytest.approx(sending_s, rel=0.15)
 
 
+def test_a_stream_leaves_no_bucket_full_for_the_small_requests_beside_it() -> None:
+    edges = [{**EDGE, "kind": "stream"}, {**EDGE, "name": "small", "rate": "10/s", "connection": "keep-alive"}]
+    alone = limited("calico-bgp", {"kind": "stream"}, clients={}, servers={"ingress_bps": int(RATE)})
+    both, _ = model_of(build({**BASE, "network": {"plugin": "calico-bgp"}, "traffic": edges}))
+    found = run_replication(replace(alone, edges=both.edges))
+    assert scalar(found, "scenario", "goodput") == pytest.approx(RATE, rel=0.1)
+
+
 def test_what_is_enforced_on_whom() -> None:
     model = limited("kubenet", {"rate": "1/s"}, clients={"egress_bps": 1000, "ingress_bps": 2000}, servers={})
     pod = next(pod for pod in model.cluster.pods if pod.template.egress_bps)
