@@ -7,6 +7,7 @@ A case is a folder with ``published.csv`` and, beside it, ``case.yaml``. The for
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -23,6 +24,8 @@ from netsim.errors import InputError, Place
 
 Role = Literal["baseline", "target", "range", "excluded"]
 ROLES: tuple[Role, ...] = ("baseline", "target", "range", "excluded")
+_CPU_LIMIT = re.compile(r"\b(\d+m) CPU")
+"""A pod's CPU limit, where an environment states one."""
 _SPELLINGS = {"configuration": ("configuration", "config"), "note": ("note", "notes"), "reason": ("reason",)}
 
 
@@ -180,9 +183,14 @@ def _surroundings(
     """
     first, *others = dict.fromkeys(filter(None, environments))
     names = {text: f"environment-{number}" for number, text in enumerate(others, start=2)}
+
+    def keys(row: Row, text: str) -> dict[str, str]:
+        limit = _CPU_LIMIT.search(text)
+        machine = {"machine": names[text]} if text in names else {}
+        return {**machine, **({"cpu": limit[1]} if limit and "cpu" not in row.setting else {})}
+
     placed = tuple(
-        replace(row, setting=row.setting.but(machine=names[text])) if text in names else row
-        for row, text in zip(rows, environments, strict=True)
+        replace(row, setting=row.setting.but(**keys(row, text))) for row, text in zip(rows, environments, strict=True)
     )
     return placed, described(first), {name: described(text) for text, name in names.items()}
 

@@ -59,7 +59,7 @@ def _cpu(row: Row) -> Question:
 
 
 def _round_trip(row: Row) -> Question:
-    if any(key in row.setting for key in ("autopath", "cache", "ndots")):
+    if any(key in row.setting for key in ("autopath", "cache", "ndots", "server")):
         return QueryTime()
     if "background_udp_mpps" in row.setting:
         return FloodedRoundTrip()
@@ -108,6 +108,8 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"added_by_min_sync", _counted("pace", syncing.added_by_pace)),
     (r"iptables_restore", _restore),
     (r"xtables_lock_wait", _counted("lock", syncing.lock_limit)),
+    (r"endpoints_at_restore_lock", _counted("lock-size", syncing.endpoints_at_the_lock)),
+    (r"commands_per_sync", _counted("calls", syncing.calls_before_restore)),
     (r"time_to_program_all", _counted("program-all", syncing.program_all)),
     (r"time_to_add_one_service|incremental_sync", _counted("one-change", syncing.one_change)),
     (r"time_to_add_one_proxy|single_iptables_command", _counted("commands", syncing.add_rules, scaled=True)),

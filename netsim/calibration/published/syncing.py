@@ -25,7 +25,7 @@ from netsim.calibration.published.case import Row
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 from netsim.datapath.costs import Prices
-from netsim.datapath.programming import SyncSize, full_size, sync_seconds
+from netsim.datapath.programming import JUMPS, SyncSize, full_size, sync_seconds
 from netsim.errors import InputError, Place
 
 PODS_PER_NODE = 30
@@ -229,6 +229,17 @@ def _solve(function: Callable[[float], float], target: float) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if function(middle) < target else (low, middle)
     return low
+
+
+def endpoints_at_the_lock(bench: Bench, setting: Setting) -> float:
+    """Return how many endpoints a legacy iptables-restore writes in as long as others wait for its lock."""
+    lines = LOCK_WAIT_S / _work(bench, "tool.iptables_line")
+    return lines / full_size("iptables", 0.0, 1.0).written
+
+
+def calls_before_restore(bench: Bench, setting: Setting) -> float:
+    """Return the calls of iptables in a full sync beside the restore."""
+    return 2.0 * JUMPS
 
 
 def added_by_pace(bench: Bench, setting: Setting) -> float:

@@ -47,3 +47,14 @@ def test_a_server_without_a_price_is_excluded_with_the_reason(tmp_path: Path) ->
     result = run(tmp_path, "a,qps,server=PowerDNS,1,query/s,target\nb,qps,server=CoreDNS,1,query/s,target\n")
     assert [point.id for point in result.points] == ["b"]
     assert "no price for this DNS server" in result.excluded[0].reason
+
+
+def test_an_environment_may_state_the_limit(tmp_path: Path) -> None:
+    (tmp_path / "published.csv").write_text(
+        "id,metric,configuration,value,unit,role,environment\n"
+        "a,qps,server=CoreDNS,1,query/s,target,2 nodes of 1 core\n"
+        'b,qps,server=CoreDNS,1,query/s,target,"2 nodes of 1 core, cache limited to 50m CPU"\n',
+        encoding="utf-8",
+    )
+    whole, limited = (point.predicted for point in validate_case(load_case(str(tmp_path)), draws=0).points)
+    assert limited < whole / 10
