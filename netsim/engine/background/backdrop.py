@@ -128,8 +128,9 @@ class Backdrop:
             )
             home, cores = self._network.places.home_core, self._network.cluster.nodes[node].machine.cores
             homes: dict[int, list[tuple[int, int]]] = defaultdict(list)
+            lives = {pod: home(pod, cores) for pod in dict.fromkeys(chain.from_iterable(pods for _, _, pods in here))}
             for position, (_, _, pods) in enumerate(here):
-                for core, count in Counter(home(pod, cores) for pod in pods).items():
+                for core, count in Counter(map(lives.__getitem__, pods)).items():
                     homes[core].append((position, count))
             agent = home(agent_of(node), cores)
             known = self._crowds[node] = Crowd(here, number, agent, {core: tuple(each) for core, each in homes.items()})
@@ -235,8 +236,11 @@ def tracked(here: Sequence[Presence]) -> dict[float, float]:
         kept = flow.exchange.entries[end]
         if kept:
             rate = flow.rate_at(end) * len(pods) / len(flow.exchange.kinds)
-            for lifetime_s, entries in kept:
-                found[lifetime_s] += rate * lifetime_s * entries
+            for lifetime_s, numbers in kept:
+                each, total = rate * lifetime_s, found[lifetime_s]
+                for entries in numbers:
+                    total += each * entries
+                found[lifetime_s] = total
     return found
 
 

@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from heapq import heappop, heappush, heapreplace
 from itertools import accumulate, groupby
-from math import fsum, inf, sqrt
+from math import floor, fsum, inf, sqrt
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from netsim.engine.queueing.grid import on_grid
+from netsim.engine.queueing.grid import TICK_S, TICKS_PER_S, on_grid
 from netsim.engine.queueing.stations import NEVER_DELAYED, Core, CoreCharge, Link, LinkCharge, Pool
 from netsim.engine.randomness import portable
 from netsim.engine.randomness.streams import mix
@@ -235,8 +235,8 @@ class Source:
 
     def forget(self, to: float) -> None:
         """Pass over everything until ``to``: afterwards only jobs are known that are under way then."""
-        self._later.clear()
         if self.profile.longest_s > 0.0:
+            self._later.clear()
             for _ in self.arrivals(to - self.profile.longest_s, to):
                 pass
 
@@ -253,7 +253,8 @@ class Source:
         """Draw the work present when a station serves the first ``upto`` streams (Pollaczek-Khinchine)."""
         profile = self.profile
         total, work = profile.totals[upto], 0.0
-        if self.uniform() >= total:
+        self._at = at = (self._at + 1) % TABLE
+        if self._uniforms[at] >= total:
             return 0.0
         while True:
             which = 1 if upto > 1 and self.uniform() * total >= profile.loads[0] else 0
@@ -276,7 +277,9 @@ class BackgroundCore(Core):
     @property
     def ahead_s(self) -> float:
         """Work put ahead of threads so far, that of the background up to this instant included."""
-        self.catch_up(self._clock._now)
+        now = self._clock._now
+        if now > self._until:  # asked several times at one instant
+            self.catch_up(now)
         return self._ahead_s
 
     @ahead_s.setter
@@ -370,11 +373,12 @@ class BackgroundLink(Link):
         if now <= begin:
             return
         self._until = now
-        source, profile = self._source, self._source.profile
-        if now - begin > profile.memory_s:
-            to = on_grid(now - profile.memory_s)
+        source = self._source
+        profile = source.profile
+        if now - begin > profile.memory_s:  # mostly: rounding as `on_grid` does, without the calls
+            to = floor((now - profile.memory_s) * TICKS_PER_S + 0.5) * TICK_S
             source.forget(to)
-            work = on_grid(profile.load * (to - begin))
+            work = floor(profile.load * (to - begin) * TICKS_PER_S + 0.5) * TICK_S
             self.busy_s += work
             free = max(self.free_s, begin) + work if profile.saturated else to + source.stationary(1)
             self.free_s = max(self.free_s, free)

@@ -10,9 +10,10 @@ Who is how far from whom is taken from `PAIRS` random pairs of client and backen
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from math import fsum
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
@@ -29,6 +30,7 @@ from netsim.engine.workload.dns_client import LOCAL_WORK_S, QUERY_WORK_S
 if TYPE_CHECKING:
     from netsim.cluster.objects import Service
     from netsim.cluster.traffic import Call, Edge
+    from netsim.engine.kernel.conntrack import Claim
     from netsim.engine.network import Kind, Network, Party
     from netsim.engine.pricing import Tariff
     from netsim.engine.workload.dns_client import Lookups, NameResolver
@@ -138,13 +140,13 @@ class Exchange:
         )  # fmt: skip
 
     @cached_property
-    def entries(self) -> Mapping[End, tuple[tuple[float, float], ...]]:
-        """Conntrack entries that transactions of all kinds, one each, keep at an end: lifetime, number."""
+    def entries(self) -> Mapping[End, tuple[tuple[float, tuple[int, ...]], ...]]:
+        """Conntrack entries that transactions of all kinds, one each, keep at an end: lifetime, numbers of them."""
         if not any(packet.opens and not packet.back for packet in self.packets):
             return {"source": (), "target": ()}
         return {
-            "source": tuple(claim for kind, _ in self.kinds for claim in kind.entries.sender),
-            "target": tuple(claim for kind, _ in self.kinds for claim in kind.entries.receiver),
+            "source": _by_lifetime(kind.entries.sender for kind, _ in self.kinds),
+            "target": _by_lifetime(kind.entries.receiver for kind, _ in self.kinds),
         }
 
     @cached_property
@@ -165,6 +167,13 @@ class Exchange:
             place: tuple(Job(*visit, number / len(self.kinds)) for visit, number in classes.items())
             for place, classes in counts.items()
         }
+
+
+def _by_lifetime(claims: Iterable[Claim]) -> tuple[tuple[float, tuple[int, ...]], ...]:
+    found: dict[float, list[int]] = {}
+    for lifetime_s, entries in chain.from_iterable(claims):
+        found.setdefault(lifetime_s, []).append(entries)
+    return tuple((lifetime_s, tuple(numbers)) for lifetime_s, numbers in found.items())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
