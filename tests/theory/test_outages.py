@@ -13,7 +13,8 @@ from math import inf
 import pytest
 from brute_force import Job, preemptive
 
-from netsim.engine.background.background import Arrivals, BackgroundCore, BackgroundLink, Draws, Profile, Source
+from netsim.engine.background.background import BackgroundCore, BackgroundLink
+from netsim.engine.background.jobs import Arrivals, Draws, Profile, Source
 from netsim.engine.queueing.audit import audit
 from netsim.engine.queueing.burst import Burst, Notice, deliver
 from netsim.engine.queueing.clock import Clock

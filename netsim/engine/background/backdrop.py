@@ -10,15 +10,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from netsim.datapath.datapath import ExternalParty
-from netsim.engine.background.background import (
-    Arrivals,
-    BackgroundCore,
-    BackgroundLink,
-    BackgroundPool,
-    Draws,
-    Profile,
-    Source,
-)
+from netsim.engine.background.background import BackgroundCore, BackgroundLink, BackgroundPool
+from netsim.engine.background.jobs import Arrivals, Draws, Profile, Source
 from netsim.engine.background.load import End, Flow, LoadModel, What
 from netsim.engine.places import Site, agent_of, plain_station
 from netsim.engine.workload.dns_client import LOCAL_WORK_S, QUERY_WORK_S

@@ -5,267 +5,43 @@ Background bursts are no events. When a followed burst comes to a station, the a
 longer than a few relaxation times ago does not matter any more: then the state is drawn from the stationary
 distribution (Pollaczek-Khinchine: a geometric number of residual services) and only the last stretch is played.
 
-Background arrivals are independent jobs: that a request follows its handshake is not kept. A large transfer is one job
-whose bursts come one after the other, as its window and the stations before this one let them
-(`netsim.engine.background.pacing`). Full and sampled runs are held against each other in the tests.
-
-The relaxation time of M/G/1 is taken as ``E[S²]/(2 E[S]) · 2/(1-√ρ)²``, which for exponential service is the known
-``1/(μ (1-√ρ)²)`` (Cohen, The Single Server Queue, 1982).
+Background arrivals are independent jobs (`netsim.engine.background.jobs`): that a request follows its handshake is not
+kept. Full and sampled runs are held against each other in the tests.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from heapq import heappop, heappush, heapreplace
-from itertools import accumulate, groupby
-from math import floor, fsum, inf, sqrt
-from operator import itemgetter
+from heapq import heapreplace
+from math import floor, inf, sqrt
 from typing import TYPE_CHECKING
 
+from netsim.engine.background.jobs import MOST_ARRIVALS, SATURATED, Source
 from netsim.engine.queueing.grid import TICK_S, TICKS_PER_S, on_grid
 from netsim.engine.queueing.stations import NEVER_DELAYED, Core, CoreCharge, Link, LinkCharge, Pool
-from netsim.engine.randomness import portable
-from netsim.engine.randomness.streams import mix
 
 if TYPE_CHECKING:
-    from netsim.engine.background.pacing import Pieces
     from netsim.engine.queueing.burst import Burst
     from netsim.engine.queueing.clock import Clock
-    from netsim.engine.randomness.streams import Streams
 
-TABLE = 1 << 16
-"""Draws kept for all stations of a replication; each reads them from a place of its own."""
-MEMORY = 3.0
-"""Relaxation times played exactly after a stationary draw."""
 POOL_MEMORY = 10.0
-"""The same for pools, whose stretch starts empty."""
-SATURATED = 0.95
-"""From this utilisation on nothing is forgotten: the whole past is played, in one batch."""
-MOST_ARRIVALS = 4096
+"""Relaxation times of a pool that are played; the stretch starts empty."""
 
 
-Windows = tuple[tuple[tuple[float, float], ...], ...]
-"""The bursts that follow a job's first one, by window: seconds after the last burst of the window before (of the first
-window: after the job's first burst), service in seconds."""
+class _Unseen:
+    """What stations with background have in common: a source, and until when its arrivals have been applied."""
+
+    __slots__ = ()
+
+    _source: Source
+    _until: float
+
+    def rest(self, until: float) -> None:
+        """No background arrives until then, and jobs under way are over."""
+        self._until = until  # type: ignore[misc]  # every class that has this one keeps a slot for it
+        self._source.drop()
 
 
-@dataclass(frozen=True)
-class Arrivals:
-    """One stream of background jobs at a station: rate, and classes with their shares.
-
-    A job's first burst takes ``services_s`` and comes with the job; ``rests`` are the bursts that follow. Each of them
-    waits for ``setups_s`` at an idle core.
-    """
-
-    rate_per_s: float
-    services_s: tuple[float, ...]
-    setups_s: tuple[float, ...]
-    cumulated: tuple[float, ...]
-    rests: tuple[Windows, ...]
-
-    @staticmethod
-    def of(classes: Iterable[tuple[Pieces, float, float]]) -> Arrivals:
-        """Return the stream of classes (pieces, set-up, rate)."""
-        kept = sorted(each for each in classes if each[2] > 0.0 and any(service_s > 0.0 for _, service_s, _ in each[0]))
-        if not kept:
-            return Arrivals(0.0, (0.0,), (0.0,), (1.0,), ((),))
-        total = fsum(rate for _, _, rate in kept)
-        return Arrivals(
-            total, tuple(on_grid(pieces[0][1]) for pieces, _, _ in kept), tuple(setup for _, setup, _ in kept),
-            tuple(each / total for each in accumulate(rate for _, _, rate in kept)),
-            tuple(_by_window(pieces) for pieces, _, _ in kept),
-        )  # fmt: skip
-
-    @cached_property
-    def shares(self) -> list[float]:
-        """Shares of the classes."""
-        return [upper - lower for lower, upper in zip((0.0, *self.cumulated), self.cumulated, strict=False)]
-
-    @cached_property
-    def longest_s(self) -> float:
-        """How long the longest job goes on bringing bursts."""
-        return max(fsum(window[-1][0] for window in rest if window) for rest in self.rests)
-
-    def moment(self, power: int) -> float:
-        """Return a moment of the work of a job."""
-        return fsum(share * fsum(job) ** power for share, job in zip(self.shares, self._services, strict=True))
-
-    @cached_property
-    def by_time(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """All bursts' services, and their cumulated shares of the time the station is occupied."""
-        jobs = self._services
-        parts = [share * service_s for share, job in zip(self.shares, jobs, strict=True) for service_s in job]
-        total = fsum(parts)
-        cumulated = tuple(each / total for each in accumulate(parts)) if total else (1.0,)
-        return tuple(service_s for job in jobs for service_s in job), cumulated
-
-    @cached_property
-    def _services(self) -> list[list[float]]:
-        """The services of all bursts of a job, class by class."""
-        return [
-            [first, *(service_s for window in rest for _, service_s in window)]
-            for first, rest in zip(self.services_s, self.rests, strict=True)
-        ]
-
-    @cached_property
-    def load(self) -> float:
-        """Utilisation this stream alone causes."""
-        return self.rate_per_s * self.moment(1)
-
-    @cached_property
-    def second_moment_per_s(self) -> float:
-        """Rate times the second moment of the work of a job."""
-        return self.rate_per_s * self.moment(2)
-
-
-def _by_window(pieces: Pieces) -> Windows:
-    """Return what follows the first burst, each window timed from the last burst of the one before."""
-    if len(pieces) == 1:
-        return ()
-    windows: list[tuple[tuple[float, float], ...]] = []
-    before = 0.0
-    for _, group in groupby(pieces, key=itemgetter(2)):
-        bursts = [(on_grid(after - before), on_grid(service_s)) for after, service_s, _ in group]
-        windows.append(tuple(bursts if windows else bursts[1:]))
-        before += bursts[-1][0]
-    return tuple(windows)
-
-
-class Draws:
-    """Uniform and exponential numbers for all background of a replication, and the place a station reads from."""
-
-    def __init__(self, streams: Streams) -> None:
-        uniforms = streams.uniform("background").take(2 * TABLE)
-        self.uniforms: list[float] = uniforms[:TABLE].tolist()
-        self.exponentials: list[float] = (-portable.log(uniforms[TABLE:])).tolist()
-        self.salt = streams.hash("background")
-
-
-class Profile:
-    """The background of a kind of station: one stream for a link, interrupts and threads for a core. Shared.
-
-    ``totals`` are the utilisations by no stream, the first one, the first two.
-    """
-
-    __slots__ = ("load", "loads", "longest_s", "memory_s", "rate_per_s", "saturated", "streams", "totals")
-
-    def __init__(self, streams: Sequence[Arrivals]) -> None:
-        self.streams = tuple(streams)
-        self.rate_per_s = fsum(each.rate_per_s for each in streams)
-        self.loads = tuple(each.load for each in streams)
-        self.load = fsum(self.loads)
-        self.totals = tuple(fsum(self.loads[:upto]) for upto in range(3))
-        self.saturated = self.load >= SATURATED
-        second = fsum(each.second_moment_per_s for each in streams)
-        self.memory_s = MOST_ARRIVALS / self.rate_per_s
-        if not self.saturated:
-            self.memory_s = min(self.memory_s, MEMORY * second / self.load / (1.0 - sqrt(self.load)) ** 2)
-        self.longest_s = max(each.longest_s for each in streams)
-
-
-class Source:
-    """What one station draws its background from."""
-
-    __slots__ = ("_at", "_exponentials", "_later", "_rate_per_s", "_uniforms", "profile", "waited_s")
-
-    def __init__(self, draws: Draws, start: int, profile: Profile) -> None:
-        self._uniforms, self._exponentials = draws.uniforms, draws.exponentials
-        self._at = mix(draws.salt ^ start) % TABLE
-        self.profile, self._rate_per_s = profile, profile.rate_per_s
-        self._later: list[tuple[float, int, float, float, Windows]] = []
-        self.waited_s = 0.0
-
-    def uniform(self) -> float:
-        """Return the next uniform number."""
-        self._at = at = (self._at + 1) % TABLE
-        return self._uniforms[at]
-
-    def gap(self) -> float:
-        """Return the time to the next arrival."""
-        self._at = at = (self._at + 1) % TABLE
-        return self._exponentials[at] / self._rate_per_s
-
-    def arrivals(self, begin: float, end: float) -> Iterable[tuple[float, int, float, float]]:
-        """Return the bursts that come before ``end``: time, which stream they belong to, service and set-up.
-
-        ``begin`` is where the last call ended; jobs under way then go on. The station tells in ``waited_s`` how long
-        a burst had to wait there: its acknowledgement, and so the next window, comes that much later.
-        """
-        self._at = at = (self._at + 1) % TABLE
-        time = begin + self._exponentials[at] / self._rate_per_s
-        later = self._later
-        if time >= end and (not later or later[0][0] >= end):
-            return ()  # nearly always: visits are closer together than arrivals
-        return self._until(time, end)
-
-    def _until(self, time: float, end: float) -> Iterator[tuple[float, int, float, float]]:
-        """Yield the bursts before ``end``; the next job comes at ``time``."""
-        later = self._later
-        while True:
-            if later and later[0][0] < min(time, end):
-                arrival, which, service, setup, windows = heappop(later)
-                self.waited_s = 0.0
-                yield arrival, which, service, setup
-                if windows:
-                    self._follow(arrival + self.waited_s, which, setup, windows)
-            elif time < end:
-                arrival = on_grid(time)
-                which, service, setup, windows = self._pick()
-                self.waited_s = 0.0
-                yield arrival, which, service, setup
-                if windows:
-                    self._follow(arrival if windows[0] else arrival + self.waited_s, which, setup, windows)
-                time += self.gap()
-            else:
-                return
-
-    def _follow(self, time: float, which: int, setup: float, windows: Windows) -> None:
-        """Note the bursts of the next window; the last of them brings the windows after it."""
-        window, *further = windows if windows[0] else windows[1:]
-        for index, (after, service) in enumerate(window, 1):
-            rest = tuple(further) if index == len(window) else ()
-            heappush(self._later, (time + after, which, service, setup, rest))
-
-    def drop(self) -> None:
-        """End all jobs under way."""
-        self._later.clear()
-
-    def forget(self, to: float) -> None:
-        """Pass over everything until ``to``: afterwards only jobs are known that are under way then."""
-        if self.profile.longest_s > 0.0:
-            self._later.clear()
-            for _ in self.arrivals(to - self.profile.longest_s, to):
-                pass
-
-    def _pick(self) -> tuple[int, float, float, Windows]:
-        """Draw which stream a job belongs to, its first burst's service, its set-up and what follows."""
-        streams, which = self.profile.streams, 0
-        if len(streams) > 1 and self.uniform() * self.profile.rate_per_s >= streams[0].rate_per_s:
-            which = 1
-        stream = streams[which]
-        index = min(bisect_left(stream.cumulated, self.uniform()), len(stream.services_s) - 1)
-        return which, stream.services_s[index], stream.setups_s[index], stream.rests[index]
-
-    def stationary(self, upto: int) -> float:
-        """Draw the work present when a station serves the first ``upto`` streams (Pollaczek-Khinchine)."""
-        profile = self.profile
-        total, work = profile.totals[upto], 0.0
-        self._at = at = (self._at + 1) % TABLE
-        if self._uniforms[at] >= total:
-            return 0.0
-        while True:
-            which = 1 if upto > 1 and self.uniform() * total >= profile.loads[0] else 0
-            services, shares = profile.streams[which].by_time
-            index = min(bisect_left(shares, self.uniform()), len(shares) - 1)
-            work += services[index] * self.uniform()
-            if self.uniform() >= total:
-                return on_grid(work)
-
-
-class BackgroundCore(Core):
+class BackgroundCore(_Unseen, Core):
     """A core that also serves the pods nobody follows. The first stream of its source are interrupts."""
 
     __slots__ = ("_ahead_s", "_clock", "_source", "_until")
@@ -297,11 +73,6 @@ class BackgroundCore(Core):
         """As `Core.thread`, behind all background."""
         self.catch_up(now)
         return Core.thread(self, burst, now, charge)
-
-    def rest(self, until: float) -> None:
-        """No background arrives until then, and jobs under way are over."""
-        self._until = until
-        self._source.drop()
 
     def catch_up(self, now: float) -> None:
         """Apply the background arrivals since the last visit."""
@@ -344,7 +115,7 @@ class BackgroundCore(Core):
         return to
 
 
-class BackgroundLink(Link):
+class BackgroundLink(_Unseen, Link):
     """A link that also carries what nobody follows.
 
     The background finds the buffer as full as everybody: what has no room is lost, and its senders bring it again.
@@ -361,11 +132,6 @@ class BackgroundLink(Link):
         self._limit_s = charge[4]
         self.catch_up(now)
         return Link.carry(self, burst, now, charge)
-
-    def rest(self, until: float) -> None:
-        """No background arrives until then, and jobs under way are over."""
-        self._until = until
-        self._source.drop()
 
     def catch_up(self, now: float) -> None:
         """Apply the background arrivals since the last visit."""
@@ -390,7 +156,7 @@ class BackgroundLink(Link):
             self.free_s = max(free, min(max(free, arrival), arrival + self._limit_s) + service)
 
 
-class BackgroundPool(Pool):
+class BackgroundPool(_Unseen, Pool):
     """Workers that also serve those whom nobody follows; a job of several times ``unit_s`` is several at once."""
 
     __slots__ = ("_source", "_unit_s", "_until")
@@ -403,11 +169,6 @@ class BackgroundPool(Pool):
         """As `Pool.serve`, behind the background."""
         self.catch_up(now)
         return Pool.serve(self, burst, now, charge)
-
-    def rest(self, until: float) -> None:
-        """No background arrives until then, and jobs under way are over."""
-        self._until = until
-        self._source.drop()
 
     def catch_up(self, now: float) -> None:
         """Apply the background arrivals since the last visit."""

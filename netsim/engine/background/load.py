@@ -2,7 +2,7 @@
 
 The bursts of a transaction are known (handshake, request, response, close; queries and answers), and so is what each
 pays where it passes. Multiplied by the rates of clients that gives the utilisation of any station, used to warn of
-overload before a run, and the arrival processes of background traffic (`netsim.engine.background.background`).
+overload before a run, and the arrival processes of background traffic (`netsim.engine.background.jobs`).
 
 Who is how far from whom is taken from `PAIRS` random pairs of client and backend a flow.
 """

@@ -9,7 +9,7 @@ import pytest
 from engine_parts import Pair, route
 
 from netsim.datapath.types import Role
-from netsim.engine.background.background import Arrivals, Draws, Profile, Source
+from netsim.engine.background.jobs import Arrivals, Draws, Profile, Source
 from netsim.engine.background.pacing import DATAGRAMS, Pace, visits
 from netsim.engine.pricing import Limits, Tariff
 from netsim.engine.randomness.streams import Streams
