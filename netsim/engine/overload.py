@@ -18,14 +18,16 @@ from netsim.engine.background.backdrop import followed_flows
 from netsim.engine.background.sampling import plan
 from netsim.engine.network import Network
 from netsim.engine.randomness.streams import Streams
-from netsim.engine.workload.dns_client import LOCAL_WORKERS, Lookups
+from netsim.engine.workload.dns_client import Lookups
+from netsim.engine.workload.dns_server import LOCAL_WORKERS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from netsim.cluster.cluster import Cluster
     from netsim.cluster.objects import Pod
-    from netsim.engine.background.load import Flow, What
+    from netsim.engine.background.exchanges import What
+    from netsim.engine.background.load import Flow
     from netsim.engine.model import Model
 
 TOLD = 5

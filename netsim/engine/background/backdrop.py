@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from netsim.datapath.datapath import ExternalParty
 from netsim.engine.background.background import BackgroundCore, BackgroundLink, BackgroundPool
+from netsim.engine.background.exchanges import End, What
 from netsim.engine.background.jobs import Arrivals, Draws, Profile, Source
-from netsim.engine.background.load import End, Flow, LoadModel, What
+from netsim.engine.background.load import Flow, LoadModel
 from netsim.engine.places import Site, agent_of, plain_station
-from netsim.engine.workload.dns_client import LOCAL_WORK_S, QUERY_WORK_S
+from netsim.engine.workload.dns_server import LOCAL_WORK_S, QUERY_WORK_S
 
 if TYPE_CHECKING:
     from netsim.engine.background.pacing import Pieces

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from netsim.datapath.datapath import ExternalParty
-from netsim.engine.background.load import Exchange, LoadModel, sent
+from netsim.engine.background.exchanges import Exchange, sent
+from netsim.engine.background.load import LoadModel
 
 if TYPE_CHECKING:
     from netsim.engine.background.sampling import Plan

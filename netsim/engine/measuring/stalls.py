@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netsim.engine.measuring.measures import Scalar
 from netsim.engine.workload.calls import Performer
-from netsim.engine.workload.dns_client import Dns, NameResolver, paired
+from netsim.engine.workload.dns_client import NameResolver, paired
+from netsim.engine.workload.dns_server import Dns
 from netsim.engine.workload.lookups import LookupCaller
 
 if TYPE_CHECKING:
