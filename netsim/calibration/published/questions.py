@@ -8,6 +8,7 @@ from collections.abc import Callable
 from netsim.calibration.published import counted, syncing
 from netsim.calibration.published.balancing import Balanced, BalancerIdle
 from netsim.calibration.published.bench import Bench, Question
+from netsim.calibration.published.bulk import Bulk, Flows
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.counted import Counted, Rule
 from netsim.calibration.published.naming import Memory, QueryCount, QueryRate, QueryTime
@@ -24,7 +25,7 @@ from netsim.calibration.published.services import (
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.shares import CpuShare
 from netsim.calibration.published.syncing import Late
-from netsim.calibration.published.transport import Bulk, Connection, Datagrams, Flows, HostCpu, RoundTrip, protocol
+from netsim.calibration.published.transport import Connection, Datagrams, HostCpu, RoundTrip, protocol
 from netsim.errors import InputError, Place
 
 Maker = Callable[[Row], Question]

@@ -17,10 +17,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from netsim.calibration.published.bench import Answer, Bench, Cost, Untimed
+from netsim.calibration.published.bulk import acknowledgements, merged_buffers
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.testbed import RECEIVER, SENDER, SOCKETS, Share
-from netsim.calibration.published.transport import acknowledgements, merged_buffers
 from netsim.errors import InputError, Place
 
 Component = Literal["data_copy", "mm", "netdev", "sched", "skb", "tcp/ip", "lock", "etc"]

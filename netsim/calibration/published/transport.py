@@ -1,204 +1,32 @@
-"""Questions about connections: bulk, round trips, connect-request-close, and the CPU time they take."""
+"""Questions about connections: round trips, connect-request-close, datagrams, and the CPU time they take."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from netsim.calibration.published.bench import Answer, Bench, Cost, Question
+from netsim.calibration.published.bulk import NEAR_LINE, Bulk, Flows, bulk_cpu, capacity
 from netsim.calibration.published.case import Row
-from netsim.calibration.published.hardware import VIRTUAL_BPS
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
-from netsim.calibration.published.testbed import RECEIVER, SENDER, Ways
+from netsim.calibration.published.testbed import RECEIVER, SENDER
 from netsim.datapath.costs import Regime
-from netsim.datapath.link import FRAMING_BYTES
-from netsim.datapath.types import Packet, Role
+from netsim.datapath.types import Role
 
-TIMESTAMPS = 12
-"""TCP's timestamp option (RFC 7323), in every segment of a Linux sender."""
-NEAR_LINE = 0.9
-"""A measured rate from here on, as a fraction of the line's goodput, says nothing of the hosts."""
 TAIL = 0.95
 """Percentiles from here on are tails: the spread of round trips without queueing is in the cost profile."""
 ONE_WAY_TOOLS = ("sockperf", "qperf")
 """Tools that print half of a round trip."""
 
 
-def goodput(bench: Bench, ways: Ways) -> float:
-    """Return the payload bits a second that fit on the line: payload, headers, tunnel and framing of a full segment."""
-    mss = ways.forward.route.mss_bytes - TIMESTAMPS
-    packet = Packet(first=False, reply=False)
-    headers = max(before.header_bytes for _, before, _ in ways.forward.path.trace(packet))
-    return bench.testbed.machine.nic_bps * mss / (mss + TIMESTAMPS + headers + FRAMING_BYTES)
-
-
-def capacity(bench: Bench, setting: Setting) -> float:
-    """Return the goodput of the line between two hosts; within one there is none to fill."""
-    if bench.subject(setting).same_node:
-        return math.inf
-    return goodput(bench, bench.ways(setting))
-
-
-@dataclass(frozen=True, slots=True)
-class Bulk:
-    """Throughput of long flows: one burst of 64 KiB on the busiest core, and its acknowledgements.
-
-    The cores are the sender's and the receiver's programs, the receiver's softirq core and, behind a gateway, its. With
-    one core a host does everything on it. Acknowledgements are made in softirq context: one for each buffer that
-    reaches the receiver whole, else one for two segments (RFC 5681).
-    """
-
-    kind: str = "bulk"
-    calibrates: int = 0
-    per_core: bool = False
-    """The metric is a rate divided by the use of the busiest host."""
-
-    def cores(self, bench: Bench, setting: Setting) -> dict[str, Cost]:
-        """Return the costs of one burst by core; copies are waiting there, because no clock makes them faster."""
-        ways, subject = bench.ways(setting), bench.subject(setting)
-        size = ways.burst_bytes
-        pieces = merged_buffers(bench, setting)
-        acks = acknowledgements(ways, size, pieces)
-        there, back = ways.forward, ways.acks
-        ack_out = acks * back.on(Role.SENDER_CORE, 1)
-        ack_in = acks * back.on(Role.SOFTIRQ_CORE, 1)
-
-        def paid(role: Role, more: float = 0.0) -> Cost:
-            copied = there.copied(size, role=role)
-            return Cost(there.on(role, size, pieces=pieces) - copied + more, copied)
-
-        # a sender sleeps when its socket's buffer is full, once a burst
-        sender, receiver = paid(Role.SENDER_CORE, bench.figure("sched.switch")), paid(Role.RECEIVER_CORE)
-        alone = bench.testbed.machine.cores == 1
-        if subject.same_node:
-            # the sender's core carries the packet up to the receiver's queue
-            if alone:
-                return {"both": sender.plus(receiver).plus(Cost(ack_out))}
-            return {"sender": sender, "receiver": receiver.plus(Cost(ack_out))}
-        softirq, gateway = paid(Role.SOFTIRQ_CORE, ack_out), paid(Role.VIA_CORE)
-        if alone or subject.steered:
-            return {"sender": sender.plus(Cost(ack_in)), "receiver": softirq.plus(receiver), "gateway": gateway}
-        transport = there.on(Role.SOFTIRQ_CORE, size, of="stack.receive", pieces=pieces)
-        return {"sender": sender, **_shared(softirq, receiver, transport), "gateway": gateway}
-
-    def cost(self, bench: Bench, setting: Setting) -> Cost:
-        """Return the busiest core's time; per core of use, the busiest host's."""
-        if self.per_core:
-            return max((host_cpu(bench, setting, "bulk", side) for side in ("client", "server")), key=math.fsum)
-        return max(self.cores(bench, setting).values(), key=lambda cost: bench.factor * cost.work + cost.waiting)
-
-    def seconds(self, bench: Bench, row: Row) -> float:
-        """Return seconds of one flow for one burst."""
-        ways = bench.ways(row.setting)
-        bits = ways.burst_bytes * 8
-        return bits * (1 if self.per_core else row.setting.streams) / row.quantity.si
-
-    def informs(self, bench: Bench, row: Row) -> bool:
-        """A flow that fills the line says nothing of the hosts."""
-        return self.per_core or row.quantity.si < NEAR_LINE * capacity(bench, row.setting)
-
-    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
-        """Return bits a second: flows side by side until the line is full."""
-        ways = bench.ways(setting)
-        rate = ways.burst_bytes * 8 / seconds
-        if self.per_core:
-            return Answer(rate)
-        limit = line(bench, setting)
-        total = rate * setting.streams
-        return Answer(min(total, limit), total >= limit, "line rate" if total >= limit else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Flows(Bulk):
-    """Throughput of several flows at once: as many times one flow, until the line is full."""
-
-    kind: str = "bulk"
-
-    def informs(self, bench: Bench, row: Row) -> bool:
-        """Always: where it fills the line, the row of one flow stands in."""
-        return True
-
-    def seconds(self, bench: Bench, row: Row) -> float:
-        """Return seconds of one flow for one burst, or what one flow takes where the row only shows the line."""
-        if row.quantity.si >= NEAR_LINE * capacity(bench, row.setting):
-            single = row.setting.but(**{key: "1" for key in ("streams", "processes") if key in row.setting})
-            anchor = bench.anchor(Bulk(), single)
-            return anchor.seconds if anchor is not None else Bulk().cost(bench, single).work * bench.factor
-        return Bulk.seconds(self, bench, row)
-
-
-def line(bench: Bench, setting: Setting) -> float:
-    """Return the line's goodput, corrected by a baseline row that filled it."""
-    ideal = capacity(bench, setting)
-    if ideal == math.inf or bench.testbed.machine.nic_bps >= VIRTUAL_BPS:
-        return ideal
-    for row, _ in bench.baselines("bulk"):
-        of_row = capacity(bench, row.setting)
-        if row.setting.streams == setting.streams and NEAR_LINE * of_row <= row.quantity.si <= of_row:
-            return ideal * row.quantity.si / of_row
-    return ideal
-
-
-def merged_buffers(bench: Bench, setting: Setting) -> float:
-    """Return into how many buffers receivers merge a burst: GRO merges what one poll finds of a flow.
-
-    A poll finds what has come while the card held interrupts back, rate of the flow x moderation time, but takes
-    `POLL_BUDGET` packets at most; at its end everything merged so far goes up the stack, and a buffer ends at 64 KiB.
-    """
-    if bench.subject(setting).same_node:
-        return 1.0
-    if not bench.ways(setting).forward.whole or bench.testbed.machine.nic_bps >= VIRTUAL_BPS:
-        return 1.0
-    ways = bench.ways(setting)
-    mss = ways.forward.route.mss_bytes
-    come = goodput(bench, ways) / setting.streams * bench.figure("nic.moderation") / 8
-    polled = min(max(come, mss), POLL_BUDGET * mss) / ways.burst_bytes
-    return math.ceil(polled) / polled
-
-
-POLL_BUDGET = 64
-"""Packets of one poll (NAPI_POLL_WEIGHT), behind which napi_gro_flush empties GRO's list (Linux net/core/dev.c)."""
-
-
-def acknowledgements(ways: Ways, size: int, pieces: float = 1.0) -> float:
-    """Return how many acknowledgements a burst causes: one a buffer, or one for two segments."""
-    if ways.forward.whole:
-        return pieces
-    return max(1.0, size / ways.forward.route.mss_bytes / 2)
-
-
-def _shared(softirq: Cost, receiver: Cost, transport: float) -> dict[str, Cost]:
-    """Return the costs of a receiver's two cores, where the busier softirq core leaves TCP to the program's.
-
-    While a program holds its socket, packets wait in the socket's backlog and the program itself takes them through TCP
-    (Linux tcp_add_backlog, release_sock). What comes before TCP stays where the interrupt is.
-    """
-    surplus = math.fsum(softirq) - math.fsum(receiver)
-    moved = max(0.0, min(surplus / 2, transport))
-    return {"softirq": softirq.plus(Cost(-moved)), "receiver": receiver.plus(Cost(moved))}
-
-
 def host_cpu(bench: Bench, setting: Setting, test: str, side: str) -> Cost:
-    """Return CPU seconds of one host for one unit at k = 1, copies of bulk data as waiting.
+    """Return CPU seconds of one host for one ``round-trip`` or ``connection`` at k = 1.
 
-    Parameters
-    ----------
-    test: ``bulk`` (per burst), ``round-trip``, ``connection``.
-    side: ``client`` sends bulk data, asks, connects; ``server`` is the other end.
+    ``side`` is the ``client``, which asks and connects, or the ``server``.
     """
-    node = SENDER if side == "client" or bench.subject(setting).same_node else RECEIVER
-    if test == "bulk":
-        ways = bench.ways(setting)
-        pieces = merged_buffers(bench, setting)
-        acks = acknowledgements(ways, ways.burst_bytes, pieces)
-        data = ways.forward.work(ways.burst_bytes, node=node, pieces=pieces)
-        copied = ways.forward.copied(ways.burst_bytes, node=node)
-        asleep = bench.figure("sched.switch") if side == "client" else 0.0
-        return Cost(data - copied + asleep + acks * ways.acks.work(1, node=node), copied)
-    ways = bench.ways(setting, surroundings(bench, setting))
+    subject, ways = bench.subject(setting), bench.ways(setting, surroundings(bench, setting))
+    node = SENDER if side == "client" or subject.same_node else RECEIVER
     there, back = ways.forward.work(1, node=node), ways.reply.work(1, node=node)
-    subject = bench.subject(setting)
     there += 0.0 if subject.same_node else bench.figure("interrupt.poll")
     if "pod" in (subject.source, subject.target):
         back += bench.figure("socket.sleep.pod")
@@ -327,6 +155,8 @@ class HostCpu:
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return the host's work for one unit."""
+        if self.test == "bulk":
+            return bulk_cpu(bench, setting, self.side)
         return host_cpu(bench, setting, self.test, self.side)
 
     def _unit(self, bench: Bench, setting: Setting, dimension: Dimension) -> float:
