@@ -88,6 +88,15 @@ static void *echo(void *unused) {
     return 0;
 }
 
+// moves the calling process into a control group, where one is given
+static const char *group;
+static void join_group(void) {
+    FILE *tasks = group ? fopen(group, "w") : 0;
+    if (!tasks) return;
+    fprintf(tasks, "%d\n", getpid());
+    if (fclose(tasks)) exit(1);
+}
+
 static double ping(int n) {
     char c = 0;
     double start = now();
@@ -120,9 +129,11 @@ static double process_switch(int n) {
     pid_t child = fork();
     if (!child) {
         close(there[1]);
+        join_group();
         echo(0);
         _exit(0);
     }
+    ping(3);
     double found = ping(n);
     close(there[1]);
     waitpid(child, 0, 0);
@@ -224,7 +235,7 @@ static double copy_dram(int n) {
     return (now() - start) / n / (1 << 20);
 }
 
-int main(void) {
+int main(int count, char **arguments) {
     from = malloc(256 << 20), to = malloc(256 << 20);
     memset(from, 1, 256 << 20), memset(to, 1, 256 << 20);
     pin(1);
@@ -235,7 +246,14 @@ int main(void) {
     report("system call", system_call, 1500);
     report("pipe write+read", pipe_calls, 250);
     report("switch.thread", thread_switch, 60);
+    setvbuf(stdout, 0, _IONBF, 0);
     report("switch.process", process_switch, 60);
+    if (count > 1) {
+        group = arguments[1];
+        report("the same, in a group", process_switch, 15);
+        group = 0;
+        report("and again without", process_switch, 15);
+    }
     report("socket.receive.flood", flood, 400);
     report("tcp append", append, 300);
     report("tcp connect+close", connection, 8);
