@@ -106,7 +106,7 @@ class Burst:
         self.trace: Step | None = None if trace is None else [trace, charges, clock._now]
         later = legs[0](self, clock._now, charges[0])
         if later is not None:
-            heappush(clock.lights, (later, 1, next(clock.births), self.advance))
+            heappush(clock.lights, (later, True, next(clock.births), self.advance))
 
     @property
     def station(self) -> Station:

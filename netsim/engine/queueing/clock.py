@@ -48,7 +48,7 @@ class Clock(simpy.Environment):
 
     def at(self, time: float, action: Action) -> None:
         """Schedule a light event: ``action``, a bound method, is called at ``time``."""
-        heappush(self._heap, (time, 1, next(self._eid), action))
+        heappush(self._heap, (time, True, next(self._eid), action))
 
     def pending(self) -> list[tuple[float, object]]:
         """Return who waits for a light event, with the times, in no particular order (for checks after a run)."""
@@ -112,13 +112,14 @@ class Clock(simpy.Environment):
     def _drain(self) -> None:
         heap = self._heap
         while heap:
-            now, priority, serial, action = heappop(heap)
-            while action.__class__ is MethodType:
+            now, light, serial, action = heappop(heap)
+            while True:
+                if light is not True:
+                    heappush(heap, (now, light, serial, action))
+                    super().step()
+                    break
                 self._now = now
                 later = action(now)
                 if later is None:
                     break
-                now, priority, serial, action = heappushpop(heap, (later, 1, serial, action))
-            else:
-                heappush(heap, (now, priority, serial, action))
-                super().step()
+                now, light, serial, action = heappushpop(heap, (later, True, serial, action))
