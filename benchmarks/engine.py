@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.workloads import Closed, Open
 from netsim.engine.queueing.burst import Burst, deliver
-from netsim.engine.queueing.chains import ClosedClient, Fifo, OpenFeed, Stretch
+from netsim.engine.queueing.chains import ClosedClient, Fifo, OpenFeed, Round, Stretch
 from netsim.engine.queueing.clock import Clock
 from netsim.engine.queueing.stations import Core, CoreCharge
 from netsim.engine.queueing.vector import merged, tandem
@@ -44,21 +44,24 @@ def open_loop(work: Open) -> Run:
     """Return what gives the departures, with an event only where streams merge."""
     clock = Clock()
     stretches = _Stretches(_stations(work.service), work.service)
-    table = [tuple(zip(*(stretches.of(route[a:b]) for a, b in work.cuts), strict=True)) for route in work.routes]
-    ways = [table[kind][size] for kind, size in zip(work.kind, work.size, strict=True)]
+    table = []
+    for route in work.routes:
+        table += zip(*(stretches.of(route[a:b]) for a, b in work.cuts), strict=True)
+    number = [3 * kind + size for kind, size in zip(work.kind, work.size, strict=True)]
     by_source: dict[int, list[int]] = {}
     for index, source in enumerate(work.source):
         by_source.setdefault(source, []).append(index)
     spare: list[Any] = []
     outputs = []
     for mine in by_source.values():
-        own = [ways[index] for index in mine]
+        used = {each: place for place, each in enumerate(dict.fromkeys(number[index] for index in mine))}
+        kinds, ways = [used[number[index]] for index in mine], [table[each] for each in used]
         outputs.append((mine, [0.0] * len(mine)))
-        OpenFeed(clock, [work.births[index] for index in mine], own.__getitem__, outputs[-1][1], spare)
+        OpenFeed(clock, [work.births[index] for index in mine], kinds, ways, outputs[-1][1], spare=spare)
 
     def run() -> list[float]:
         clock.run()
-        departures = [0.0] * len(ways)
+        departures = [0.0] * len(number)
         for mine, times in outputs:
             for index, time in zip(mine, times, strict=True):
                 departures[index] = time
@@ -74,20 +77,23 @@ def closed_loop(work: Closed) -> Run:
     trips: list[list[float]] = []
     for client, route in enumerate(work.route):
         pairs = [[(stations[s], work.service[s][z]) for s in route] for z in range(3)]
-        (a, b), (_, c), (_, d) = work.cuts
-        ways = [
-            [(tuple(pairs[q][a:b]), tuple(pairs[q][b:c]), tuple(pairs[q][c:10] + pairs[p][10:d])) for p in range(3)]
-            for q in range(3)
-        ]
-        own = [ways[q][p] for q, p in zip(work.request[client], work.response[client], strict=True)]
+        rounds = [_round(there, back, *work.cuts) for there in pairs for back in pairs]
+        kinds = [3 * q + p for q, p in zip(work.request[client], work.response[client], strict=True)]
         trips.append([])
-        ClosedClient(clock, work.think[client], own.__getitem__, trips[-1])
+        ClosedClient(clock, work.think[client], kinds, rounds, trips[-1])
 
     def run() -> list[float]:
         clock.run()
         return [time for times in trips for time in times]
 
     return run
+
+
+def _round(there: Stretch, back: Stretch, *cuts: tuple[int, int]) -> Round:
+    """Return the round of a request and a response of some sizes; the client is alone in the first and last cut."""
+    hops = (*there[:10], *back[10:])
+    before, *shared, after = (hops[a:b] for a, b in cuts)
+    return Round(sum(service for _, service in before), shared, sum(service for _, service in after))
 
 
 def every_hop(work: Open) -> Run:
@@ -102,8 +108,9 @@ def every_hop(work: Open) -> Run:
         by_source.setdefault(where, []).append(index)
     departures = [0.0] * len(work.births)
     for mine in by_source.values():
-        source = _Source(clock, work, mine, legs=legs, prices=prices, out=departures)
-        clock.at(work.births[mine[0]], source.advance)
+        births = [work.births[index] for index in mine]
+        packets = [(legs[work.kind[index]], prices[work.kind[index]][work.size[index]], index) for index in mine]
+        clock.at(births[0], _Source(clock, births, packets, departures).advance)
 
     def run() -> list[float]:
         clock.run()
@@ -113,22 +120,21 @@ def every_hop(work: Open) -> Run:
 
 
 class _Source:
-    """Launches the bursts of one source, one pending event at a time."""
+    """Launches the bursts of one source, one pending event at a time; packets are legs, charges and an index."""
+
+    __slots__ = ("_clock", "_later", "_packets", "_put")
 
     def __init__(
-        self, clock: Clock, work: Open, mine: list[int], *, legs: list[Any], prices: list[Any], out: list[float]
+        self, clock: Clock, births: list[float], packets: list[tuple[Any, Any, int]], out: list[float]
     ) -> None:  # fmt: skip
-        self.clock, self.work, self.mine, self.legs, self.prices, self.out = clock, work, mine, legs, prices, out
-        self.next = 0
+        self._clock, self._put = clock, out.__setitem__
+        self._packets, self._later = iter(packets), iter(births[1:])
 
     def advance(self, now: float) -> float | None:
         """Launch a burst."""
-        work, index = self.work, self.mine[self.next]
-        kind = work.kind[index]
-        prices = self.prices[kind][work.size[index]]
-        Burst(self.clock, self.legs[kind], prices, 0, partial(self.out.__setitem__, index))
-        self.next += 1
-        return work.births[self.mine[self.next]] if self.next < len(self.mine) else None
+        legs, prices, index = next(self._packets)
+        Burst(self._clock, legs, prices, 0, partial(self._put, index))
+        return next(self._later, None)
 
 
 def vectorised(work: Open) -> Run:

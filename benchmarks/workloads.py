@@ -47,6 +47,7 @@ class Closed:
     route: list[tuple[int, ...]]
     service: list[list[float]]
     cuts: tuple[tuple[int, int], ...]
+    """Stretches of hops with no merge inside; the client is alone in the first and the last."""
 
 
 def _services(hops: list[tuple[int, int]]) -> np.ndarray:
@@ -101,6 +102,5 @@ def w3(requests: int, seed: int = 3) -> Closed:
     local = np.stack([client if w == 64 else client // 16 if w == 4 else client * 0 for w in width], axis=1)
     stations = np.repeat(_services(CHAIN + BACK), width, axis=0)
     routes = [tuple(row) for row in (first + local).tolist()]
-    return Closed(
-        think.tolist(), request.tolist(), response.tolist(), routes, stations.tolist(), ((0, 3), (3, 5), (5, 20))
-    )  # fmt: skip
+    cuts = ((0, 3), (3, 5), (5, 17), (17, 20))
+    return Closed(think.tolist(), request.tolist(), response.tolist(), routes, stations.tolist(), cuts)

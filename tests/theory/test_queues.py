@@ -14,7 +14,7 @@ import pytest
 from scipy import stats
 
 from netsim.engine.queueing.burst import Burst
-from netsim.engine.queueing.chains import ClosedClient, Fifo
+from netsim.engine.queueing.chains import ClosedClient, Fifo, Round
 from netsim.engine.queueing.clock import Clock
 from netsim.engine.queueing.grid import array_on_grid
 from netsim.engine.queueing.stations import CoreCharge, Pool
@@ -163,13 +163,13 @@ def test_closed_network() -> None:
             thinks = streams.exponential(f"think{client}", think).take(trips).tolist()
             draws = [streams.exponential(f"{client}/{n}", mean).take(trips).tolist() for n, mean in enumerate(demands)]
 
-            ways = [
-                [(), *(((station, work),) for station, work in zip(stations, works, strict=True))]
+            rounds_of = [
+                Round(0.0, [((station, work),) for station, work in zip(stations, works, strict=True)])
                 for works in zip(*draws, strict=True)
             ]
 
             found.append([])
-            ClosedClient(clock, thinks, ways.__getitem__, found[-1])
+            ClosedClient(clock, thinks, range(trips), rounds_of, found[-1])
         clock.run()
         together = np.array([row[: min(map(len, found))] for row in found]).mean(axis=0)
         rounds.append(interval(together))

@@ -16,7 +16,7 @@ import simpy
 from brute_force import preemptive
 
 from netsim.engine.queueing.burst import Burst, Notice, deliver
-from netsim.engine.queueing.chains import ClosedClient, Fifo, OpenFeed
+from netsim.engine.queueing.chains import ClosedClient, Fifo, OpenFeed, Round
 from netsim.engine.queueing.clock import Clock
 from netsim.engine.queueing.grid import TICK_S, on_grid
 from netsim.engine.queueing.stations import Core, CoreCharge
@@ -84,7 +84,7 @@ def test_merging_streams(seed: int) -> None:
         mine = [index for index, (_, way) in enumerate(bursts) if way[0][0][0] == source]
         ways = [[[(stations[s], service) for s, service in stretch] for stretch in bursts[index][1]] for index in mine]
         outputs.append((mine, [0.0] * len(mine)))
-        OpenFeed(clock, [bursts[index][0] for index in mine], ways.__getitem__, outputs[-1][1])
+        OpenFeed(clock, [bursts[index][0] for index in mine], range(len(mine)), ways, outputs[-1][1])
     clock.run()
     for mine, times in outputs:
         for index, time in zip(mine, times, strict=True):
@@ -121,7 +121,8 @@ def test_closed_loop() -> None:
     clock, station = Clock(), Fifo("shared")
     found: list[list[float]] = [[] for _ in range(clients)]
     for number in range(clients):
-        ClosedClient(clock, thinks[number], lambda trip, n=number: [(), ((station, works[n][trip]),)], found[number])
+        rounds = [Round(0.0, [((station, work),)]) for work in works[number]]
+        ClosedClient(clock, thinks[number], range(trips), rounds, found[number])
     clock.run()
     assert found == expected
 

@@ -79,7 +79,7 @@ class Bounded(Station):
             if later == BLOCKED:
                 self._stand(burst, came, now)
                 return None
-            heappush(self._lights, (later, 1, next(self._births), burst.advance))
+            heappush(self._lights, (later, True, next(self._births), burst))
         inside.popleft()
         book = self.book
         book.left += 1

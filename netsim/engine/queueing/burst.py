@@ -106,7 +106,7 @@ class Burst:
         self.trace: Step | None = None if trace is None else [trace, charges, clock._now]
         later = legs[0](self, clock._now, charges[0])
         if later is not None:
-            heappush(clock.lights, (later, True, next(clock.births), self.advance))
+            heappush(clock.lights, (later, True, next(clock.births), self))
 
     @property
     def station(self) -> Station:
@@ -114,12 +114,12 @@ class Burst:
         return self.book.station
 
     def advance(self, now: float) -> float | None:
-        """Leave the station whose time is over and enter the next one."""
+        """Leave the station whose time is over and enter the next one; the clock's loop does so without this call."""
         book = self.book
         if self.seen_s != inf:
             delay = book.station.ahead_s - self.seen_s
             if delay > 0.0:
-                return self._preempted(now, delay)
+                return self.preempted(now, delay)
             self.seen_s = inf
         if self.trace is not None:
             self.trace.append(now)
@@ -128,7 +128,7 @@ class Burst:
         self.index = index = self.index + 1
         return self.legs[index](self, now, self.charges[index])
 
-    def _preempted(self, now: float, delay: float) -> float:
+    def preempted(self, now: float, delay: float) -> float:
         """Work was put ahead since this thread was promised to be done by now: it is done that much later."""
         self.seen_s += delay
         self.book.station.sojourn_s += delay

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from netsim.engine.queueing.audit import EngineError, audit
@@ -190,3 +192,20 @@ def test_running_until_a_time_or_an_event() -> None:
         clock.run(until=clock.event())
 
 
+def test_the_loop_does_what_a_burst_does_by_itself() -> None:
+    """Step by step, where every burst's `advance` is called, times, books and traces are those of a run at once."""
+
+    def played(*, stepwise: bool) -> tuple[object, ...]:
+        clock, core, link = Clock(), Core("core"), Link("link")
+        clock.trace = clock.origin = []
+        work, wire = CoreCharge(3 * US, setup_s=US), LinkCharge(2 * US, US)
+        done = [send(clock, [core.thread, link.carry], [work, wire], n * US) for n in range(6)]
+        done += [send(clock, [core.softirq], [CoreCharge(US)], (3 * n + 2) * US) for n in range(4)]
+        while stepwise and clock.peek() < inf:
+            clock.step()
+        clock.run()
+        audit(clock, [core, link])
+        books = [(each.arrived, each.left, each.busy_s, each.sojourn_s, each.occupancy_s) for each in (core, link)]
+        return done, books, clock.trace, clock.now
+
+    assert played(stepwise=True) == played(stepwise=False)
