@@ -116,11 +116,9 @@ class Burst:
     def advance(self, now: float) -> float | None:
         """Leave the station whose time is over and enter the next one; the clock's loop does so without this call."""
         book = self.book
-        if self.seen_s != inf:
-            delay = book.station.ahead_s - self.seen_s
-            if delay > 0.0:
-                return self.preempted(now, delay)
-            self.seen_s = inf
+        if self.seen_s != inf and book.station.ahead_s > self.seen_s:
+            return self.preempted(now)
+        self.seen_s = inf
         if self.trace is not None:
             self.trace.append(now)
         book.left += 1
@@ -128,10 +126,12 @@ class Burst:
         self.index = index = self.index + 1
         return self.legs[index](self, now, self.charges[index])
 
-    def preempted(self, now: float, delay: float) -> float:
+    def preempted(self, now: float) -> float:
         """Work was put ahead since this thread was promised to be done by now: it is done that much later."""
+        station = self.book.station
+        delay = station.ahead_s - self.seen_s
         self.seen_s += delay
-        self.book.station.sojourn_s += delay
+        station.sojourn_s += delay
         if self.trace is not None:
             self.trace.append(-delay)
         return now + delay

@@ -111,17 +111,17 @@ class Clock(simpy.Environment):
         return None
 
     def _drain(self) -> None:
-        heap = self._heap
+        heap, never = self._heap, inf
         while heap:
             now, light, serial, event = heappop(heap)
             while True:  # not a condition: CPython 3.11 only speeds up loops that jump back unconditionally
                 if light is True:
                     self._now = now
                     book, seen_s = event.book, event.seen_s
-                    if seen_s != inf and (delay := book.station.ahead_s - seen_s) > 0.0:
-                        later = event.preempted(now, delay)
+                    if seen_s != never and book.station.ahead_s > seen_s:
+                        later = event.preempted(now)
                     else:  # as `Burst.advance`
-                        event.seen_s = inf
+                        event.seen_s = never
                         if event.trace is not None:
                             event.trace.append(now)
                         book.left += 1

@@ -187,7 +187,6 @@ class Core(Station):
         self.busy_s += service
         self.arrived += 1
         self.sojourn_s += end - now
-        book = self.book
         book.occupancy_s -= now
         burst.book = book
         burst.seen_s = self.ahead_s
