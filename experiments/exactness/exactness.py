@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from experiments.records import Finding, show, write
 from netsim.engine.queueing.burst import Burst
-from netsim.engine.queueing.chains import ClosedClient, Fifo
+from netsim.engine.queueing.chains import ClosedClient, Fifo, Round
 from netsim.engine.queueing.clock import Clock
 from netsim.engine.queueing.grid import array_on_grid
 from netsim.engine.queueing.stations import CoreCharge, Pool
@@ -129,13 +129,13 @@ def closed(streams: Streams, trips: int = 4_000) -> float:
         draws = [
             streams.exponential(f"{client}/{n}", mean).take(trips).tolist() for n, mean in enumerate(DEMANDS)
         ]  # fmt: skip
-        ways = [
-            [(), *(((station, work),) for station, work in zip(stations, works, strict=True))]
+        rounds = [
+            Round(0.0, [((station, work),) for station, work in zip(stations, works, strict=True)])
             for works in zip(*draws, strict=True)
         ]
         found.append([])
-        ClosedClient(clock, streams.exponential(f"think{client}", THINK).take(trips).tolist(), ways.__getitem__,
-                     found[-1])  # fmt: skip
+        thinks = streams.exponential(f"think{client}", THINK).take(trips).tolist()
+        ClosedClient(clock, thinks, range(trips), rounds, found[-1])
     clock.run()
     # clients that have finished leave the others alone: the end is no steady state either
     return float(np.array([each[trips // 10 : -trips // 10] for each in found]).mean())
