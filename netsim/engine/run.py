@@ -8,7 +8,8 @@ from functools import cache
 from math import inf
 from typing import TYPE_CHECKING
 
-from netsim.engine.background.backdrop import Backdrop, Tracked, followed_flows, hungry_flows
+from netsim.engine.background.backdrop import Backdrop, Tracked, followed_flows
+from netsim.engine.background.hungry import hungry_flows
 from netsim.engine.background.sampling import Plan, plan
 from netsim.engine.faults import Faults
 from netsim.engine.kernel.bad_cables import damage_cables
@@ -122,13 +123,14 @@ def prepare(model: Model, streams: Streams, chosen: Plan, *, parts: bool = False
     flows = cache(lambda: followed_flows(network, model, chosen, lookups))
     horizon_s = network.conntrack.horizon_s = chosen.duration_s + GRACE_S
     network.conntrack.settled = Tracked(network, flows)
+    hungry = cache(lambda: hungry_flows(network, model, chosen, lookups))
     network.ports = Ports(
-        model.cluster, model.ports, flows, streams.uniform("ports"), at_socket=model.datapath.proxy == "ebpf",
+        model.cluster, model.ports, flows, hungry, streams.uniform("ports"), at_socket=model.datapath.proxy == "ebpf",
         horizon_s=horizon_s,
     )  # fmt: skip
     network.shapers = shapers = Shapers.over(model.cluster, model.datapath.plugin)
     if shapers is not None:
-        shapers.followed, shapers.hungry = flows, cache(lambda: hungry_flows(network, model, chosen, lookups))
+        shapers.followed, shapers.hungry = flows, hungry
     if model.cpu_limits:
         network.quotas = Quotas.over(model.cluster, lambda pod: streams.hash("quota", pod) * 2.0**-64)
     unseen: list[Flow] = []

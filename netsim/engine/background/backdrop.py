@@ -183,17 +183,6 @@ def followed_flows(
     ]
 
 
-def hungry_flows(network: Network, model: Model, chosen: Plan, lookups: Lookups) -> list[Flow]:
-    """Return the flows of streams and closed loops, which take what they get: their rates mean nothing."""
-    load = LoadModel(network, lookups, chosen.pairs)
-    return [
-        flow
-        for edge in model.edges
-        if edge.closed is not None or edge.kind == "stream"
-        for flow in load.flows(edge, (ExternalParty(),) if edge.external else edge.clients)
-    ]
-
-
 def merged(flows: Sequence[Flow]) -> list[Flow]:
     """Join flows that differ in nothing but their sources.
 

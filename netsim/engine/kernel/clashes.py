@@ -9,6 +9,11 @@ same backend; kept in any case from 5.7 on. A dropped query costs the resolver's
 Nothing of that happens where queries have sockets of their own (Go), follow each other (``single-request``), or are not
 translated by the node: eBPF translates at the socket, the node-local cache's address is not tracked.
 
+How many pairs two cores work on at once is a matter of the scheduler (a thread that moves between its two sends, a
+softirq put off to its own thread) and of the plugin, not of the traffic. No count of it is published: reports go from
+rare stalls (kubernetes issue 56903) to most look-ups (Machu 2018, "5 - 15s DNS lookups on Kubernetes", with Weave's
+fast datapath). So the share is the scenario's to state, and its default assumed.
+
 Sources: lambda.lt "Racy conntrack and DNS lookup timeouts" (2018) for the mechanism; Linux commits 4e35c1cb9460 (5.0)
 and 6a757c07e51f (5.7) for what resolves it.
 """

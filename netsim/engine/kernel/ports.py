@@ -6,8 +6,8 @@ beyond that connect() fails with EADDRNOTAVAIL. Where the proxy translates at th
 elsewhere the Service's address. A node that puts its own address in front of a connection needs a port of its own for
 each destination until conntrack forgets the connection; beyond that the packet is dropped (``insert_failed``).
 
-Like conntrack tables port ranges start as full as hours of the same traffic leave them. A range that open arrivals will
-never fill half way is not counted at all.
+Like conntrack tables port ranges start as full as hours of the same traffic leave them; of a closed loop that is what
+it could open if nobody made it wait. A range that open arrivals will never fill half way is not counted at all.
 
 Sources: Linux Documentation/networking/ip-sysctl.rst (ip_local_port_range 32768-60999, tcp_tw_reuse and its delay of
 1 s), include/net/tcp.h (TCP_TIMEWAIT_LEN 60 s), net/netfilter/nf_nat_core.c (ports 1024-65535 for clients above 1023).
@@ -53,15 +53,16 @@ class Ports:
     settings: how many ports there are.
     at_socket: clients connect to backends, not to Services.
     flows: the traffic whose rate is known.
+    hungry: that of streams, and of closed loops with the most they may ask.
     draw: uniform numbers.
     horizon_s: when the run is over.
     """
 
     def __init__(
-        self, cluster: Cluster, settings: PortSettings, flows: Callable[[], Sequence[Flow]], draw: Callable[[], float],
-        *, at_socket: bool, horizon_s: float = inf,
+        self, cluster: Cluster, settings: PortSettings, flows: Callable[[], Sequence[Flow]],
+        hungry: Callable[[], Sequence[Flow]], draw: Callable[[], float], *, at_socket: bool, horizon_s: float = inf,
     ) -> None:  # fmt: skip
-        self._cluster, self._settings, self._flows, self._draw = cluster, settings, flows, draw
+        self._cluster, self._settings, self._flows, self._hungry, self._draw = cluster, settings, flows, hungry, draw
         self._at_socket, self._horizon_s = at_socket, horizon_s
         self.local: dict[Hashable, ConntrackTable | None] = {}
         self.snat: dict[Hashable, ConntrackTable | None] = {}
@@ -69,7 +70,7 @@ class Ports:
     @cached_property
     def _by_service(self) -> dict[str, list[Flow]]:
         found: dict[str, list[Flow]] = {}
-        for flow in self._flows():
+        for flow in (*self._flows(), *self._hungry()):
             found.setdefault(flow.service, []).append(flow)
         return found
 

@@ -95,6 +95,13 @@ def test_a_client_opens_as_many_connections_as_ports_come_free(rate: int) -> Non
     assert found.times["latency"].max() < 0.1
 
 
+@pytest.mark.parametrize(("think", "least", "most"), [("20ms", 0.7, 0.85), ("200ms", 0.0, 0.0)])
+def test_a_closed_loops_range_is_as_full_as_the_loop_could_leave_it(think: str, least: float, most: float) -> None:
+    """600 ports, each taken for 60 s, serve 10 connections a second: a fifth of what a pause of 20 ms allows."""
+    found = run({**EDGE, "closed": {"concurrency": 1, "think": think}}, local_ports=600)
+    assert least <= share(found, "failed") <= most
+
+
 @pytest.mark.parametrize(
     ("edge", "network"),
     [
