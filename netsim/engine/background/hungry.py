@@ -12,7 +12,8 @@ from math import fsum
 from typing import TYPE_CHECKING
 
 from netsim.datapath.parties import ExternalParty
-from netsim.engine.background.load import Exchange, Flow, LoadModel, tariff_of
+from netsim.engine.background.exchanges import Exchange, tariff_of
+from netsim.engine.background.load import Flow, LoadModel
 
 if TYPE_CHECKING:
     from netsim.cluster.traffic import Edge
