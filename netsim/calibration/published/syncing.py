@@ -183,13 +183,16 @@ class Late:
         if partial is not None:
             row, question = partial
             one = self._sync(bench, row.setting)
-            delay = _solve(lambda d: self._at(question.percentile, row.setting, d, one, shape), row.quantity.si)
-            bench.note(f"delay of the API, s ({partial[0].id})", delay, partial[0].id)
+            delay = _known(
+                bench, "delay of the API, s", row,
+                lambda d: self._at(question.percentile, row.setting, d, one, shape),
+            )  # fmt: skip
         whole = self._baseline(bench, full=True)
         if whole is not None and _full(setting):
             known, asked = whole
-            sync = _solve(lambda s: self._at(asked.percentile, known.setting, delay, s, shape), known.quantity.si)
-            bench.note(f"a full sync, s ({whole[0].id})", sync, whole[0].id)
+            sync = _known(
+                bench, "a full sync, s", known, lambda s: self._at(asked.percentile, known.setting, delay, s, shape)
+            )
         return Answer(self._at(self.percentile, setting, delay, sync, shape))
 
     @staticmethod
@@ -220,6 +223,16 @@ def _waits(period: float) -> npt.NDArray[np.float64]:
 def _full(setting: Setting) -> bool:
     """Tell whether every sync writes everything."""
     return setting.text("feature").lower() == "off"
+
+
+def _known(bench: Bench, name: str, row: Row, function: Callable[[float], float]) -> float:
+    """Return the parameter that a baseline row gives, solved for once a draw."""
+    fitted = bench.parameters.get(row.id)
+    if fitted is not None:
+        return fitted.value
+    value = _solve(function, row.quantity.si)
+    bench.note(f"{name} ({row.id})", value, row.id)
+    return value
 
 
 def _solve(function: Callable[[float], float], target: float) -> float:
