@@ -5,6 +5,7 @@ What a packet meets is a list of costs; ``netsim/data/published/functions.yaml``
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -76,9 +77,11 @@ class PacketRate:
             object.__setattr__(self, "kind", f"packets-{self.family}")
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
-        """Return the sum of the costs, at the prices of a flood."""
-        prices = bench.prices("flood")
-        return Cost(sum(times * prices[key] for key, times in function_of(setting).costs.items()) * 1e-9)
+        """Return the sum of the costs, at the prices of a flood; misses of caches are waiting, no clock moves them."""
+        prices, costs = bench.prices("flood"), function_of(setting).costs
+        paid = {key: times * prices[key] * 1e-9 for key, times in costs.items()}
+        memory = math.fsum(ns for key, ns in paid.items() if bench.profile.figures[key].scaling == "memory")
+        return Cost(math.fsum(paid.values()) - memory, memory)
 
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return one core's time for a packet."""
@@ -159,8 +162,8 @@ def packet_seconds(bench: Bench, setting: Setting) -> float:
     question = PacketRate(function_of(setting).family)
     cost, anchor = question.cost(bench, setting), bench.anchor(question, setting.but(streams="1"))
     if anchor is None:
-        return bench.factor * cost.work
-    return anchor.seconds + bench.factor * (cost.work - anchor.cost.work)
+        return bench.factor * cost.work + cost.waiting
+    return anchor.seconds + bench.factor * (cost.work - anchor.cost.work) + cost.waiting - anchor.cost.waiting
 
 
 SATURATED = 1e3
@@ -181,7 +184,7 @@ class ForwardLatency(PacketRate):
         """Return the work, and what waits."""
         cards = bench.figure("nic.transmit_latency") + bench.figure("nic.receive_latency")
         moderated = bench.figure("nic.moderation_adaptive") + bench.figure("interrupt.latency")
-        return Cost(PacketRate.cost(self, bench, setting).work, cards + moderated)
+        return PacketRate.cost(self, bench, setting).plus(Cost(0.0, cards + moderated))
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return the time."""
