@@ -115,6 +115,8 @@ def machine_of(spec: MachineSpec) -> Machine:
         gro=spec.gro,
         checksum=spec.checksum,
         tunnel=spec.tunnel,
+        qdisc=spec.qdisc,
+        byte_queue_limit=spec.byte_queue_limit,
     )
 
 

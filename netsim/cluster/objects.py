@@ -32,6 +32,7 @@ def family_of(address: str) -> Family:
 Interrupts = Literal["hashed", "steered", "remote"]
 """Whom a card wakes: a core that the flow's hash picks (RSS), the core of the program that reads the flow (aRFS, ntuple
 filters), or cores of another NUMA node than the programs'."""
+QueueingDiscipline = Literal["unlimited", "pfifo_fast", "fq_codel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class Machine:
     ``ring`` descriptors per queue; ``rps`` that every queue's ``rps_cpus`` names all cores, each of which lets
     ``backlog`` packets wait; ``interrupts`` which cores the card wakes; ``mtu`` of the node's interface in bytes;
     offloads as the NIC has them: ``tso`` transmit segmentation, ``gro`` receive merging, ``checksum`` offload,
-    ``tunnel`` segmentation and checksum of encapsulated packets.
+    ``tunnel`` segmentation and checksum of encapsulated packets. ``qdisc`` is what packets wait in before the card,
+    whose ring holds ``byte_queue_limit`` bytes (`None`: as the kernel would settle it).
     """
 
     cores: int = 16
@@ -59,6 +61,8 @@ class Machine:
     gro: bool = True
     checksum: bool = True
     tunnel: bool = True
+    qdisc: QueueingDiscipline = "unlimited"
+    byte_queue_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,16 @@ class MachineSpec(Spec):
     gro: bool = Field(True, description="receive merging (GRO)")
     checksum: bool = Field(True, description="checksum offload")
     tunnel: bool = Field(True, description="segmentation and checksum offload of encapsulated packets")
+    qdisc: Literal["unlimited", "pfifo_fast", "fq_codel"] = Field(
+        "unlimited",
+        description="what packets wait in before the card: one queue without end, pfifo_fast (1,000 packets), or "
+        "fq_codel (a queue a connection, CoDel; systemd's default)",
+    )
+    byte_queue_limit: Bytes | None = Field(
+        None, ge=1514,
+        description="bytes a transmit ring holds before its queue is stopped (BQL), with a qdisc; default: what the "
+        "card sends in two completions of 25 us, at least two buffers of 64 KiB",
+    )  # fmt: skip
 
 
 class FabricSpec(Spec):

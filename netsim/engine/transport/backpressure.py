@@ -129,7 +129,10 @@ class SmallQueue:
         """Learn when the last bit of a burst of so many bytes is on the wire."""
         self._ends.append((end, size))
         if self.waits and not self._due:
-            self._arm(None if burst.trace is None else [*burst.trace])
+            step = burst.trace and [*burst.trace]
+            if step and step[-1] != self._clock._now:  # it had to wait for the ring
+                step = [step, SMALL_QUEUE, step[-1], self._clock._now]
+            self._arm(step)
 
     def holds_up(self, limit: float, now: float) -> bool:
         """Tell whether more than so many bytes are below the socket; who asked is told when there is room."""
