@@ -106,7 +106,7 @@ def _edge_figures(record: EdgeRecord, seconds: float) -> list[Scalar]:
 def _held_up_figures(record: EdgeRecord) -> list[Scalar]:
     """Return for how long a transaction's senders had data and could not send, by what they waited for."""
     return [
-        Scalar("edge", record.label, "held_up", why.name.replace(" ", "_"), seconds / record.started, "s",
+        Scalar("edge", record.label, f"held_up_{why.name.replace(' ', '_')}", "mean", seconds / record.started, "s",
                record.started)
         for why, seconds in sorted(record.stalls.seconds.items())
         if seconds > 0.0
