@@ -15,7 +15,8 @@ LEFT_OUT = (
     "CPU that pods use beside the stated work",
     "changes of CPU frequency, deep sleep states, memory bandwidth and pressure",
     "firewalls of hosts beside the plugin's own",
-    "congestion control other than Reno and CUBIC, explicit congestion notification, flow control of Ethernet links (PAUSE)",
+    "congestion control other than Reno and CUBIC, explicit congestion notification",
+    "flow control of Ethernet links (PAUSE frames), several transmit queues of a card",
     "the control plane's own traffic",
     "switches that fail, routes that change; other tenants of machines and network",
 )
