@@ -30,7 +30,7 @@ from netsim.study.outcome import Measured, PointRunner
 from netsim.study.result import StudyResult
 from netsim.study.results import ResultFolder
 from netsim.study.selection import quantiles_of
-from netsim.study.study import Progress
+from netsim.study.study import Progress, engine_runner
 from netsim.study.tables import Table
 
 FEWEST = 20
@@ -77,7 +77,7 @@ def predicted(
         return result
     used = costs_used(scenario) if runner is None else ()
     table = draws_of(profile_of(scenario), draws, seed=scenario.run.seed, used=used)
-    bench = _Bench(scenario, result.runs[0][0], runner or _engine(), workers, progress)
+    bench = _Bench(scenario, result.runs[0][0], runner or engine_runner(), workers, progress)
     samples = bench.run(list(table.draws()))
     rows = [_row(figure, bench.known.get(figure.key, math.nan), samples) for figure in summary.figures]
     asked = [f for metric, stat in ASKED if (f := find(summary.figures, "scenario", "", metric, stat)) is not None]
@@ -110,12 +110,6 @@ def costs_used(scenario: Scenario) -> frozenset[str]:
     datapath = Datapath(plain.cluster, plain.plugin, plain.proxy, recording, mtu=scenario.network.mtu)
     run_replication(replace(model, datapath=datapath), seed=scenario.run.seed, replication=0)
     return frozenset(recording.asked).union(ALWAYS_USED)
-
-
-def _engine() -> PointRunner:
-    from netsim.study.runner import run_point
-
-    return run_point
 
 
 Values = Mapping[Key, float]

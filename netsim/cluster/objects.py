@@ -394,6 +394,3 @@ class Note:
     code: str
     text: str
     level: Literal["default", "ignored", "warning"] = "default"
-
-
-EndpointTable = Mapping[str, tuple[Endpoint, ...]]

@@ -113,12 +113,3 @@ class Views:
             if news[0] < inf:
                 nodes = range(len(self._network.cluster.nodes))
                 yield fault, [self.absence(fault, news, node).since_s - fault.at_s for node in nodes]
-
-    def settled_s(self) -> float:
-        """Return when the last node has the last news, faults without an end apart."""
-        nodes = range(len(self._network.cluster.nodes))
-        times = [
-            time for fault, news in self._news if news[0] < inf for node in nodes
-            for time in self.absence(fault, news, node) if time < inf
-        ]  # fmt: skip
-        return max(times, default=0.0)

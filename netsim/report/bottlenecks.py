@@ -11,13 +11,13 @@ from netsim.analysis.growth import FLAT, Growth, growth, growth_of_parts
 from netsim.analysis.indicators import indicators
 from netsim.errors import InputError
 from netsim.report.frame import Frame, write_width
+from netsim.report.tables import Rows
 from netsim.stats.estimates import Interval
 from netsim.units import format_seconds
 
 if TYPE_CHECKING:
     from netsim.study import StudyResult
 
-Rows = tuple[list[str], list[list[str]]]
 BANDS = ("mean", "p99")
 MOST_PARTS = 8
 MUCH = 0.05

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netsim.inspect import limits
-from netsim.report.bottlenecks import Rows, largest
+from netsim.report.bottlenecks import largest
 from netsim.report.frame import Frame, write_value
+from netsim.report.tables import Rows
 
 if TYPE_CHECKING:
     from netsim.datapath.limits import LimitUse

@@ -109,13 +109,14 @@ def run_study(
     """
     if precision is not None:
         scenario = with_values(scenario, {"run.precision": precision})
-    study = _Study(scenario, runner or _engine(), out)
+    study = _Study(scenario, runner or engine_runner(), out)
     study.prepare(resume)
     study.run(workers, progress, max_wall_s)
     return study.result()
 
 
-def _engine() -> PointRunner:
+def engine_runner() -> PointRunner:
+    """Return what runs a replication in the engine, loaded when it is first asked for."""
     from netsim.study.runner import run_point
 
     return run_point

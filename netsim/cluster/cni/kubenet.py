@@ -20,7 +20,6 @@ from netsim.errors import InputError, Place
 BRIDGE = "cbr0"
 DEFAULT_MTU_BYTES = 1460
 """Used where no interface's MTU is known."""
-NODE_MASK = 24
 NON_MASQUERADE_CIDR = "10.0.0.0/8"
 """kubelet ``--non-masquerade-cidr``: kubenet's own POSTROUTING rule masquerades everything else."""
 HairpinMode = Literal["promiscuous-bridge", "hairpin-veth", "none"]

@@ -23,8 +23,6 @@ CONTROLLER = "dns-controller"
 RecordType = Literal["A", "AAAA", "CNAME", "SRV", "TXT"]
 MANAGED: tuple[RecordType, ...] = ("A", "AAAA", "CNAME")
 """``--managed-record-types``; SRV records of NodePort Services are made only when asked for."""
-DEFAULT_TTL_S = 300
-"""What providers give a record without the ttl annotation (``defaultTTL``, AWS and most others)."""
 LONGEST_TTL_S = 2**31 - 1
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?(?:h|ms|m|s))+")
 _PART = re.compile(r"([0-9]+(?:\.[0-9]*)?)(h|ms|m|s)")
