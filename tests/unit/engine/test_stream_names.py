@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,34 @@ def test_draws_of_other_streams_stay(change: str, monkeypatch: pytest.MonkeyPatc
         length = min(len(before[name]), len(after[name]))
         assert before[name][:length] == after[name][:length], name
     assert any(len(before[name]) for name in shared)
+
+
+TWO_APPLICATIONS = """
+{apiVersion: v1, kind: Service, metadata: {name: kept}, spec: {selector: {app: kept}, ports: [{port: 80}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: OTHER}, spec: {selector: {app: OTHER}, ports: [{port: 80}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: kept, labels: {app: kept}}, spec: {containers: [{name: c, image: c}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: OTHER, labels: {app: OTHER}}, spec: {containers: [{name: c, image: c}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: web, labels: {app: web}}, spec: {containers: [{name: c, image: c}]}}
+"""
+
+
+def test_a_renamed_object_leaves_the_draws_of_others_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    for name in ("other", "renamed"):
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(TWO_APPLICATIONS.replace("OTHER", name))
+        traffic = [
+            {**EDGE, "from": "web", "to": "kept"}, {**OTHER, "from": "web", "to": name, "name": "the other edge"}
+        ]  # fmt: skip
+        drawn.append(draws(monkeypatch, cluster={"manifests": str(file), "nodes": 2}, traffic=traffic))
+    before, after = drawn
+    shared = [stream for stream in before if stream in after]
+    assert len([stream for stream in shared if stream.startswith("kept/")]) >= 7
+    assert all(before[stream] == after[stream] for stream in shared if stream.startswith(("kept/", "the other edge/")))
 
 
 def test_hashes_are_stable() -> None:
