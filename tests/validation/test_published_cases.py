@@ -16,11 +16,11 @@ QUICK = ("cni-100g", "vm-overlays", "tunnel-device", "hooks", "offload-ladder", 
          "object-counts", "external-dns", "kernel-steps", "cpu-shares", "cni-40g", "macvlan-10g", "kube-ovn",
          "service-bulk", "rule-commands")  # fmt: skip
 MEDIANS = {"cni-100g": 0.08, "vm-overlays": 0.08, "coredns": 0.08, "connection-rates": 0.08, "dns-amplification": 0.01,
-           "same-node-devices": 0.07, "hooks": 0.10, "offload-ladder": 0.20, "programming-latency": 0.10,
+           "same-node-devices": 0.07, "hooks": 0.10, "offload-ladder": 0.10, "programming-latency": 0.10,
            "rule-programming": 0.40, "rule-commands": 0.05, "endpoint-objects": 0.05,
            "object-counts": 0.01, "external-dns": 0.05,
-           "kernel-steps": 0.15, "cpu-shares": 0.45,
-           "cni-40g": 0.6, "macvlan-10g": 0.25, "kube-ovn": 0.35, "service-bulk": 0.05}  # fmt: skip
+           "kernel-steps": 0.10, "cpu-shares": 0.30,
+           "cni-40g": 0.4, "macvlan-10g": 0.20, "kube-ovn": 0.28, "service-bulk": 0.05}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -27,13 +27,23 @@ Component = Literal["data_copy", "mm", "netdev", "sched", "skb", "tcp/ip", "lock
 Parts = Mapping[Component, float]
 
 
+class _Memory(BaseModel):
+    """What an end takes memory in: the figure of one piece, its size, and which line of ``hops`` it is made of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hop: str
+    figure: str
+    bytes: int
+
+
 class _Components(BaseModel):
     """``components.yaml``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     hops: Mapping[str, Parts]
-    page_bytes: Mapping[Literal["receiver", "sender"], int]
+    memory: Mapping[Literal["receiver", "sender"], _Memory]
 
     @model_validator(mode="after")
     def _whole(self) -> _Components:
@@ -58,8 +68,9 @@ def parts(bench: Bench, setting: Setting) -> dict[Component, float]:
     acks = acknowledgements(ways, size, pieces)
     data = [share for share in ways.forward.shares(size, pieces=pieces) if share.node == node]
     back = [share for share in ways.acks.shares(1) if share.node == node]
-    pages = size / known.page_bytes["sender" if sending else "receiver"] * bench.figure("page.cycle")
-    found: dict[Component, list[float]] = {name: [part * pages] for name, part in known.hops["page"].items()}
+    memory = known.memory["sender" if sending else "receiver"]
+    pages = size / memory.bytes * bench.figure(memory.figure)
+    found: dict[Component, list[float]] = {name: [part * pages] for name, part in known.hops[memory.hop].items()}
     if sending:
         found["sched"] = [bench.figure("sched.switch")]
     for times, burst, shares in ((1.0, size, data), (acks, 0, back)):
