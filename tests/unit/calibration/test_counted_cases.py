@@ -88,7 +88,7 @@ def test_bounds_are_shown_and_not_scored(tmp_path: Path) -> None:
 def test_parts_of_cpu_time_are_shares_of_a_whole(tmp_path: Path) -> None:
     components = ("data_copy", "mm", "netdev", "sched", "skb", "tcp/ip", "lock", "etc")
     rows = "".join(
-        f"{side}-{part},cpu_share,cni=none;path=host-host;offload=all;side={side};component={part},10,%,target\n"
+        f"{side}-{part},cpu_share,cni=none;path=host-host;mtu=9000;offload=all;side={side};component={part},10,%,target\n"
         for side in ("sender", "receiver")
         for part in components
     )
