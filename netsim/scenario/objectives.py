@@ -48,7 +48,8 @@ def parse_objective(text: str) -> Objective:
     if metric not in known:
         raise ValueError(f"no objective can be about {metric!r}|{', '.join(known)}")
     if not _is_statistic(metric, statistic):
-        raise ValueError(f"{metric} has no statistic {statistic!r}|mean, max or a quantile such as p99")
+        allowed = "max" if metric in _FAULTS else "mean, max or a quantile such as p99"
+        raise ValueError(f"{metric} has no statistic {statistic!r}|{allowed}")
     try:
         value = _limit(metric, limit)
     except InputError as error:

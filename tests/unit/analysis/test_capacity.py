@@ -156,6 +156,22 @@ def test_unfinished_transactions_count_as_slower_than_any_limit() -> None:
     assert judge(parse_objective("p50<1s"), figures).verdict == "met"
 
 
+def test_recovery_is_that_of_the_fault_it_takes_longest() -> None:
+    from dataclasses import replace
+
+    from netsim.study.outcome import Scalar
+
+    run = formula_point(scenario(), seed=1, replication=0)
+    faults = (Scalar("fault", name, "recovery", "max", value, "s") for name, value in (("a", 0.2), ("b", 1.5)))
+    figures = summarise({0: replace(run, scalars=(*run.scalars, *faults))}, (0.5,)).figures
+    assert judge(parse_objective("recovery<1s"), figures).verdict == "missed"
+    assert judge(parse_objective("recovery.max<2s"), figures).verdict == "met"
+    with pytest.raises(InputError, match="does not measure"):
+        judge(parse_objective("convergence<1s"), figures)
+    with pytest.raises(ValueError, match="no statistic"):
+        parse_objective("recovery.p99<1s")
+
+
 def test_utilization_is_that_of_the_busiest_kind() -> None:
     answer = search(scenario(), ["utilization<50%"], tolerance=0.02)
     assert answer.found.value == pytest.approx(1000.0, rel=0.02)
