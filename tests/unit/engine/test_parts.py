@@ -197,3 +197,22 @@ def test_parts_add_up_over_faults_in_flight(connection: str) -> None:
     assert (kept.seconds.sum(axis=1) == found.times["latency"][kept.rows]).all()
     assert seconds(kept, "timer") > 0.0
     assert seconds(kept, "other") < 0.01 * seconds(kept, "timer")
+
+
+@pytest.mark.parametrize("qdisc", ["unlimited", "pfifo_fast", "fq_codel"])
+def test_waiting_for_room_is_told(qdisc: str) -> None:
+    """Uploads of 4 MiB at 1 Gbit/s whose server reads at 400 Mbit/s: small queues, send buffers, the window."""
+    cluster = {
+        "synthetic": {"nodes": 2, "pods_per_node": 2, "services": 1, "namespaces": 1, "endpoints_per_service": 1},
+        "machine": {"cores": 4, "nic": "1Gbit/s", "qdisc": qdisc},
+    }  # fmt: skip
+    upload = {"request": "4MiB", "connection": "keep-alive", "closed": {"concurrency": 1}}
+    slow = {**upload, "reads": {"request": "400Mbit/s"}}
+    traffic = [{"from": "client-1", "to": "service-1", "name": str(number), **each} for number, each in
+               enumerate((upload, slow, {"request": "1KiB", "rate": "100/s"}))]  # fmt: skip
+    network = {"plugin": "cilium-native", "tcp": {"receive_window": "1MiB", "send_buffer": "256KiB"}}
+    kept = kept_of(run(cluster=cluster, network=network, traffic=traffic, dns={"lookups": "none"},
+                       run={"replications": 1, "duration": "700ms", "warmup": "0s"}))  # fmt: skip
+    assert seconds(kept, "window", "small queue") > 0.0
+    assert seconds(kept, "window", "receiver") > 0.0
+    assert seconds(kept, "work", "reading") > 0.0
