@@ -156,7 +156,7 @@ def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping
         checksum=_checksums(setting, plugin, hardware),
         segmentation=segmentation,
         merging=merging,
-        steered=bool({"arfs", "all"} & set(re.split(r"[^a-z]+", setting.text("offload").lower()))),
+        steered=hardware.interrupts == "steered" or _aimed(setting),
         services=setting.count("services", 0),
         endpoints=setting.count("endpoints_per_service", 1),
     )
@@ -237,6 +237,11 @@ def _ladder(setting: Setting) -> tuple[bool, bool]:
         return True, True
     everything = "all" in listed
     return bool(everything or {"tso", "gso"} & ladder), bool(everything or {"gro", "lro"} & ladder)
+
+
+def _aimed(setting: Setting) -> bool:
+    """Tell whether a row lists flow steering among the offloads that are on."""
+    return bool({"arfs", "all"} & set(re.split(r"[^a-z]+", setting.text("offload").lower())))
 
 
 def _checksums(setting: Setting, plugin: Plugin, hardware: Hardware) -> bool:
