@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from netsim.engine.queueing.burst import Notice, Reaction, tell
 from netsim.engine.queueing.outages import out_at
-from netsim.engine.transport.tcp import Connection, Half
+from netsim.engine.transport.half import Half
+from netsim.engine.transport.tcp import Connection
 
 if TYPE_CHECKING:
     from netsim.engine.network import Party

@@ -11,7 +11,8 @@ from netsim.engine.workload.rpc import RpcCaller
 if TYPE_CHECKING:
     from netsim.cluster.traffic import Call
     from netsim.engine.network import Network, Party
-    from netsim.engine.transport.tcp import Connection, Half
+    from netsim.engine.transport.half import Half
+    from netsim.engine.transport.tcp import Connection
     from netsim.engine.workload.calls import Surroundings, Task, Wake
 
 

@@ -11,7 +11,8 @@ from engine_parts import MSS, Pair, route
 
 from netsim.engine.kernel.bad_cables import BadCable
 from netsim.engine.run import run_replication
-from netsim.engine.transport.tcp import Connection, _parted
+from netsim.engine.transport.data import parted
+from netsim.engine.transport.tcp import Connection
 from netsim.scenario import build
 from netsim.study.runner import model_of
 
@@ -23,7 +24,7 @@ def test_what_goes_on_and_what_is_lost_are_the_whole(seed: int) -> None:
     ranges[-1] = ranges[-1][0], ranges[-1][1] + 1  # the last segment may be short
     segments = [start + at for start, size in ranges for at in range(0, size, MSS)]
     lost = sorted(draw.choice(len(segments), 4, replace=False).tolist())
-    kept, gone = _parted(ranges, lost, MSS)
+    kept, gone = parted(ranges, lost, MSS)
     assert sorted(at for start, size in gone for at in range(start, start + size, MSS)) == [segments[n] for n in lost]
     assert sum(size for _, size in [*kept, *gone]) == sum(size for _, size in ranges)
     assert all(one[0] + one[1] < other[0] for one, other in pairwise(kept))
