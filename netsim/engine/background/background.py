@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING
 from netsim.engine.background.jobs import MOST_ARRIVALS, SATURATED, Source
 from netsim.engine.queueing.grid import TICK_S, TICKS_PER_S, on_grid
 from netsim.engine.queueing.stations import NEVER_DELAYED, Core, CoreCharge, Link, LinkCharge, Pool
+from netsim.engine.queueing.vector import lindley
 
 if TYPE_CHECKING:
     from netsim.engine.queueing.burst import Burst
     from netsim.engine.queueing.clock import Clock
+    from netsim.engine.queueing.vector import Floats
 
 POOL_MEMORY = 10.0
 """Relaxation times of a pool that are played; the stretch starts empty."""
@@ -149,10 +151,25 @@ class BackgroundLink(_Unseen, Link):
             free = max(self.free_s, begin) + work if profile.saturated else to + source.stationary(1)
             self.free_s = max(self.free_s, free)
             begin = to
+        crowd = source.crowd(begin, now)
+        if crowd is not None:
+            self._serve_all(*crowd)
+            return
         for arrival, _, service, _ in source.arrivals(begin, now):
             self.busy_s += service
             free = self.free_s
             source.waited_s = max(0.0, free - arrival)
+            self.free_s = max(free, min(max(free, arrival), arrival + self._limit_s) + service)
+
+    def _serve_all(self, arrivals: Floats, services: Floats) -> None:
+        """Serve many arrivals by one recursion; one by one only if some of them find the buffer full."""
+        self.busy_s += float(services.sum())
+        left = lindley(arrivals, services, self.free_s)
+        if float((left - services - arrivals).max()) <= self._limit_s:
+            self.free_s = float(left[-1])
+            return
+        for arrival, service in zip(arrivals.tolist(), services.tolist(), strict=True):
+            free = self.free_s
             self.free_s = max(free, min(max(free, arrival), arrival + self._limit_s) + service)
 
 

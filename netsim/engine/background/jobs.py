@@ -19,12 +19,13 @@ from math import fsum, sqrt
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from netsim.engine.queueing.grid import on_grid
+from netsim.engine.queueing.grid import array_on_grid, on_grid
 from netsim.engine.randomness import portable
 from netsim.engine.randomness.streams import mix
 
 if TYPE_CHECKING:
     from netsim.engine.background.pacing import Pieces
+    from netsim.engine.queueing.vector import Floats
     from netsim.engine.randomness.streams import Streams
 
 TABLE = 1 << 16
@@ -34,6 +35,9 @@ MEMORY = 3.0
 SATURATED = 0.95
 """From this utilisation on nothing is forgotten: the whole past is played, in one batch."""
 MOST_ARRIVALS = 4096
+MANY = 32
+"""From so many arrivals expected at once they are worked out as arrays (measured: 36 us, one by one 54 us; equal at 22,
+for 4,096 arrays take a 38th)."""
 
 
 Windows = tuple[tuple[tuple[float, float], ...], ...]
@@ -124,12 +128,13 @@ def _by_window(pieces: Pieces) -> Windows:
 
 
 class Draws:
-    """Uniform and exponential numbers for all background of a replication, and the place a station reads from."""
+    """Uniform and exponential numbers for all background of a replication, as lists and as arrays (``table``)."""
 
     def __init__(self, streams: Streams) -> None:
         uniforms = streams.uniform("background").take(2 * TABLE)
         self.uniforms: list[float] = uniforms[:TABLE].tolist()
-        self.exponentials: list[float] = (-portable.log(uniforms[TABLE:])).tolist()
+        self.table: tuple[Floats, Floats] = uniforms[:TABLE], -portable.log(uniforms[TABLE:])
+        self.exponentials: list[float] = self.table[1].tolist()
         self.salt = streams.hash("background")
 
 
@@ -158,10 +163,10 @@ class Profile:
 class Source:
     """What one station draws its background from."""
 
-    __slots__ = ("_at", "_exponentials", "_later", "_rate_per_s", "_uniforms", "profile", "waited_s")
+    __slots__ = ("_at", "_exponentials", "_later", "_rate_per_s", "_table", "_uniforms", "profile", "waited_s")
 
     def __init__(self, draws: Draws, start: int, profile: Profile) -> None:
-        self._uniforms, self._exponentials = draws.uniforms, draws.exponentials
+        self._uniforms, self._exponentials, self._table = draws.uniforms, draws.exponentials, draws.table
         self._at = mix(draws.salt ^ start) % TABLE
         self.profile, self._rate_per_s = profile, profile.rate_per_s
         self._later: list[tuple[float, int, float, float, Windows]] = []
@@ -189,6 +194,32 @@ class Source:
         if time >= end and (not later or later[0][0] >= end):
             return ()  # nearly always: visits are closer together than arrivals
         return self._until(time, end)
+
+    def crowd(self, begin: float, end: float) -> tuple[Floats, Floats] | None:
+        """Return all bursts that come before ``end``, times and services, if `MANY` are expected and no job goes on.
+
+        They are the ones that `arrivals` would bring one by one, which has to be asked where this is `None`.
+        """
+        profile = self.profile
+        expected = (end - begin) * self._rate_per_s
+        if expected < MANY or profile.longest_s > 0.0 or len(profile.streams) > 1:
+            return None
+        import numpy as np
+
+        uniforms, exponentials = self._table
+        most = int(expected + 8.0 * sqrt(expected))
+        places = np.arange(self._at + 1, self._at + 2 * most, 2) % TABLE  # of gaps; a choice stands behind each
+        gaps = exponentials[places] / self._rate_per_s
+        gaps[0] += begin
+        times = np.cumsum(gaps)  # one after the other, as the plain loop adds
+        count = int(np.searchsorted(times, end))
+        if count in {0, len(times)}:
+            return None
+        self._at = (self._at + 1 + 2 * count) % TABLE
+        stream = profile.streams[0]
+        chosen = np.searchsorted(stream.cumulated, uniforms[(places[:count] + 1) % TABLE])
+        services = np.array(stream.services_s)[np.minimum(chosen, len(stream.services_s) - 1)]
+        return array_on_grid(times[:count]), services
 
     def _until(self, time: float, end: float) -> Iterator[tuple[float, int, float, float]]:
         """Yield the bursts before ``end``; the next job comes at ``time``."""
