@@ -17,7 +17,7 @@ STORED = {
     (row["case"], row["tool"]): row for row in json.loads(run.RESULTS.read_text(encoding="utf-8"))["rows"]
 }  # fmt: skip
 CASES = {case.name: case for case in run.cases(0.3)}
-ROUNDS = 6
+ROUNDS = 10
 
 
 @pytest.fixture(scope="module")

@@ -99,8 +99,8 @@ class Burst:
         self, clock: Clock, legs: Sequence[Leg], charges: Charges, size: int = 0, arrived: Reaction = nobody,
         lost: Reaction = nobody,
     ) -> None:  # fmt: skip
-        self.clock, self.legs, self.charges, self.size = clock, legs, charges, size
-        self.arrived, self.lost = arrived, lost
+        self.clock, self.legs, self.charges = clock, legs, charges
+        self.size, self.arrived, self.lost = size, arrived, lost
         self.index, self.lag_s, self.seen_s = 0, 0.0, inf
         trace = clock.trace
         self.trace: Step | None = None if trace is None else [trace, charges, clock._now]
