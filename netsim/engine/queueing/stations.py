@@ -63,7 +63,7 @@ wants to be asked for that work all the same when it leaves."""
 class Book:
     """What is written of a station when a burst leaves it, whatever kind of station that is.
 
-    All stations share this one class, so that CPython reads and writes its attributes in a tenth of the time it takes
+    All stations share this one class, so that CPython reads and writes its attributes in a third of the time it takes
     where objects of several classes pass. ``left`` and ``occupancy_s`` are as in `Station`; ``current_s`` is the time
     while a thread reacts to something delivered to it (-1 otherwise).
     """
