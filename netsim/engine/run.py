@@ -171,7 +171,7 @@ def _collect(
         for record, service, top in performer.records()
     )
     network_notes = [*_full_tables(network), *_no_neighbours(network), *_no_ports(network), *_stalls(network)]
-    notes = [chosen.describe(model.edges), *_complaints(records), *network_notes]
+    notes = [chosen.describe(model.edges), *_complaints(records), *network_notes, *_one_queue(model, chosen)]
     if network.faults is not None:
         stations = (*stations, *network.faults.figures())
         notes += network.faults.notes(chosen.duration_s, sampled=not chosen.whole)
@@ -183,6 +183,15 @@ def _collect(
         hop_times(network, model, chosen, traffic.lookups), kept_parts(records, samples.order),
         min((fault.at_s for fault in model.faults), default=inf),
     )  # fmt: skip
+
+
+def _one_queue(model: Model, chosen: Plan) -> list[str]:
+    if chosen.whole or all(node.machine.qdisc == "unlimited" for node in model.cluster.nodes):
+        return []
+    return [
+        "queueing disciplines: links that also carry clients' traffic nobody follows have one queue without end "
+        "(run.clients: all follows everybody)"
+    ]
 
 
 def _full_tables(network: Network) -> list[str]:

@@ -282,11 +282,14 @@ class Qdisc(Station):
 
 
 def queue_before_cards(clock: Clock, stations: list[Station]) -> Callable[[Place], None]:
-    """Return what puts the discipline of its machine before a new place's link; ``stations`` gets it."""
+    """Return what puts the discipline of its machine before a new place's link; ``stations`` gets it.
+
+    A link that also carries background traffic stays one queue: what is not followed has no flows to tell apart.
+    """
 
     def put(place: Place) -> None:
         make = DISCIPLINES.get(place.machine.qdisc)
-        if make is not None:
+        if make is not None and type(place.links[0]) is Link:
             held = ring_bytes(place.machine.nic_bps, place.machine.byte_queue_limit)
             room_s = on_grid(8.0 * held / place.machine.nic_bps)
             qdisc = Qdisc(clock, place.up, place.links[0], make(), room_s)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from netsim.engine.kernel.qdisc import FqCodel, PfifoFast, Qdisc, Waiting, ring_bytes
 from netsim.engine.queueing.audit import audit
 from netsim.engine.queueing.burst import Burst, deliver
 from netsim.engine.queueing.clock import Clock
 from netsim.engine.queueing.stations import Link, LinkCharge
+from netsim.engine.run import Replication, run_replication
+from netsim.scenario import build
+from netsim.study.runner import model_of
+
+GOLDEN = Path(__file__).parents[2] / "golden"
 
 RATE_BPS = 8e9
 """A byte a nanosecond."""
@@ -146,3 +153,32 @@ def test_fq_codel_drops_from_the_longest_queue_when_it_is_full() -> None:
         dropped += queue.add(Waiting(Idle(name, 65_000), 0.0))  # type: ignore[arg-type]
     assert len(dropped) == 600 - 32 * 1024 * 1024 // 65_000
     assert {each.burst.name for each in dropped} == {"long"}  # type: ignore[attr-defined]
+
+
+def run(document: dict[str, Any], qdisc: str) -> Replication:
+    machine = {"cores": 4, "nic": "50Mbit/s", "qdisc": qdisc, "byte_queue_limit": "2kB"}
+    cluster = {**document["cluster"], "machine": machine}
+    model, _ = model_of(build({**document, "name": "queues", "cluster": cluster}))
+    return run_replication(model, seed=3)
+
+
+def test_a_run_with_pfifo_fast_is_a_run_without() -> None:
+    """While nothing is dropped: one queue is one queue, wherever its parts lie."""
+    document = yaml.safe_load((GOLDEN / "scenarios.yaml").read_text())["bridged"]
+    plain, queued, fair = (run(document, qdisc) for qdisc in ("unlimited", "pfifo_fast", "fq_codel"))
+    assert plain.times["latency"].tolist() == queued.times["latency"].tolist()
+    assert queued.events > plain.events  # some waited
+    assert len(fair.times["latency"]) > 0
+
+
+def test_links_with_background_stay_one_queue() -> None:
+    document = yaml.safe_load((GOLDEN / "scenarios.yaml").read_text())["sampled"]
+    plain, fair = run(document, "unlimited"), run(document, "fq_codel")
+    assert plain.times["latency"].tolist() == fair.times["latency"].tolist()
+    assert any("one queue without end" in note for note in fair.notes)
+    assert not any("one queue without end" in note for note in plain.notes)
+
+
+def test_nodes_that_fail_lose_what_waits_before_their_cards() -> None:
+    document = yaml.safe_load((GOLDEN / "failing.yaml").read_text())
+    assert len(run(document, "fq_codel").times["latency"]) > 0
