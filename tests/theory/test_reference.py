@@ -15,6 +15,7 @@ import pytest
 import simpy
 from brute_force import preemptive
 
+from netsim.engine.queueing import chains
 from netsim.engine.queueing.burst import Burst, Notice, deliver
 from netsim.engine.queueing.chains import ClosedClient, Fifo, OpenFeed, Round
 from netsim.engine.queueing.clock import Clock
@@ -59,8 +60,9 @@ def routes(seed: int, count: int) -> list[tuple[float, list[list[tuple[int, floa
     return found
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_merging_streams(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "block"), [(0, 8192), (1, 8192), (2, 8192), (3, 7), (4, 1)])
+def test_merging_streams(seed: int, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chains, "BLOCK", block)
     bursts = routes(seed, 3000)
     env = Reference()
     resources = [simpy.Resource(env) for _ in SERVICES]
@@ -97,6 +99,23 @@ def test_merging_streams(seed: int) -> None:
         first = np.array([stretch[0][0] for stretch in stretches])
         times = merged(times, first, np.array([[service for _, service in stretch] for stretch in stretches]))
     assert times.tolist() == left
+
+
+def test_a_stream_whose_ways_differ_in_length() -> None:
+    """What ends before the first merge leaves when its head says; the others go on; waits are those of both."""
+    clock, first, second = Clock(), Fifo("first"), Fifo("second")
+    ways = [[[(first, 2.0)]], [[(first, 2.0)], [(second, 3.0)]]]
+    left = [0.0] * 4
+    OpenFeed(clock, [0.0, 1.0, 1.5, 9.0], [0, 1, 1, 0], ways, left)
+    clock.run()
+    assert left == [2.0, 7.0, 10.0, 11.0]
+    assert (first.waited_s, second.waited_s) == (1.0 + 2.5, 1.0)
+
+
+def test_a_stream_owns_the_stations_it_begins_with() -> None:
+    ways = [[[(Fifo("one"), 1.0)]], [[(Fifo("other"), 1.0)]]]
+    with pytest.raises(ValueError, match="same stations"):
+        OpenFeed(Clock(), [0.0], [0], ways, [0.0])
 
 
 def test_closed_loop() -> None:

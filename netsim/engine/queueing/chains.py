@@ -21,14 +21,14 @@ from heapq import heappush
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from netsim.engine.queueing.clock import Clock
 from netsim.engine.queueing.stations import Station
+from netsim.engine.queueing.vector import BLOCK, lindley
 
 if TYPE_CHECKING:
     from netsim.engine.queueing.vector import Floats, Integers
-
-BLOCK = 8192
-"""Bursts worked out at a time at the head of a stream."""
 
 
 class Fifo(Station):
@@ -63,8 +63,6 @@ class Fifo(Station):
 
     def pass_all(self, arrivals: Floats, services_s: Floats) -> Floats:
         """Serve a block of arrivals in ascending order; return when they leave. Knows no limit, notes the waits."""
-        from netsim.engine.queueing.vector import lindley
-
         left = lindley(arrivals, services_s, self.free_s)
         self.free_s = float(left[-1])
         self.waited_s += float((left - services_s - arrivals).sum())
@@ -145,8 +143,6 @@ class OpenFeed:
         self.departures = departures
         self.spare: list[_Walker] = [] if spare is None else spare
         self._index, self._way = -1, ()  # type: tuple[int, Way]
-        import numpy as np
-
         head = [
             (steps[0][0], np.array([service_s for _, service_s in steps]))
             for steps in zip(*(way[0] for way in ways), strict=True)
