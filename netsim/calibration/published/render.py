@@ -93,9 +93,10 @@ _INTRODUCTION = (
     "Errors are predicted over published, less one. *Rank* is the share of pairs of configurations in the right order,",
     "among those that differ by more than the publication's noise. *Coverage* is the share of points within their 90 %",
     "interval, which comes from draws of all costs within their ranges, weighed by how well they explain the case's",
-    "own baseline rows, and from what two measurements of one configuration differ by; *half width* is that of the",
-    "interval, its median and its 90th percentile. Rows that a line rate decides, or that do not vary, are trivial and",
-    "stand apart.",
+    "own baseline rows, from what two measurements of one configuration differ by, and from what the model itself has",
+    "wrong (one figure for all cases; `experiments/prediction-coverage` leaves each case out of its choice); *half",
+    "width* is that of the interval, its median and its 90th percentile. Rows that a line rate decides, or that do not",
+    "vary, are trivial and stand apart.",
     "",
 )
 

@@ -10,7 +10,7 @@ import numpy as np
 from netsim.analysis.uncertainty import Draws, Influence, influences, latin_hypercube
 from netsim.calibration.published.bench import Answer, Bench, Parameter, Question
 from netsim.calibration.published.case import Case, Row, load_case, shipped_cases
-from netsim.calibration.published.evidence import interval, misfits, weights
+from netsim.calibration.published.evidence import DISCREPANCY, interval, misfits, weights
 from netsim.calibration.published.hardware import Hardware
 from netsim.calibration.published.questions import question_of
 from netsim.calibration.published.score import Point, Score, overall, score
@@ -79,7 +79,9 @@ class Validation:
         }
 
 
-def validate(names: Sequence[str] = (), *, draws: int = DRAWS, seed: int = 1) -> Validation:
+def validate(
+    names: Sequence[str] = (), *, draws: int = DRAWS, seed: int = 1, discrepancy: float = DISCREPANCY
+) -> Validation:
     """Predict and score cases: shipped ones by name, folders of the same form, or all shipped ones.
 
     Parameters
@@ -87,6 +89,7 @@ def validate(names: Sequence[str] = (), *, draws: int = DRAWS, seed: int = 1) ->
     names: cases.
     draws: draws of the costs for intervals; 0 for none.
     seed: of the draws.
+    discrepancy: what the model itself may have wrong; see `evidence.DISCREPANCY`.
 
     Raises
     ------
@@ -94,10 +97,10 @@ def validate(names: Sequence[str] = (), *, draws: int = DRAWS, seed: int = 1) ->
         When a case is wrong, or a row asks what no question answers.
     """
     cases = [load_case(name) for name in names or shipped_cases()]
-    return Validation(tuple(validate_case(case, draws=draws, seed=seed) for case in cases))
+    return Validation(tuple(validate_case(case, draws=draws, seed=seed, discrepancy=discrepancy) for case in cases))
 
 
-def validate_case(case: Case, *, draws: int = DRAWS, seed: int = 1) -> CaseResult:
+def validate_case(case: Case, *, draws: int = DRAWS, seed: int = 1, discrepancy: float = DISCREPANCY) -> CaseResult:
     """Predict and score one case; see `validate`."""
     profiles = {name: load_profile(case.profile or hardware.profile) for name, hardware in _machines(case)}
     testbeds = {name: Testbed(hardware, profiles[name].clock_ghz) for name, hardware in _machines(case)}
@@ -124,7 +127,7 @@ def validate_case(case: Case, *, draws: int = DRAWS, seed: int = 1) -> CaseResul
     trivial: list[Point] = []
     ranges: list[Point] = []
     for row, answer in central.values():
-        ends = interval(answer.value, samples[row.id], weight, noise=case.noise, level=LEVEL)
+        ends = interval(answer.value, samples[row.id], weight, noise=case.noise, level=LEVEL, discrepancy=discrepancy)
         point = Point.of(row, answer.value, answer.note, ends)
         (ranges if row.role == "range" else trivial if answer.trivial else points).append(point)
     stated = [Excluded(r.id, r.metric, r.reason) for r in case.rows if r.role in ("range", "excluded")]

@@ -47,10 +47,10 @@ def test_weighted_quantile() -> None:
     assert quantile(values[::-1], np.ones(4), 0.5) == 2.5
 
 
-def test_interval_adds_noise_in_squares() -> None:
+def test_interval_adds_noise_and_discrepancy_in_squares() -> None:
     samples = list(np.exp(np.linspace(-0.3, 0.3, 201)))
-    low, high = interval(1.0, samples, EVEN, noise=0.02, level=0.9)
-    expected = np.hypot(0.27, np.log1p(REPEATABILITY))
+    low, high = interval(1.0, samples, EVEN, noise=0.02, level=0.9, discrepancy=0.1)
+    expected = np.hypot(np.hypot(0.27, np.log1p(REPEATABILITY)), 0.1)
     assert np.log(high) == pytest.approx(expected, rel=0.02)
     assert np.log(low) == pytest.approx(-expected, rel=0.02)
 
@@ -81,6 +81,6 @@ def test_a_baseline_row_narrows_a_case(tmp_path: Path, monkeypatch: pytest.Monke
     pod = "p,tcp_throughput,cni=flannel;encapsulation=vxlan;path=pod-pod-cross-node,4.5,Gbit/s,target\n"
     (tmp_path / "case.yaml").write_text("hardware: {virtual: true, nic: none, cores: 1}\n")
     (tmp_path / "published.csv").write_text(header + bare + pod)
-    narrow = validate([str(tmp_path)], draws=400).cases[0].points[0].half_width
+    narrow = validate([str(tmp_path)], draws=400, discrepancy=0.0).cases[0].points[0].half_width
     monkeypatch.setattr(validation, "weights", lambda draws: np.ones(len(draws)))
-    assert narrow < 0.97 * validate([str(tmp_path)], draws=400).cases[0].points[0].half_width
+    assert narrow < 0.97 * validate([str(tmp_path)], draws=400, discrepancy=0.0).cases[0].points[0].half_width
