@@ -7,7 +7,7 @@ until it has got the next one's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from math import inf
 
@@ -54,20 +54,27 @@ def engine(work: Open) -> Callable[[], list[float]]:
 
 def naive(work: Open) -> Callable[[], list[float]]:
     """Return what gives the departures of the chain the obvious way."""
+    by_size = [tuple(row[size] for row in work.service) for size in range(3)]
+    return naive_chain(work.births, [by_size[size] for size in work.size], [inf, *[PLACES] * (len(work.service) - 1)])
+
+
+def naive_chain(
+    births: Sequence[float], works: Sequence[Sequence[float]], places: Sequence[float]
+) -> Callable[[], list[float]]:
+    """Return what gives the departures of any chain, a process a packet; ``works`` are service times by packet."""
     env = simpy.Environment()
-    last = len(work.service) - 1
-    servers = [simpy.Resource(env, 1) for _ in work.service]
-    rooms = [simpy.Resource(env, PLACES if number else len(work.births)) for number in range(last + 1)]
-    departures = [0.0] * len(work.births)
+    last = len(places) - 1
+    servers = [simpy.Resource(env, 1) for _ in places]
+    rooms = [simpy.Resource(env, int(min(room, len(births) + 1))) for room in places]
+    departures = [0.0] * len(births)
 
     def packet(index: int) -> Generator[simpy.Event, None, None]:
-        size = work.size[index]
         room = rooms[0].request()
         yield room
-        for station, row in enumerate(work.service):
+        for station, service_s in enumerate(works[index]):
             turn = servers[station].request()
             yield turn
-            yield env.timeout(row[size])
+            yield env.timeout(service_s)
             place = rooms[station + 1].request() if station < last else None
             if place is not None:
                 yield place
@@ -78,7 +85,7 @@ def naive(work: Open) -> Callable[[], list[float]]:
         departures[index] = env.now
 
     def source() -> Generator[simpy.Event, None, None]:
-        for index, birth in enumerate(work.births):
+        for index, birth in enumerate(births):
             yield env.timeout(birth - env.now)
             env.process(packet(index))
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-import simpy
 from scipy import stats
 from test_queues import CONFIDENCE, interval, outside
 
+from benchmarks.blocking import naive_chain
 from netsim.engine.queueing.audit import audit
 from netsim.engine.queueing.bounded import Bounded
 from netsim.engine.queueing.burst import Burst, deliver
@@ -113,46 +113,11 @@ def test_time_in_a_tandem_with_a_finite_buffer() -> None:
     assert outside(found, expected) <= MOST_MISSES
 
 
-def naive(births: np.ndarray, works: np.ndarray, places: tuple[float, ...]) -> list[float]:
-    """The obvious SimPy program: a server is held until the next station has a place."""
-    env = simpy.Environment()
-    count = len(births)
-    servers = [simpy.Resource(env, 1) for _ in places]
-    rooms = [simpy.Resource(env, int(min(room, count + 1))) for room in places]
-    ends = [0.0] * count
-
-    def packet(index: int) -> Generator[simpy.Event, None, None]:
-        room = rooms[0].request()
-        yield room
-        for station, work in enumerate(works[index].tolist()):
-            turn = servers[station].request()
-            yield turn
-            yield env.timeout(work)
-            place = None
-            if station + 1 < len(places):
-                place = rooms[station + 1].request()
-                yield place
-            servers[station].release(turn)
-            rooms[station].release(room)
-            if place is not None:
-                room = place
-        ends[index] = env.now
-
-    def source() -> Generator[simpy.Event, None, None]:
-        for index, birth in enumerate(births.tolist()):
-            yield env.timeout(birth - env.now)
-            env.process(packet(index))
-
-    env.process(source())
-    env.run()
-    return ends
-
-
 @pytest.mark.parametrize("places", [(np.inf, 1, 1, 1), (np.inf, 4, 2, 1)])
 def test_the_engine_equals_a_process_a_packet(places: tuple[float, ...]) -> None:
     births, works = draws(3, 2_000, 0.7, (1.0,) * len(places))
     ends, stations, clock = tandem(births, works, places)
-    assert ends == naive(births, works, places)
+    assert ends == naive_chain(births.tolist(), works.tolist(), places)()
     assert stations[0].blocked_s["1"] > 0.0
     assert audit(clock, stations) == len(stations)
 
