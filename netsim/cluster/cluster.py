@@ -78,14 +78,6 @@ class Cluster:
         return {address: pod for pod in self.pods if not pod.template.host_network for address in pod.addresses}
 
     @cached_property
-    def pods_by_node(self) -> Mapping[str, tuple[Pod, ...]]:
-        """Pods by node name, in cluster order."""
-        found: dict[str, list[Pod]] = defaultdict(list)
-        for pod in self.pods:
-            found[pod.node].append(pod)
-        return {node: tuple(pods) for node, pods in found.items()}
-
-    @cached_property
     def pods_by_owner(self) -> Mapping[str, Sequence[int]]:
         """Positions of the pods of each workload, by ``namespace/name`` of it (of the pod itself without one)."""
         found: dict[str, list[int]] = defaultdict(list)

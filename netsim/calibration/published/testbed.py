@@ -133,11 +133,6 @@ class Way:
         """Whether bursts of many segments reach the receiver's transport layer as one buffer."""
         return next(not bill.segment_ns for name, _, bill in self.route.hops if name == "stack.receive")
 
-    @property
-    def sent_whole(self) -> bool:
-        """Whether the sender's stack hands down buffers of many segments."""
-        return not next(bill.segment_ns for name, _, bill in self.route.hops if name == "socket.send")
-
 
 @dataclass(frozen=True)
 class Ways:
