@@ -12,6 +12,7 @@ from netsim.calibration.published.testbed import SOCKETS
 from netsim.cluster.dns.records import Record, Response
 from netsim.cluster.resolver import ADDRESS_TYPES, Query, ResolverConfig, new_lookup, walk
 from netsim.datapath.types import Role
+from netsim.engine.kernel.sockets import DATAGRAMS
 from netsim.errors import InputError, Place
 
 CLUSTER_SEARCH = ("default.svc.cluster.local", "svc.cluster.local", "cluster.local")
@@ -27,11 +28,7 @@ def queries_of(setting: Setting) -> int:
     if "on" in setting.text("autopath"):
         return 1
     internal = setting.text("name", "external").startswith(("internal", "in-cluster"))
-    domains = setting.count("search", len(CLUSTER_SEARCH))
-    more = tuple(f"zone{index}.example" for index in range(max(0, domains - len(CLUSTER_SEARCH))))
-    config = ResolverConfig(
-        ("10.96.0.10",), (*CLUSTER_SEARCH, *more)[:domains], (f"ndots:{setting.count('ndots', 5)}",)
-    )
+    config = resolver_config(setting)
     types = tuple(part for part in setting.text("records", "A").split("+") if part in ADDRESS_TYPES) or ("A",)
     asked, real = ("web", f"web.{CLUSTER_SEARCH[0]}.") if internal else (EXTERNAL_NAME, f"{EXTERNAL_NAME}.")
 
@@ -47,9 +44,21 @@ def queries_of(setting: Setting) -> int:
 EXTERNAL_NAME = "www.example.com"
 
 
+def resolver_config(setting: Setting) -> ResolverConfig:
+    """Return the ``resolv.conf`` of a row's pod; a search list longer than the cluster's is the node's."""
+    domains = setting.count("search", len(CLUSTER_SEARCH))
+    more = tuple(f"zone{index}.example" for index in range(max(0, domains - len(CLUSTER_SEARCH))))
+    timers = {"attempts": "attempts", "timeout": "timeout_s"}
+    stated = (f"{option}:{setting.count(key)}" for option, key in timers.items() if key in setting)
+    options = (f"ndots:{setting.count('ndots', 5)}", *stated)
+    return ResolverConfig(("10.96.0.10",), (*CLUSTER_SEARCH, *more)[:domains], options)
+
+
 SERVERS = {"coredns": "dns.query", "skydns": "dns.query", "unbound": "dns.query.native", "dnsmasq": "dns.query.native",
-           "bind": "dns.query.native"}  # fmt: skip
+           "bind": "dns.query.native", "kube-dns": "dns.query.native"}  # fmt: skip
 """What a query costs which server: those in Go, with collector and scheduler, and those in C."""
+BEHIND = {"kube-dns": "dns.query"}
+"""Servers that are two: dnsmasq has the cache, and asks one in Go for what is not in it."""
 
 
 def query_seconds(bench: Bench, setting: Setting) -> float:
@@ -69,8 +78,11 @@ def query_seconds(bench: Bench, setting: Setting) -> float:
         raise InputError("no price for this DNS server", place=Place(field="configuration.server"), got=server,
                          allowed=", ".join(SERVERS))  # fmt: skip
     work = bench.figure(key)
-    if setting.text("cache") in ("off", "miss"):
+    if setting.text("cache") in ("off", "miss") or setting.text("plugin") == "forward":
         work += bench.figure("dns.forward")
+        work += bench.figure(BEHIND[server]) if server in BEHIND else 0.0
+    if setting.text("upstream_sockets").startswith("new"):
+        work += bench.figure("dns.socket")
     if "on" in setting.text("autopath"):
         work += (queries_of(setting.but(autopath="off", records="A")) - 1) * bench.figure("dns.lookup")
     ends = {key: value for key, value in SERVED.items() if key not in setting}
@@ -83,13 +95,31 @@ SERVED = {"cni": "kubenet", "path": "pod-pod-cross-node"}
 ANSWER_BYTES = 120
 
 
+OUTSTANDING = 100
+"""Queries that dnsperf keeps on their way (-q)."""
+
+
+def side_by_side(bench: Bench, setting: Setting) -> float:
+    """Return how many servers share the work: replicas, less what readers of one socket lose to each other.
+
+    A server listens on several sockets of one address (``SO_REUSEPORT``), each with a reader of its own. Releases that
+    handed sockets over at a reload left the readers on one, whose queue and lock they share.
+    """
+    readers = setting.count("listen_sockets")
+    lost = bench.figure("contention.tracked") * (readers - 1) if "reload" in setting.text("after") else 0.0
+    return setting.number("replicas", 1.0) / (1 + lost)
+
+
 @dataclass(frozen=True, slots=True)
 class QueryRate:
-    """Queries a second a server answers: its processors over the CPU time of a query. A lookup is several queries."""
+    """Queries a second a server answers: its processors over the CPU time of a query. A lookup is several queries.
+
+    A saturated server's rate is work alone, so a baseline row measures the machine.
+    """
 
     per_lookup: bool = False
     kind: str = "query-rate"
-    calibrates: int = 0
+    calibrates: int = 3
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return CPU time of a query over processors, or over the share of one that a limit leaves."""
@@ -98,12 +128,12 @@ class QueryRate:
         if limit:
             share = setting.number("cpu") * (1e-3 if limit.endswith("m") else 1.0)
             cores = min(cores, share)
-        return Cost(query_seconds(bench, setting) / cores / setting.number("replicas", 1.0))
+        return Cost(query_seconds(bench, setting) / cores)
 
     def seconds(self, bench: Bench, row: Row) -> float:
-        """Return the time between two queries."""
+        """Return the time between two queries of one server."""
         per = queries_of(row.setting) if self.per_lookup else 1
-        return 1.0 / (row.quantity.si * per)
+        return side_by_side(bench, row.setting) / (row.quantity.si * per)
 
     def informs(self, bench: Bench, row: Row) -> bool:
         """Always."""
@@ -111,15 +141,23 @@ class QueryRate:
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return queries or lookups a second."""
-        return Answer(1.0 / seconds / (queries_of(setting) if self.per_lookup else 1))
+        rate = side_by_side(bench, setting) / seconds
+        return Answer(rate / (queries_of(setting) if self.per_lookup else 1))
 
 
 @dataclass(frozen=True, slots=True)
 class QueryTime:
-    """Time of a query or lookup at saturation: as many are on the way whatever the rate (Little's law: N / rate)."""
+    """Time of a query or lookup at saturation: as many are on the way whatever the rate (Little's law: N / rate).
+
+    A baseline row gives the time itself, or the rate, of which the time of ``outstanding`` queries follows. Percentiles
+    are those of a gamma distribution about that mean, whose shape is in the cost profile: queries served strictly in
+    turn would all wait equally, queries that share the processors would wait exponentially.
+    """
 
     per_lookup: bool = False
+    percentile: float | None = None
     kind: str = "query-time"
+    stands_in: str = "query-rate"
     calibrates: int = 0
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
@@ -136,7 +174,29 @@ class QueryTime:
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return the time of the queries of a lookup, one after the other."""
-        return Answer(seconds * (queries_of(setting) if self.per_lookup else 1))
+        waiting = 1 if any(bench.baselines(self.kind)) else setting.count("outstanding", OUTSTANDING)
+        spread = 1.0 if self.percentile is None else spread_at(self.percentile, bench.figure("dns.waiting_shape"))
+        return Answer(seconds * waiting * spread * (queries_of(setting) if self.per_lookup else 1))
+
+
+def spread_at(share: float, shape: float) -> float:
+    """Return a quantile over the mean of a gamma distribution."""
+    from scipy.special import gammaincinv
+
+    return float(gammaincinv(shape, share)) / shape
+
+
+@dataclass(frozen=True, slots=True)
+class Lost(Untimed):
+    """Queries lost by a generator that waits for answers: none, while fewer are on their way than a socket holds."""
+
+    kind: str = "lost"
+    calibrates: int = 0
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return the queries that find the server's receive buffer full."""
+        waiting = setting.count("outstanding", OUTSTANDING)
+        return Answer(max(0.0, waiting - DATAGRAMS), waiting <= DATAGRAMS, "fewer than a socket holds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +221,15 @@ class Memory:
     def _model(self, bench: Bench, setting: Setting) -> float:
         if not {"pods_plus_services", "pods", "services"} & setting.values.keys():
             raise InputError("memory of what is watched needs its number", place=Place(field="configuration.services"))
-        objects = setting.number("pods_plus_services", setting.number("pods") + setting.number("services"))
         each = bench.figure("dns.object_bytes")
         if "on" in setting.text("autopath") or "verified" in setting.text("pods"):
             each += bench.figure("dns.pod_bytes")
-        return objects * each
+        cached = CACHE_ENTRIES * bench.figure("dns.cached_bytes") if setting.text("cache") == "full" else 0.0
+        return self._objects(setting) * each + cached
+
+    @staticmethod
+    def _objects(setting: Setting) -> float:
+        return setting.number("pods_plus_services", setting.number("pods") + setting.number("services"))
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return bytes, as waiting: no machine makes them fewer."""
@@ -180,5 +244,10 @@ class Memory:
         return True
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
-        """Return bytes."""
-        return Answer(seconds)
+        """Return bytes; an empty server is the baseline again."""
+        again = not self._objects(setting) and setting.text("cache") != "full" and any(bench.baselines(self.kind))
+        return Answer(seconds, again, "nothing watched" if again else "")
+
+
+CACHE_ENTRIES = 2 * 9984
+"""Answers and denials that CoreDNS keeps by default (plugin cache: 9984 of each)."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from netsim.calibration.published import counted, syncing
+from netsim.calibration.published import counted, lookups, syncing
 from netsim.calibration.published.balancing import Balanced, BalancerIdle
 from netsim.calibration.published.bench import Bench, Question
 from netsim.calibration.published.bulk import Bulk, Flows
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.counted import Counted, Rule
-from netsim.calibration.published.naming import Memory, QueryCount, QueryRate, QueryTime
+from netsim.calibration.published.lookups import LookupDelay, LookupTime
+from netsim.calibration.published.naming import Lost, Memory, QueryCount, QueryRate, QueryTime
 from netsim.calibration.published.packets import FloodedRoundTrip, ForwardLatency, IdleShare, PacketRate, function_of
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.services import (
@@ -21,6 +22,7 @@ from netsim.calibration.published.services import (
     RuleCount,
     TableBound,
     percentile_of,
+    stated_percentile,
 )
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.shares import CpuShare
@@ -61,10 +63,19 @@ def _cpu(row: Row) -> Question:
 
 def _round_trip(row: Row) -> Question:
     if any(key in row.setting for key in ("autopath", "cache", "ndots", "server")):
-        return QueryTime()
+        return QueryTime(percentile=_highest(row) or stated_percentile(row))
     if "background_udp_mpps" in row.setting:
         return FloodedRoundTrip()
     return RoundTrip(percentile=percentile_of(row), protocol=protocol(row))
+
+
+def _highest(row: Row) -> float | None:
+    """Return the share that the largest of so many stands for, where a row is about the largest."""
+    return 1 - 1 / row.setting.number("queries", 1e5) if "max" in row.metric else None
+
+
+def _lookup_delay(row: Row) -> Question:
+    return LookupDelay("all" if "worst" in row.metric else "one of each pair" if "max" in row.metric else "one")
 
 
 def _packets(row: Row) -> Question:
@@ -139,7 +150,11 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"qps", lambda row: QueryRate()),
     (r"latency_client", lambda row: QueryTime(per_lookup=True)),
     (r"dns_latency|latency_server", lambda row: QueryTime()),
-    (r"^memory$|dns_memory", lambda row: Memory()),
+    (r"^memory$|^memory_formula|dns_memory", lambda row: Memory()),
+    (r"queries_lost", lambda row: Lost()),
+    (r"lookup_(delay|timeout)", _lookup_delay),
+    (r"connection_delay", _counted("connection-delay", lookups.connection_delay)),
+    (r"lookup_latency", lambda row: LookupTime()),
     (r"forwarded_packet_rate", lambda row: Balanced()),
     (r"^drop_rate", _dropped),
     (r"pps_per_core|pps_total|ns_per_packet|packet_rate|drop_rate|cycles_per_packet", _packets),
@@ -151,7 +166,7 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"http_latency|request_latency", lambda row: RoundTrip(percentile_of(row), family="http")),
     (r"conntrack.*(rate|bound|limit)", lambda row: TableBound()),
     (r"tcp_crr|connect_rate|connections_per_second", lambda row: Connection(percentile=percentile_of(row))),
-    (r"(tcp|udp)_rr|rr_rate|round_trip|ping_latency|(tcp|udp)_latency|^latency(_mean|_avg|_p\d+)?$", _round_trip),
+    (r"(tcp|udp)_rr|rr_rate|round_trip|ping_latency|(tcp|udp)_latency|^latency(_mean|_avg|_max|_p.+)?$", _round_trip),
     (r"forward_latency", lambda row: ForwardLatency(function_of(row.setting).family)),
     (r"^cpu_share$", lambda row: CpuShare()),
     (r"cpu_util|cpu_per_gbps|cpu_per", _cpu),

@@ -58,3 +58,80 @@ def test_an_environment_may_state_the_limit(tmp_path: Path) -> None:
     )
     whole, limited = (point.predicted for point in validate_case(load_case(str(tmp_path)), draws=0).points)
     assert limited < whole / 10
+
+
+@pytest.mark.parametrize(
+    ("row", "value"),
+    [
+        ("worst_lookup_timeout,attempts=3;timeout_s=5,1,s", 30.0),  # a name of the list, and the name as it is
+        ("worst_lookup_timeout,attempts=2;timeout_s=4,1,s", 16.0),
+        ("lookup_delay,records=A+AAAA,1,s", 5.0),
+        ("lookup_delay_max,records=A+AAAA,1,s", 15.0),  # together, one after the other, from a socket each
+        ("lookup_delay,resolver=musl,1,s", 2.5),
+    ],
+)
+def test_lost_queries_hold_a_lookup_up_for_the_resolvers_timers(tmp_path: Path, row: str, value: float) -> None:
+    (point,) = run(tmp_path, f"a,{row},target\n").points
+    assert point.predicted == pytest.approx(value)
+
+
+def test_a_bound_of_a_connections_delay_is_shown(tmp_path: Path) -> None:
+    (point,) = run(tmp_path, "a,connection_delay_lower,cause=race,1,s,target\n").trivial
+    assert point.predicted == 1.0
+
+
+def test_times_at_saturation_follow_from_the_rate_and_the_queries_on_their_way(tmp_path: Path) -> None:
+    rate = "r,qps,server=kube-dns;cache=off,10000,query/s,baseline\n"
+    asked = (
+        "m,latency_mean,server=kube-dns;cache=off,10,ms,target\n"
+        "few,latency_mean,server=kube-dns;cache=off;outstanding=20,2,ms,target\n"
+        "p50,latency_p50,server=kube-dns;cache=off,10,ms,target\n"
+        "p99,latency_p99,server=kube-dns;cache=off,10,ms,target\n"
+        "all,latency_max,server=kube-dns;cache=off;queries=100000,10,ms,target\n"
+    )
+    found = {point.id: point.predicted for point in run(tmp_path, rate + asked).points}
+    assert found["m"] == pytest.approx(10.0)
+    assert found["few"] == pytest.approx(2.0)
+    assert found["p50"] < found["m"] < found["p99"] < found["all"]
+
+
+def test_a_generator_loses_nothing_until_a_sockets_buffer_is_full(tmp_path: Path) -> None:
+    rows = "a,queries_lost,server=kube-dns,0,count,target\n"
+    result = run(tmp_path, rows + "b,queries_lost,server=kube-dns;outstanding=1000,0,count,target\n")
+    assert [point.id for point in result.trivial] == ["a"]
+    assert result.points[0].predicted > 500
+
+
+def test_the_server_behind_a_cache_answers_what_is_not_in_it(tmp_path: Path) -> None:
+    hit, miss, go = predicted(
+        tmp_path, "server=kube-dns;cache=hit", "server=kube-dns;cache=miss", "server=CoreDNS;cache=hit"
+    )
+    assert miss < go < hit
+
+
+def test_sockets_for_each_exchange_and_shared_sockets_cost(tmp_path: Path) -> None:
+    kept, new, own, shared = predicted(
+        tmp_path, "plugin=forward;upstream_sockets=persistent", "plugin=forward;upstream_sockets=new each",
+        "listen_sockets=5", "listen_sockets=5;after=reload",
+    )  # fmt: skip
+    assert new < kept
+    assert shared < own
+
+
+def test_a_full_cache_takes_memory_and_an_empty_server_is_the_baseline_again(tmp_path: Path) -> None:
+    rows = (
+        "b,memory,pods_plus_services=0,20,MB,baseline\n"
+        "again,memory,pods_plus_services=0;autopath=on,20,MB,target\n"
+        "full,memory,pods_plus_services=0;cache=full,40,MB,target\n"
+    )
+    result = run(tmp_path, rows)
+    assert [(point.id, point.predicted) for point in result.trivial] == [("again", 20.0)]
+    assert 25 < result.points[0].predicted < 60
+
+
+def test_a_nodes_own_cache_is_nearer_than_the_service(tmp_path: Path) -> None:
+    rows = (
+        "near,lookup_latency,path=NodeLocal DNSCache,1,ms,target\nfar,lookup_latency,path=CoreDNS service,1,ms,target\n"
+    )
+    near, far = run(tmp_path, rows).points
+    assert near.predicted < far.predicted

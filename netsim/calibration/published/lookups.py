@@ -1,0 +1,86 @@
+"""Questions about a lookup as a program sees it: how long lost queries hold it up, and how long one takes unhurried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from netsim.calibration.published.bench import Answer, Bench, Cost, Untimed
+from netsim.calibration.published.case import Row
+from netsim.calibration.published.naming import EXTERNAL_NAME, query_seconds, resolver_config
+from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.setting import Setting
+from netsim.calibration.published.transport import RoundTrip
+from netsim.cluster.dns.records import Record, Response
+from netsim.cluster.resolver import ADDRESS_TYPES, Query, new_lookup, walk
+from netsim.cluster.resolver.walk import Network
+from netsim.engine.transport.tcp import TcpSettings
+
+Loss = Literal["all", "one of each pair", "one"]
+"""Which queries are lost: every one, one of A and AAAA whenever they are asked, or that once."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookupDelay(Untimed):
+    """Seconds that lost queries hold a lookup up: the model's own resolver against servers that are silent.
+
+    ``search`` and ``ndots`` are as for the queries of a lookup, ``attempts`` and ``timeout_s`` the resolver's options,
+    ``resolver`` its kind. A and AAAA are asked for, and the first name that is tried exists.
+    """
+
+    loss: Loss = "one"
+    kind: str = "lookup-delay"
+    calibrates: int = 0
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return the time the resolver's timers take."""
+        kind = next((name for name in ("musl", "go") if name in setting.text("resolver").lower()), "glibc")
+        lookup = new_lookup(kind, resolver_config(setting), EXTERNAL_NAME, ADDRESS_TYPES)
+        return Answer(walk(lookup, self._network()).seconds)
+
+    def _network(self) -> Network:
+        lost: list[Query] = []
+
+        def network(query: Query) -> Response | None:
+            if self.loss == "all" or (query.type == "AAAA" and (self.loss != "one" or not lost)):
+                lost.append(query)
+                return None
+            return Response(answers=(Record(query.name, query.type, 30, "192.0.2.10"),))
+
+        return network
+
+
+def connection_delay(bench: Bench, setting: Setting) -> float:
+    """Return how long a client waits whose first packet was lost: TCP's timer before it has measured a round trip."""
+    return TcpSettings().syn_timeout_s
+
+
+@dataclass(frozen=True, slots=True)
+class LookupTime:
+    """Time of one query that meets nobody else: there and back between pod and server, and the server's own work.
+
+    A node-local cache answers on the pod's own node; cluster DNS is a Service, its replica on another node.
+    """
+
+    kind: str = "lookup-time"
+    calibrates: int = 0
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return the datagrams' way, and what the server does besides."""
+        local = "local" in setting.text("path").lower()
+        placed = setting.but(
+            cni=setting.text("cni", "kubenet"), path="pod-pod-same-node" if local else "pod-service-cross-node"
+        )
+        return RoundTrip(protocol="UDP").cost(bench, placed).plus(Cost(query_seconds(bench, placed)))
+
+    def seconds(self, bench: Bench, row: Row) -> float:
+        """Return the time."""
+        return row.quantity.si
+
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """Always."""
+        return True
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return the time."""
+        return Answer(seconds)
