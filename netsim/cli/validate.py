@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netsim.cli.options import Format, FormatOption, print_json
+from netsim.cli.options import Format, FormatOption, WorkersOption, print_json
 from netsim.cli.tables import print_table
 from netsim.errors import InputError
 
@@ -26,6 +27,7 @@ def command(
     seed: Annotated[int, typer.Option("--seed", min=0, help="seed of the draws, or of the kernel's paths")] = 1,
     page: Annotated[Path | None, typer.Option("--page", help="also write the page of results (Markdown)")] = None,
     plots: Annotated[Path | None, typer.Option("--plots", help="also draw every case into this folder")] = None,
+    workers: WorkersOption = None,
     output: FormatOption = Format.TEXT,
 ) -> None:
     """Predict published measurements without their own source's costs, and say how far off that is.
@@ -37,8 +39,12 @@ def command(
         _kernel(cases, seed, output)
         return
     from netsim.calibration.published import validate
+    from netsim.cli.progress import shown
 
-    result = validate(cases or (), draws=draws, seed=seed)
+    with shown() as progress:
+        result = validate(
+            cases or (), draws=draws, seed=seed, workers=workers or os.cpu_count() or 1, progress=progress
+        )
     if page is not None:
         from netsim.calibration.published.render import page as text_of
 

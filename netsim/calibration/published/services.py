@@ -15,7 +15,6 @@ from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.transport import host_cpu
 from netsim.cluster.service_rules.config import ProxyConfig
 from netsim.cluster.service_rules.counts import by_name, total
-from netsim.datapath.services import ServiceRules
 from netsim.errors import InputError, Place
 
 GRID = 101
@@ -180,10 +179,8 @@ class RuleCount(Untimed):
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return what the model's own rule sets count."""
         subject = bench.subject(setting)
-        datapath = bench.testbed.datapath(replace(subject, service=True), bench.testbed.machine.mtu)
         config = ProxyConfig(local_cidrs=None if subject.plugin.pod_cidr_per_node else ())
-        rules = ServiceRules(datapath.cluster, subject.proxy, config)
-        counts = rules.counts("IPv4", datapath.cluster.nodes[0])
+        counts = bench.testbed.rule_counts(subject, config)
         if self.chain:
             return Answer(float(by_name(counts, "nat").get(self.chain, 0)))
         return Answer(float(sum(total(counts, table) for table in self.tables)))

@@ -25,6 +25,8 @@ from netsim.cluster.objects import (
     Service,
     ServicePort,
 )
+from netsim.cluster.service_rules.config import ProxyConfig
+from netsim.cluster.service_rules.counts import Counts
 from netsim.datapath.costs import Prices
 from netsim.datapath.datapath import Datapath
 from netsim.datapath.encapsulation import Decapsulate
@@ -36,6 +38,7 @@ from netsim.datapath.parties import HostParty, Party
 from netsim.datapath.passes import GSO_MAX_BYTES, fold, hop_ns
 from netsim.datapath.path import Path
 from netsim.datapath.routing import Route as Routing
+from netsim.datapath.services import ServiceRules
 from netsim.datapath.socket import Acknowledge, SocketReceive, SocketSend, StackReceive
 from netsim.datapath.step import Nat
 from netsim.datapath.types import Bill, Crossing, Packet, Role, Route
@@ -134,6 +137,15 @@ class Way:
         return next(not bill.segment_ns for name, _, bill in self.route.hops if name == "stack.receive")
 
 
+def _alike(subject: Subject, mtu: int) -> tuple[object, ...]:
+    """Return what subjects share that have one datapath."""
+    return (
+        subject.plugin.name, subject.plugin.encapsulation, subject.proxy, subject.segmentation, subject.merging,
+        subject.steered, subject.same_node,
+        subject.hairpin, bool(subject.service), subject.services, subject.endpoints, mtu,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Ways:
     """The four ways of a connection: the packets that open it, and later ones."""
@@ -167,6 +179,7 @@ class Testbed:
         self.machine = hardware.machine(clock_ghz)
         self._subjects: dict[tuple[tuple[str, str], ...], Subject] = {}
         self._datapaths: dict[tuple[object, ...], Datapath] = {}
+        self._rule_counts: dict[tuple[tuple[object, ...], ProxyConfig], Counts] = {}
         self._paths: dict[tuple[object, ...], tuple[Path, Path, Mtus]] = {}
 
     def subject(self, setting: Setting, names: Mapping[str, Mapping[str, str]]) -> Subject:
@@ -222,15 +235,20 @@ class Testbed:
 
     def datapath(self, subject: Subject, mtu: int) -> Datapath:
         """Return the datapath of a subject; subjects that differ in their ends alone share it."""
-        key = (
-            subject.plugin.name, subject.plugin.encapsulation, subject.proxy, subject.segmentation, subject.merging,
-            subject.steered, subject.same_node,
-            subject.hairpin, bool(subject.service), subject.services, subject.endpoints, mtu,
-        )  # fmt: skip
+        key = _alike(subject, mtu)
         known = self._datapaths.get(key)
         if known is None:
             known = self._datapaths[key] = Datapath(self.cluster(subject, mtu), subject.plugin, subject.proxy)
         return known
+
+    def rule_counts(self, subject: Subject, config: ProxyConfig) -> Counts:
+        """Return what the proxy of a node with Services programs: counted once, no price moves it."""
+        subject = replace(subject, service=True)
+        key = _alike(subject, self.machine.mtu), config
+        if key not in self._rule_counts:
+            cluster = self.datapath(subject, self.machine.mtu).cluster
+            self._rule_counts[key] = ServiceRules(cluster, subject.proxy, config).counts("IPv4", cluster.nodes[0])
+        return self._rule_counts[key]
 
     def ways(self, subject: Subject, prices: Prices, *, mtu: int = 0, protocol: str = "TCP") -> Ways:
         """Return the ways of a subject under some prices."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from netsim.calibration.published import CaseResult, load_case, validate_case
+from netsim.calibration.published import CaseResult, load_case, validate, validate_case
 from netsim.calibration.published.hardware import described
 from netsim.calibration.published.quantities import quantity
 from netsim.calibration.published.score import Point, rank_agreement, score
@@ -204,3 +204,11 @@ def test_command_prints_one_document(tmp_path: Path) -> None:
     assert set(document) == {"cases", "overall"}
     assert set(document["cases"][0]) == {"case", "points", "bias", "median", "p90", "rank", "coverage", "half_width"}
     assert set(document["overall"]) == {"median", "p90", "rank", "coverage", "half_width"}
+
+
+def test_processes_change_nothing() -> None:
+    """Two small cases on two processes are those of one, to the last digit."""
+    names = ["dns-amplification", "filters"]
+    one, two = (validate(names, draws=5, workers=workers) for workers in (1, 2))
+    assert [case.points for case in one.cases] == [case.points for case in two.cases]
+    assert [case.case.name for case in two.cases] == names
