@@ -67,3 +67,30 @@ class BridgeHooks(Plain):
     def bill(self, packet: Packet, prices: Prices) -> Bill:
         """Charge the detour with its three hooks, rules aside."""
         return Bill(packet_ns=prices["bridge.netfilter"])
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayNetfilter(Tagged):
+    """The same for a frame to the gateway itself: it passes PREROUTING at the bridge, and the IP layer skips it.
+
+    Frames that come down from the IP layer are none of the bridge's (no ``nf_bridge_info``), so they pay nothing; a
+    translation there decides the route that the IP layer then finds (Linux net/bridge/br_netfilter_hooks.c).
+    """
+
+    hop: Literal["gateway_netfilter"] = "gateway_netfilter"
+
+    def hops(self, leg: Leg) -> Iterator[Hop]:
+        """Yield the hop wherever a kube-proxy made somebody load ``br_netfilter``."""
+        if leg.walks.mode != "ebpf":
+            yield GatewayHooks()
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayHooks(Plain):
+    """The detour of a frame that goes up at the gateway: its headers checked and noted, one hook."""
+
+    name: str = "bridge.netfilter.gateway"
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge the detour, rules aside."""
+        return Bill(packet_ns=prices["bridge.netfilter.gateway"])

@@ -19,7 +19,7 @@ from netsim.cluster.cluster import Cluster
 from netsim.cluster.cni.network import TokenBucket
 from netsim.cluster.objects import Family
 from netsim.cluster.service_rules import ProxyMode
-from netsim.datapath.bridge import Bridge, BridgeNetfilter, Switch
+from netsim.datapath.bridge import Bridge, BridgeNetfilter, GatewayNetfilter, Switch
 from netsim.datapath.conntrack import Conntrack
 from netsim.datapath.ebpf import Program
 from netsim.datapath.encapsulation import Decap, Encap, Encapsulation
@@ -46,8 +46,8 @@ def _tag(value: object) -> object:
 
 AnyStep = Annotated[
     Annotated[
-        Veth | Bridge | Switch | BridgeNetfilter | Netfilter | Conntrack | ServiceNat | Policy | Route | Masquerade
-        | Encap | Decap | Program | Switching | FirewallChain,
+        Veth | Bridge | Switch | BridgeNetfilter | GatewayNetfilter | Netfilter | Conntrack | ServiceNat | Policy
+        | Route | Masquerade | Encap | Decap | Program | Switching | FirewallChain,
         Field(discriminator="hop"),
     ],
     BeforeValidator(_tag),

@@ -274,7 +274,7 @@ def published(key: str) -> str:
         return "ebpf.program"
     if key == "tunnel.packet":
         return "encap.packet"
-    for figure in ("rule.port_match", "nat.new", "netfilter.hook", "bridge.netfilter", "ipset.lookup"):
+    for figure in ("rule.port_match", "nat.new", "netfilter.hook", "ipset.lookup"):
         if key.startswith(f"{figure}."):
             return figure
     return key

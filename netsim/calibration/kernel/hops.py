@@ -18,12 +18,13 @@ from typing import Literal
 from netsim.calibration.kernel.probes import ProbeName
 from netsim.calibration.kernel.topologies import Box, Kind, Policy, Services, Topology
 from netsim.cluster.service_rules import Walk, WalkModel
-from netsim.datapath.bridge import Bridge, BridgeHooks, Switch
+from netsim.datapath.bridge import Bridge, BridgeHooks, GatewayHooks, Switch
 from netsim.datapath.conntrack import Conntrack
 from netsim.datapath.costs import Prices
 from netsim.datapath.encapsulation import Decapsulate, Encapsulate, Encapsulation, OuterConntrack
 from netsim.datapath.enforcement import Enforcement
 from netsim.datapath.netfilter import Hook
+from netsim.datapath.passes import repeats
 from netsim.datapath.policy import PolicyWalk
 from netsim.datapath.routing import Route
 from netsim.datapath.service_nat import NoService, RuleNat
@@ -33,9 +34,6 @@ from netsim.datapath.veth import Veth
 
 BASE = "base"
 """The price of an exchange's system calls, sockets and stack at both ends, whatever lies between."""
-
-LISTS = frozenset({"service_nat", "outer.service_nat", "policy"})
-"""Hops whose price is that of a loop over data, which no repetition makes cheaper."""
 
 Protocol = Literal["TCP", "UDP"]
 
@@ -84,7 +82,24 @@ class _One(Prices):
         return 1.0 if key == self.key else 0.0
 
 
-Crossed = Hop | Renamed
+@dataclass(frozen=True, slots=True)
+class _Upwards:
+    """A hop of packets that go up at a gateway: of ``replies`` where the server is behind it, else requests."""
+
+    hop: Hop
+    replies: bool
+
+    @property
+    def name(self) -> str:
+        """Name of the hop itself."""
+        return self.hop.name
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge packets that go up."""
+        return self.hop.bill(packet, prices) if packet.reply is self.replies else Bill()
+
+
+Crossed = Hop | Renamed | _Upwards
 """What `counts` bills; nothing here rewrites headers."""
 
 
@@ -135,12 +150,10 @@ def _counted(hop: Crossed, packet: Packet) -> dict[str, float]:
 
 
 def _marked(hops: Iterator[Crossed]) -> Iterator[tuple[Crossed, bool]]:
-    """Yield hops and whether their mechanism was met before; a gateway and a switch are the same bridge code."""
+    """Yield hops and whether the packet ran their code before."""
     met: set[str] = set()
     for hop in hops:
-        mechanism = hop.name.partition(".")[0] if hop.name.startswith("bridge") else hop.name
-        yield hop, mechanism in met
-        met |= {mechanism} - LISTS
+        yield hop, repeats(hop.name, met)
 
 
 def _path(topology: Topology, protocol: Protocol) -> Iterator[Crossed]:
@@ -170,7 +183,7 @@ def _inner(box: Box, translates: bool, protocol: Protocol) -> Iterator[Crossed]:
     if box.kind.forwards:
         yield Route()
     if box.bridge_netfilter:
-        yield Renamed(BridgeHooks(), _bridged(box, translates))
+        yield _Upwards(GatewayHooks(), box.kind is Kind.NODE_RIGHT) if box.kind.gateway else BridgeHooks()
     if box.tracks:
         yield Conntrack()
     if box.services is not None and translates:
@@ -180,17 +193,6 @@ def _inner(box: Box, translates: bool, protocol: Protocol) -> Iterator[Crossed]:
     if box.policy is not None:
         yield Renamed(Hook("netfilter.forward"), {"netfilter.hook": f"netfilter.hook.{box.policy.backend}"})
         yield _policy(box.policy, protocol)
-
-
-def _bridged(box: Box, translates: bool) -> Mapping[str, str]:
-    """Return the price of a bridged frame's detour.
-
-    One that ends at the gateway passes one of the three hooks; where that hook translates it, it is routed there as
-    well (``br_nf_pre_routing_finish``).
-    """
-    if not box.kind.gateway:
-        return {}
-    return {"bridge.netfilter": f"bridge.netfilter.{'translated' if translates else 'gateway'}"}
 
 
 def _outer(box: Box) -> Iterator[Crossed]:

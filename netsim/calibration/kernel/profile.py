@@ -24,8 +24,8 @@ from netsim.datapath.costs import CostProfile, Figure, load_profile
 
 SOURCE, SHIPPED = "kernel", "server"
 FIRST_CLASS = (
-    "veth.packet", "bridge.packet", "bridge.gateway", "bridge.netfilter", "route.packet", "conntrack.packet",
-    "conntrack.new", "nat.packet", "nat.none", "map.lookup",
+    "veth.packet", "bridge.packet", "bridge.gateway", "bridge.netfilter", "bridge.netfilter.gateway", "route.packet",
+    "conntrack.packet", "conntrack.new", "nat.packet", "nat.none", "map.lookup",
 )  # fmt: skip
 """Figures of a profile whose price is measured under the same name."""
 SYSTEM_CALL_NS = 200.0

@@ -29,6 +29,14 @@ def test_a_tunnel_is_entered_and_left_by_every_packet():
     assert paid["bridge.gateway"].times(1.0) == 20.0
 
 
+@pytest.mark.parametrize(("kind", "up"), [(Kind.NODE, 1.0), (Kind.NODE_RIGHT, 0.0)])
+def test_only_what_goes_up_at_a_gateway_meets_its_bridge_netfilter(kind, up):
+    hooked = Topology((Box(kind, bridge_netfilter=True),))
+    paid = counts(hooked, "udp_one_way", ONE_WAY)
+    assert paid.get("bridge.netfilter.gateway", Count()).times(1.0) == up
+    assert counts(hooked, "udp_rr", EXCHANGE)["bridge.netfilter.gateway"] == Count(1.0)
+
+
 def test_redirecting_to_the_peer_spares_a_veth_crossing():
     straight, peer = (Topology((Box(kind),)) for kind in (Kind.REDIRECT, Kind.REDIRECT_PEER))
     assert counts(straight, "udp_rr", EXCHANGE)["veth.packet"].times(1.0) == 4.0

@@ -8,7 +8,7 @@ import pytest
 
 from netsim.cluster.objects import Fabric, Machine
 from netsim.cluster.service_rules import Walk, WalkModel
-from netsim.datapath.bridge import Bridge, BridgeNetfilter, Switch
+from netsim.datapath.bridge import Bridge, BridgeNetfilter, GatewayNetfilter, Switch
 from netsim.datapath.conntrack import Conntrack
 from netsim.datapath.costs import Prices, load_profile
 from netsim.datapath.ebpf import Program
@@ -314,6 +314,12 @@ def test_plain_devices_have_one_price(hot: Prices) -> None:
     assert Switching().bill(DATA, hot).packet_ns == 2 * hot["ovs.lookup"]
 
 
-def test_bridged_frames_pass_hooks_where_kube_proxy_runs() -> None:
-    assert len(list(BridgeNetfilter().hops(Leg()))) == 1
-    assert list(BridgeNetfilter().hops(Leg(walks=ServiceWalks("ebpf")))) == []
+@pytest.mark.parametrize("step", [BridgeNetfilter(), GatewayNetfilter()])
+def test_bridged_frames_pass_hooks_where_kube_proxy_runs(step: BridgeNetfilter | GatewayNetfilter) -> None:
+    assert len(list(step.hops(Leg()))) == 1
+    assert list(step.hops(Leg(walks=ServiceWalks("ebpf")))) == []
+
+
+def test_a_frame_for_the_gateway_passes_one_of_the_three_hooks(hot: Prices) -> None:
+    (through,), (up,) = BridgeNetfilter().hops(Leg()), GatewayNetfilter().hops(Leg())
+    assert through.bill(DATA, hot).packet_ns / 3 < up.bill(DATA, hot).packet_ns < through.bill(DATA, hot).packet_ns

@@ -10,7 +10,7 @@ from small_cluster import small_cluster
 from netsim.cluster.objects import Machine
 from netsim.datapath.costs import load_profile
 from netsim.datapath.datapath import Datapath, ExternalParty
-from netsim.datapath.passes import fold, hop_shares, price, segments_of, work_ns
+from netsim.datapath.passes import fold, hop_shares, price, repeats, segments_of, work_ns
 from netsim.datapath.types import LINK_ROLES, Packet, Role, Route
 
 BULK = 65000
@@ -43,6 +43,33 @@ def test_passes_hold_exactly_what_hops_cost(plugin: str, packet: Packet) -> None
         assert total == pytest.approx(math.fsum(getattr(bill, mine) for bill in bills) * 1e-9)
     assert len(route.hops) == len(forward.crossings)
     assert math.fsum(hop_shares(route, 5000).values()) >= work_ns(route, 5000) * 1e-9
+
+
+def test_code_that_a_packet_ran_before_on_its_core_is_warm() -> None:
+    datapath = Datapath(small_cluster(), "kubenet")
+    bills: dict[str, list[float]] = {}
+    for item in price(datapath.paths(datapath.connection(0, 1))[0], Packet(False, False), datapath.prices_on):
+        bills.setdefault(item.crossing.hop.name, []).append(item.bill.packet_ns)
+    first, again = bills["veth"]
+    assert first / again == pytest.approx(datapath.prices.regime_factor)
+    across = price(datapath.paths(datapath.connection(0, 4))[0], Packet(False, False), datapath.prices_on)
+    assert [item.bill.packet_ns for item in across if item.crossing.hop.name == "veth"] == [first, first]
+
+
+def test_what_runs_the_same_code_is_one_mechanism() -> None:
+    met: set[str] = set()
+    told = ("outer.output", "netfilter.forward", "outer.conntrack", "conntrack", "bridge", "bridge.forward", "encap")
+    assert [repeats(name, met) for name in told] == [False, True, False, True, False, True, False]
+    assert not any(repeats(name, met) for name in ("policy", "service_nat", "outer.service_nat", "policy"))
+
+
+def test_only_frames_from_pods_pay_for_bridge_netfilter_at_their_gateway() -> None:
+    datapath = Datapath(small_cluster(), "kubenet")
+    forward, _ = datapath.paths(datapath.connection(0, 4))
+    billed = [c for c in forward.crossings if c.hop.name.startswith("bridge")]
+    assert [(c.hop.name, c.role) for c in billed] == [
+        ("bridge", Role.SENDER_CORE), ("bridge.netfilter.gateway", Role.SENDER_CORE), ("bridge", Role.SOFTIRQ_CORE)
+    ]  # fmt: skip
 
 
 def test_neighbouring_hops_of_a_station_are_one_pass() -> None:
