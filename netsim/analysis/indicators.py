@@ -14,6 +14,7 @@ import numpy as np
 
 from netsim.analysis.objectives import plain
 from netsim.datapath.build import cluster_of, profile_of, proxy_of
+from netsim.datapath.pacing import FULL_SYNC_PERIOD_S, Pace, waits
 from netsim.datapath.programming import programming
 from netsim.scenario import Scenario
 from netsim.stats.estimates import Interval
@@ -90,10 +91,7 @@ def _p99(runs: tuple[Measured, ...], samples: Any) -> Interval:
 
 
 def _programming(scenario: Scenario) -> Indicator:
-    """A change waits for the proxy's next sync, at most ``minSyncPeriod`` away, and is then written.
-
-    The wait is uniform over the period, so its p99 is 0.99 of it; the write is a partial one of the changed Service.
-    """
+    """A change waits for the proxy's next sync (`netsim.datapath.pacing`), a partial one of the largest Service."""
     proxy = proxy_of(scenario)
     cluster = cluster_of(scenario)
     largest = max(cluster.services, key=lambda service: len(cluster.endpoints(service.key)), default=None)
@@ -105,5 +103,5 @@ def _programming(scenario: Scenario) -> Indicator:
         f"wait for the next sync of {proxy} and a partial write of the largest Service ({pace.sync_s:.2g} s; all of "
         f"them, after a restart, {pace.full_s:.2g} s); API and watch left out"
     )
-    value = 0.99 * pace.min_sync_s + pace.sync_s
+    value = float(waits(Pace(pace.min_sync_s, pace.sync_s, pace.full_s, FULL_SYNC_PERIOD_S), (0.99,))[0])
     return Indicator("Network programming latency", Interval(value, value, value), PROGRAMMING_S, how)

@@ -11,7 +11,8 @@ more than what is written:
   (``inet_insert_ifa``).
 
 The times were measured with the tools themselves (source ``tools`` of the cost profile, ``netsim calibrate --full``).
-What the proxy itself reckons before it writes is left out.
+kube-proxy itself looks at every Service and endpoint it knows in every sync, and makes the text of each line it writes
+(``proxy.look``, ``proxy.line``); agents of eBPF modes write an event's entries alone.
 """
 
 from __future__ import annotations
@@ -38,12 +39,14 @@ CACHED_OBJECTS = 160_000.0
 class SyncSize(NamedTuple):
     """What one sync writes, and what is there, in the mode's unit: lines, objects, calls or map entries.
 
-    ``each`` counts what grows beyond its number: verdict maps written (nftables), addresses bound (ipvs).
+    ``each`` counts what grows beyond its number: verdict maps written (nftables), addresses bound (ipvs); ``known`` is
+    how many Services and endpoints the proxy has.
     """
 
     written: float
     there: float
     each: float = 0.0
+    known: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,9 @@ def programming(cluster: Cluster, proxy: ProxyMode, services: Iterable[str], pri
     if not (cluster.nodes and cluster.services):
         return Programming(MIN_SYNC_S[proxy], 0.0, 0.0)
     work = service_tables(cluster, proxy)[0].sync(cluster.nodes[0], services)
-    partial = SyncSize(work.partial, work.full, work.each_partial)
-    full = SyncSize(work.full, work.full, work.each_full)
+    known = sum(len(each.ports) * (1 + len(cluster.endpoints(each.key))) for each in cluster.services)
+    partial = SyncSize(work.partial, work.full, work.each_partial, known)
+    full = SyncSize(work.full, work.full, work.each_full, known)
     return Programming(
         MIN_SYNC_S[proxy], sync_seconds(proxy, partial, prices), sync_seconds(proxy, full, prices, full=True)
     )
@@ -88,7 +92,7 @@ def full_size(proxy: str, services: float, endpoints: float) -> SyncSize:
         "ipvs": 4 * services + endpoints,
         "ebpf": 2 * services + 2 * endpoints,
     }[proxy]
-    return SyncSize(lines, lines, services if proxy in ("nftables", "ipvs") else 0.0)
+    return SyncSize(lines, lines, services if proxy in ("nftables", "ipvs") else 0.0, services + endpoints)
 
 
 def sync_seconds(proxy: str, size: SyncSize, prices: Prices, *, full: bool = False) -> float:
@@ -100,7 +104,8 @@ def _iptables(size: SyncSize, prices: Prices, full: bool) -> float:
     """One iptables-restore of the nft back-end, the default of distributions since 2020; a full sync checks jumps."""
     calls = 1 + (2 * JUMPS if full else 0)
     reread = 0.0 if full else size.there * prices["tool.iptables_nft_existing"]
-    return calls * prices["tool.start"] + size.written * prices["tool.iptables_nft_line"] + reread
+    line = prices["proxy.line"] + prices["tool.iptables_nft_line"]
+    return calls * prices["tool.start"] + size.known * prices["proxy.look"] + size.written * line + reread
 
 
 def _nftables(size: SyncSize, prices: Prices, full: bool) -> float:
@@ -108,14 +113,15 @@ def _nftables(size: SyncSize, prices: Prices, full: bool) -> float:
     reread = 0.0 if full else size.there * prices["tool.nft_existing"]
     missed = max(0.0, 1 - CACHED_OBJECTS / size.written) if size.written else 0.0
     walked = (1 - missed) * prices["tool.nft_growth"] + missed * prices["memory.miss"] / 2
-    line = prices["tool.nft_line"] + size.each * walked
-    return prices["tool.start"] + reread + size.written * line
+    line = prices["proxy.line"] + prices["tool.nft_line"] + size.each * walked
+    return prices["tool.start"] + size.known * prices["proxy.look"] + reread + size.written * line
 
 
 def _ipvs(size: SyncSize, prices: Prices, full: bool) -> float:
     """Netlink calls, an ipset restore and an iptables-restore; each address is compared with those before it."""
     compared = size.each**2 / 2 * prices["tool.address_growth"]
-    return 2 * prices["tool.start"] + size.written * prices["tool.netlink"] + compared
+    looked = size.known * prices["proxy.look"]
+    return 2 * prices["tool.start"] + looked + size.written * prices["tool.netlink"] + compared
 
 
 def _ebpf(size: SyncSize, prices: Prices, full: bool) -> float:

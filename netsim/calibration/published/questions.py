@@ -11,6 +11,7 @@ from netsim.calibration.published.bench import Bench, Question
 from netsim.calibration.published.bulk import Bulk, Flows
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.counted import Counted, Rule
+from netsim.calibration.published.lateness import Late
 from netsim.calibration.published.lookups import LookupDelay, LookupTime
 from netsim.calibration.published.naming import Lost, Memory, QueryCount, QueryRate, QueryTime
 from netsim.calibration.published.packets import FloodedRoundTrip, ForwardLatency, IdleShare, PacketRate, function_of
@@ -26,7 +27,6 @@ from netsim.calibration.published.services import (
 )
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.shares import CpuShare
-from netsim.calibration.published.syncing import Late
 from netsim.calibration.published.transport import Connection, Datagrams, HostCpu, RoundTrip, protocol
 from netsim.errors import InputError, Place
 

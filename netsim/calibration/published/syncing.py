@@ -1,28 +1,14 @@
-"""Questions about programming Services: how long a sync takes, and how late a change reaches a node.
+"""Questions about programming Services: how long a sync takes, and the tools it calls.
 
 A sync's time is what the model says of any node's (`netsim.datapath.programming`), and what older releases did
-besides. A change waits for its turn:
-
-    late = batch + delay of the API + wait for the next sync + the sync + rounding of the stamp
-
-The wait is uniform over the period, which is the minimum between two syncs or, where a sync takes longer, the sync. The
-stamp that the change carries is the time at which a pod became ready, cut to whole seconds (``metav1.Time`` holds no
-less; endpointslice ``TriggerTimeTracker``), so what is measured is up to a second more than what passed.
+besides. How late a change reaches a node by it is asked in `netsim.calibration.published.lateness`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-from netsim.calibration.published.bench import Answer, Bench, Cost
-from netsim.calibration.published.case import Row
-from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.setting import Setting
 from netsim.datapath.costs import Prices
 from netsim.datapath.programming import JUMPS, SyncSize, full_size, sync_seconds
@@ -31,17 +17,10 @@ from netsim.errors import InputError, Place
 PODS_PER_NODE = 30
 GROUPS = ((0.5, 5), (0.25, 30), (0.25, 250))
 """Load of the scalability tests: share of pods in Services of so many (kubernetes/perf-tests, clusterloader2 load)."""
-BATCH_S = 0.5
-"""Endpoint updates are collected for so long in those tests (--endpointslice-updates-batch-period)."""
 LOCK_WAIT_S = 5.0
 """kube-proxy calls iptables-restore with ``-w 5``."""
 CREATED_PER_S = 20.0
 """Objects a controller makes a second (--kube-api-qps of kube-controller-manager)."""
-STAMP_S = 1.0
-"""Resolution of the times in Kubernetes' objects."""
-_GRID = (np.arange(200) + 0.5) / 200
-_COARSE = (np.arange(50) + 0.5) / 50
-"""Shares at which distributions are added: the delay's tail is long, those of the waits end."""
 
 
 class Load(NamedTuple):
@@ -83,6 +62,11 @@ def _proxy(setting: Setting) -> str:
     return next((mode for word, mode in known.items() if word in setting.text("proxy")), "iptables")
 
 
+def writes_everything(setting: Setting) -> bool:
+    """Tell whether every sync writes everything, in releases without partial syncs."""
+    return _off(setting, "partial_sync", "patch", "feature")
+
+
 def _off(setting: Setting, *keys: str) -> bool:
     return any(setting.text(key).lower() == "off" for key in keys)
 
@@ -97,7 +81,7 @@ def full_sync(bench: Bench, setting: Setting) -> float:
     if proxy != "ipvs":
         return sync_seconds(proxy, load.size(proxy), _prices(bench), full=True)
     entries = load.services * (2.0 if "external_ips" in setting else 1.0)
-    looked = SyncSize(2 * entries + entries + load.endpoints, entries)
+    looked = SyncSize(3 * entries + load.endpoints, entries, known=load.services + load.endpoints)
     one_by_one = _off(setting, "patch") or setting.text("ipset").startswith("one")
     members = entries * _work(bench, "tool.start") if one_by_one else 0.0
     return members + sync_seconds(proxy, looked, _prices(bench))
@@ -111,11 +95,12 @@ def one_change(bench: Bench, setting: Setting) -> float:
         # a release that listed all objects before it wrote
         listed = there.there * _work(bench, "tool.nft_list") + there.each**2 * _work(bench, "tool.nft_list_map")
         return _work(bench, "tool.start") + listed
-    if _off(setting, "partial_sync", "patch", "feature"):
+    if writes_everything(setting):
         return full_sync(bench, setting)
     one = full_size(proxy, 1.0, load.endpoints / load.services)
-    looked = 2 * load.services if proxy == "ipvs" else 0.0
-    return sync_seconds(proxy, SyncSize(one.written + looked, there.there, one.each), _prices(bench))
+    # ipvs asks for each virtual server twice, iptables writes the list of all Services again
+    besides = {"ipvs": 2 * load.services, "iptables": load.services}.get(proxy, 0.0)
+    return sync_seconds(proxy, SyncSize(one.written + besides, there.there, one.each, there.known), _prices(bench))
 
 
 def restore(bench: Bench, setting: Setting) -> float:
@@ -153,95 +138,6 @@ def memory(bench: Bench, setting: Setting) -> float:
     line = bench.figure("proxy.line_bytes") + (bench.figure("tool.nft_line_bytes") if proxy == "nftables" else 0.0)
     at_once = 0.0 if setting.text("partial_sync") == "on" else load.size(proxy).written * line
     return bench.figure("proxy.base_bytes") + watched + at_once
-
-
-@dataclass(frozen=True, slots=True)
-class Late:
-    """A percentile of the time from a change of endpoints to its last line on a node."""
-
-    percentile: float
-    kind: str = "programming"
-    calibrates: int = 0
-
-    def cost(self, bench: Bench, setting: Setting) -> Cost:
-        """Return nothing that a machine factor moves."""
-        load_of(setting)
-        return Cost(0.0)
-
-    def seconds(self, bench: Bench, row: Row) -> float:
-        """Return the time."""
-        return row.quantity.si
-
-    def informs(self, bench: Bench, row: Row) -> bool:
-        """Never by itself: rows are looked up by what they tell."""
-        return False
-
-    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
-        """Return the percentile; one baseline row of partial syncs gives the API's delay, one of full ones the sync."""
-        delay, sync, shape = bench.figure("api.delay"), self._sync(bench, setting), bench.figure("api.delay_shape")
-        partial = self._baseline(bench, full=False)
-        if partial is not None:
-            row, question = partial
-            one = self._sync(bench, row.setting)
-            delay = _known(
-                bench, "delay of the API, s", row,
-                lambda d: self._at(question.percentile, row.setting, d, one, shape),
-            )  # fmt: skip
-        whole = self._baseline(bench, full=True)
-        if whole is not None and _full(setting):
-            known, asked = whole
-            sync = _known(
-                bench, "a full sync, s", known, lambda s: self._at(asked.percentile, known.setting, delay, s, shape)
-            )
-        return Answer(self._at(self.percentile, setting, delay, sync, shape))
-
-    @staticmethod
-    def _sync(bench: Bench, setting: Setting) -> float:
-        return full_sync(bench, setting) if _full(setting) else _work(bench, "tool.start")
-
-    @staticmethod
-    def _baseline(bench: Bench, *, full: bool) -> tuple[Row, Late] | None:
-        found = ((row, q) for row, q in bench.baselines("programming") if isinstance(q, Late))
-        return next(((row, q) for row, q in found if _full(row.setting) == full), None)
-
-    @staticmethod
-    def _at(percentile: float, setting: Setting, delay: float, sync: float, shape: float) -> float:
-        """Return a quantile of batch + Weibull delay (exponential at shape 1) + uniform wait + stamp + sync."""
-        period = max(setting.number("min_sync_s", 1.0), sync if _full(setting) else 0.0)
-        late = (-np.log1p(-_GRID)) ** (1 / shape) * delay
-        waits: npt.NDArray[np.float64] = np.add.outer(late, _waits(period)).ravel()
-        return BATCH_S + sync + float(np.quantile(waits, percentile))
-
-
-@lru_cache(maxsize=64)
-def _waits(period: float) -> npt.NDArray[np.float64]:
-    """Return quantiles of the wait for a sync and the rounding of the stamp together, at `_COARSE`."""
-    both: npt.NDArray[np.float64] = np.add.outer(_COARSE * period, _COARSE * STAMP_S)
-    return np.quantile(both.ravel(), _COARSE)
-
-
-def _full(setting: Setting) -> bool:
-    """Tell whether every sync writes everything."""
-    return setting.text("feature").lower() == "off"
-
-
-def _known(bench: Bench, name: str, row: Row, function: Callable[[float], float]) -> float:
-    """Return the parameter that a baseline row gives, solved for once a draw."""
-    fitted = bench.parameters.get(row.id)
-    if fitted is not None:
-        return fitted.value
-    value = _solve(function, row.quantity.si)
-    bench.note(f"{name} ({row.id})", value, row.id)
-    return value
-
-
-def _solve(function: Callable[[float], float], target: float) -> float:
-    """Return where a rising function of seconds reaches a target, by bisection; 0 where it starts above."""
-    low, high = 0.0, 1e5
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (middle, high) if function(middle) < target else (low, middle)
-    return low
 
 
 def endpoints_at_the_lock(bench: Bench, setting: Setting) -> float:
