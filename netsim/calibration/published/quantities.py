@@ -15,21 +15,32 @@ from netsim.errors import InputError
 Dimension = Literal["rate", "bit_rate", "time", "cpu", "cores", "share", "bytes", "count"]
 """Events a second, bits a second, seconds, CPU seconds per unit of work, busy processors, fraction, bytes, number."""
 
-_PREFIX = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-_TIME = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "usec": 1e-6, "ms": 1e-3, "msec": 1e-3, "s": 1.0, "sec": 1.0,
-         "min": 60.0, "h": 3600.0}  # fmt: skip
-_SIZE = {"B": 1.0, "KB": 1e3, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 2.0**10, "MiB": 2.0**20,
-         "GiB": 2.0**30}  # fmt: skip
-_PLAIN: tuple[tuple[Dimension, dict[str, float]], ...] = (
-    ("time", _TIME), ("bytes", _SIZE), ("share", {"ratio": 1.0, "fraction": 1.0}),
-)  # fmt: skip
-_BITS = re.compile(r"([kKMGT]?)(?:bits?/s(?:ec)?|bps|b/s)(?:/core)?")
-_BYTES_PER_S = re.compile(r"([kKMGT]?)(?:B/s|Bytes/s)")
-_EVENTS = re.compile(
-    r"([kKMG]?)\s*(?:transactions?|trans|tps|req(?:uests?)?|conn(?:ections?)?|packets?|pps|quer(?:y|ies)|lookups?|msgs?|"
-    r"messages?|ops|rps|qps|calls|ports|datagrams?)(?:/(s|sec|second|min))?(?:/core)?"
+_PREFIX = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
+_BINARY = {"ki": 2.0**10, "mi": 2.0**20, "gi": 2.0**30, "ti": 2.0**40}
+_SPELLED = (("thousand|kilo", "k"), ("million|mega", "m"), ("giga", "g"), (r"10\^3\s*", "k"), (r"10\^6\s*", "m"),
+            (r"10\^9\s*", "g"))  # fmt: skip
+_TIME = {"n": 1e-9, "nano": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "micro": 1e-6, "m": 1e-3, "milli": 1e-3, "": 1.0}
+_SECONDS = r"(n|nano|u|µ|μ|micro|m|milli|)s(?:ec(?:ond)?s?)?"
+_MINUTES = {"min": 60.0, "mins": 60.0, "minute": 60.0, "minutes": 60.0, "h": 3600.0, "hour": 3600.0, "hours": 3600.0}
+_A_SECOND = r"(?: ?/ ?| per )s(?:ec(?:ond)?)?"
+_SIZE = re.compile(r"([kmgt]i?)?(?:b|bytes?)|([kmgt]i)")
+_BITS = re.compile(rf"([kmgt]i?)? ?(?:bits?|b)(?:{_A_SECOND}|ps)?(?:/core)?")
+_BYTES_PER_S = re.compile(rf"([kmgt]i?)? ?(?:b|bytes?)(?:{_A_SECOND}|ps)")
+_EVENT = (
+    r"(?:transactions?|trans?|txns?|round[ -]?trips?|rr|req(?:uests?)?|conn(?:ection)?s?|packets?|pkts?|p|frames?|"
+    r"quer(?:y|ies)|q|lookups?|msgs?|messages?|ops?|operations?|calls|ports|datagrams?|events?)"
 )
-_CPU_OF = re.compile(r"% of (\d+) (?:threads?|cores?|cpus?)(?: per (.+))?")
+_EVENTS = re.compile(rf"([kmg])? ?(?:{_EVENT}|1)?(?:{_A_SECOND}|( ?/ ?| per )min(?:ute)?)(?:/core)?")
+_EVENTS_SHORT = re.compile(r"([kmg])?(?:tps|pps|rps|qps|cps|ops|hz)(?:/core)?")
+_COUNTED = re.compile(rf"([kmg])? (?:{_EVENT})|(?:{_EVENT})")
+_CPU_OF = re.compile(r"% of (\d+) (?:threads?|cores?|v?cpus?)(?: (?:per|/) ?(.+))?")
+_CORE = r"(?:v?cpus?|cores?)"
+_CORES = {
+    rf"% ?(?:of (?:one|a|1) {_CORE}|cores?)|cores?[ -]?%": 0.01, rf"(?:busy )?{_CORE}": 1.0,
+    rf"m(?:illi)?-?{_CORE}|m": 1e-3,
+}  # fmt: skip
+_WHOLE = re.compile(r"(?:%|percent)(?: cpu| of (?:the )?(?:(?:side|host|node|machine)'?s? )?(?:cpu|total|all))?|cpu %")
+_CYCLES = re.compile(r"cycles(?:(?: ?/ ?| per )(?:packet|pkt|call))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,47 +76,86 @@ def quantity(value: float, unit: str) -> Quantity:
 
 
 def _read(text: str) -> tuple[Dimension, float]:
-    if match := _CPU_OF.match(text):
-        return _cpu(int(match[1]), match[2])
-    if match := re.fullmatch(r"core-?%\s*/\s*\(?(.+?)\)?(?: (?:receiver|sender|server|client))?", text):
-        return "cpu", 0.01 / _work(match[1])
-    if match := re.fullmatch(r"cores?\s*/\s*\(?(.+?)\)?", text):
-        return "cpu", 1.0 / _work(match[1])
-    if match := re.fullmatch(r"(ns|us|µs|ms|s) (?:of )?cpu(?: per \w+)?", text, re.IGNORECASE):
-        return "cpu", _TIME[match[1]]
-    if match := re.fullmatch(r"(core-?%|%-?core|(?:busy )?v?(?:cores?|cpus?))", text, re.IGNORECASE):
-        return "cores", 0.01 if "%" in match[1] else 1.0
-    if text.startswith("%"):
-        return "share", 0.01
-    for dimension, known in _PLAIN:
-        if text in known:
-            return dimension, known[text]
-    if match := _BITS.fullmatch(text):
-        return "bit_rate", _PREFIX[match[1]]
-    if match := _BYTES_PER_S.fullmatch(text):
-        return "bit_rate", 8 * _PREFIX[match[1]]
-    if match := _EVENTS.fullmatch(text):
-        return ("rate" if match[2] or text.endswith(("ps", "ops")) else "count"), _PREFIX[match[1]] / (
-            60.0 if match[2] == "min" else 1.0
-        )
-    if re.fullmatch(r"[A-Za-z_]*(?: [a-z]+)*", text):
+    lower = text.lower()
+    for words, letter in _SPELLED:
+        lower = re.sub(rf"^(?:{words})[- ]?", letter, lower)
+    for reading in (_processors, _plain, _rates):
+        found = reading(text, lower)
+        if found is not None:
+            return found
+    if re.fullmatch(r"[A-Za-z_]+(?: [a-z]+)*", text):
         return "count", 1.0
     raise InputError(
         "unit not known", got=text,
-        allowed="time (us), bit rate (Gbit/s), events a second (transactions/s, Mpps), size (MB), %, "
+        allowed="time (us), bit rate (Gbit/s), events a second (transactions/s, Mpps), size (MB), %, cores, "
         "% of N threads per 100 Gbit/s, or the name of what is counted",
     )  # fmt: skip
 
 
-def _cpu(threads: int, work: str | None) -> tuple[Dimension, float]:
-    if work is None:
-        return "share", 0.01
-    return "cpu", threads * 0.01 / _work(work)
+def _processors(text: str, lower: str) -> tuple[Dimension, float] | None:
+    """Read CPU time: of work, in processors, or as a share."""
+    if match := _CPU_OF.fullmatch(lower):
+        threads = int(match[1])
+        return ("cpu", threads * 0.01 / _work(match[2])) if match[2] else ("share", 0.01)
+    if match := re.fullmatch(rf"({_CORE}[ -]?%|% ?{_CORE}|{_CORE})(?: ?/ ?| per )\(?(.+?)\)?(?: \w+)?", lower):
+        return "cpu", (0.01 if "%" in match[1] else 1.0) / _work(match[2])
+    if match := re.fullmatch(rf"{_CORE}[ -]?{_SECONDS}(?: ?/ ?| per )(.+)", lower):
+        return "cpu", _TIME[match[1]] / _amount(match[2])
+    if match := re.fullmatch(rf"{_SECONDS} (?:of )?cpu(?:(?: ?/ ?| per )(.+))?", lower):
+        return "cpu", _TIME[match[1]] / (_amount(match[2]) if match[2] else 1.0)
+    if match := re.fullmatch(rf"{_SECONDS} ?/ ?(.+)", lower):
+        return "cpu", _TIME[match[1]] / _amount(match[2])
+    for pattern, factor in _CORES.items():
+        if re.fullmatch(pattern, lower):
+            return "cores", factor
+    return ("share", 0.01) if _WHOLE.fullmatch(lower) else None
+
+
+def _plain(text: str, lower: str) -> tuple[Dimension, float] | None:
+    """Read times, sizes, fractions and cycles."""
+    if lower in ("ratio", "fraction"):
+        return "share", 1.0
+    if match := re.fullmatch(_SECONDS, lower):
+        return "time", _TIME[match[1]]
+    if lower in _MINUTES:
+        return "time", _MINUTES[lower]
+    if (match := _SIZE.fullmatch(lower)) and not re.fullmatch(r"[kKMGT]b", text):
+        return "bytes", _scale(match[1] or match[2] or "")
+    return ("count", 1.0) if _CYCLES.fullmatch(lower) else None
+
+
+def _rates(text: str, lower: str) -> tuple[Dimension, float] | None:
+    """Read bits, bytes and events a second, and counts with a prefix; ``Gbit`` alone is a second's."""
+    if (match := _BYTES_PER_S.fullmatch(lower)) and "B" in text:  # the only place where a capital letter decides
+        return "bit_rate", 8 * _scale(match[1] or "")
+    if match := _BITS.fullmatch(lower):
+        return "bit_rate", _scale(match[1] or "")
+    if match := _EVENTS.fullmatch(lower):
+        return "rate", _scale(match[1] or "") / (60.0 if match[2] else 1.0)
+    if match := _EVENTS_SHORT.fullmatch(lower):
+        return "rate", _scale(match[1] or "")
+    if match := _COUNTED.fullmatch(lower):
+        return "count", _scale(match[1] or "")
+    return None
+
+
+def _scale(prefix: str) -> float:
+    return _BINARY[prefix] if prefix in _BINARY else _PREFIX[prefix]
+
+
+def _amount(text: str) -> float:
+    """Return how many bits or events an amount of work is: 8,000 for ``kB``, 1 for ``transaction``."""
+    match = re.fullmatch(r"([kmgt]i?)?(bits?|b|bytes?)", text)
+    if match is None:
+        if re.fullmatch(_EVENT, text):
+            return 1.0
+        raise InputError("amount of work not known", got=text, allowed="for example transaction, Gbit or KB")
+    return _scale(match[1] or "") * (1.0 if match[2].startswith("bit") else 8.0)
 
 
 def _work(text: str) -> float:
     """Return the SI rate of a work unit: ``100 Gbit/s`` is 1e11, ``50k req/s`` 5e4, ``Gbit/s`` 1e9."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)?\s*([kKMGT]?)\s*(bits?/s|bps|\S+/s)", text.strip())
+    match = re.fullmatch(rf"(\d+(?:\.\d+)?)? ?([kmgt])? ?(?:bits?{_A_SECOND}|bps|{_EVENT}{_A_SECOND})", text)
     if match is None:
         raise InputError("work unit not known", got=text, allowed="for example 100 Gbit/s or 50k req/s")
-    return float(match[1] or 1) * _PREFIX[match[2]]
+    return float(match[1] or 1) * _PREFIX[match[2] or ""]

@@ -55,10 +55,10 @@ def _cpu(row: Row) -> Question:
         raise InputError("no question answers CPU time of this test", place=Place(field="configuration.test"),
                          got=stated, allowed=", ".join(TESTS))  # fmt: skip
     if not test:
-        unit = row.quantity.unit
-        test = "bulk" if "bit" in unit else "connection" if "conn" in unit else "round-trip"
-    side = row.setting.text("side") or ("server" if "receiver" in row.quantity.unit else "client")
-    return HostCpu(test, "server" if side in ("server", "receiver") else "client")
+        unit = row.quantity.unit.lower()
+        test = "bulk" if re.search(r"bit|byte|[kmg]i?b\b", unit) else "connection" if "conn" in unit else "round-trip"
+    side = row.setting.text("side") or f"{row.quantity.unit} {row.metric}".lower()
+    return HostCpu(test, "server" if re.search(r"server|receiver", side) else "client")
 
 
 def _round_trip(row: Row) -> Question:
@@ -76,6 +76,18 @@ def _highest(row: Row) -> float | None:
 
 def _lookup_delay(row: Row) -> Question:
     return LookupDelay("all" if "worst" in row.metric else "one of each pair" if "max" in row.metric else "one")
+
+
+def _unanswered(row: Row) -> Question:
+    raise InputError(
+        "no question answers this metric; exclude the row with a reason, or add a class to questions.py",
+        place=Place(line=row.line, field="metric"), got=row.metric,
+    )  # fmt: skip
+
+
+def _part_of_cpu(row: Row) -> Question:
+    raise InputError("the model tells the CPU time of a host's network work apart by no kind of time",
+                     place=Place(line=row.line, field="metric"), got=row.metric)  # fmt: skip
 
 
 def _packets(row: Row) -> Question:
@@ -141,13 +153,15 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"time_until_record_visible", _counted("record-lag", counted.visible_after)),
     (r"first_packet", lambda row: FirstPacket(percentile_of(row))),
     (r"keepalive_rps_change", lambda row: KeptChange()),
-    (r"http_rps|request_rate|^rps$", _requests),
-    (r"KUBE_SERVICES_chain_length|KUBE_SERVICES_chain_rules", lambda row: RuleCount("KUBE-SERVICES")),
+    (r"http_(latency|time|p\d|mean)|request_latency|response_time",
+     lambda row: RoundTrip(percentile_of(row), family="http")),
+    (r"http_|nginx|wrk|request_rate|requests_per_s|^rps$", _requests),
+    (r"kube_services_chain_length|kube_services_chain_rules", lambda row: RuleCount("KUBE-SERVICES")),
     (r"^nat_rules", lambda row: RuleCount(tables=("nat",))),
     (r"iptables_rules_total|iptables_rules", lambda row: RuleCount()),
     (r"queries_per_(external_)?lookup", lambda row: QueryCount()),
     (r"qps_max_client|lookups?_per_s", lambda row: QueryRate(per_lookup=True)),
-    (r"qps", lambda row: QueryRate()),
+    (r"qps|queries_per_s|query_rate", lambda row: QueryRate()),
     (r"latency_client", lambda row: QueryTime(per_lookup=True)),
     (r"dns_latency|latency_server", lambda row: QueryTime()),
     (r"^memory$|^memory_formula|dns_memory", lambda row: Memory()),
@@ -157,21 +171,28 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"lookup_latency", lambda row: LookupTime()),
     (r"forwarded_packet_rate", lambda row: Balanced()),
     (r"^drop_rate", _dropped),
-    (r"pps_per_core|pps_total|ns_per_packet|packet_rate|drop_rate|cycles_per_packet", _packets),
+    (r"pps|ns_per_packet|packet_rate|packets_per_s|(drop|forward(ing)?)_rate|cycles_per_packet", _packets),
     (r"ns_per_call|context_switch|wakeup_round_trip", _packets),
     (r"cpu_idle", _idle),
     (r"throughput_per_core", lambda row: Bulk(kind="per-core", calibrates=3, per_core=True)),
-    (r"tcp_throughput|tcp_stream|^throughput$|bandwidth|tcp_bandwidth", _bulk),
-    (r"udp_throughput|udp_stream|udp_bandwidth", lambda row: Datagrams()),
-    (r"http_latency|request_latency", lambda row: RoundTrip(percentile_of(row), family="http")),
     (r"conntrack.*(rate|bound|limit)", lambda row: TableBound()),
-    (r"tcp_crr|connect_rate|connections_per_second", lambda row: Connection(percentile=percentile_of(row))),
-    (r"(tcp|udp)_rr|rr_rate|round_trip|ping_latency|(tcp|udp)_latency|^latency(_mean|_avg|_max|_p.+)?$", _round_trip),
-    (r"forward_latency", lambda row: ForwardLatency(function_of(row.setting).family)),
+    (r"(softirq|system|sys|user|kernel)_?cpu|cpu_?(softirq|system|sys|user)", _part_of_cpu),
     (r"^cpu_share$", lambda row: CpuShare()),
-    (r"cpu_util|cpu_per_gbps|cpu_per", _cpu),
+    (r"^cpu|_cpu$|_cpu_|service_demand", _cpu),
+    (r"tcp_crr|crr_|connect_rate|connections_per_s|conn(ection)?_rate|^cps$",
+     lambda row: Connection(percentile=percentile_of(row))),
+    (r"(tcp|udp)_rr|rr_rate|rr_latency|transaction(_rate|s_per_s)", _round_trip),
+    (r"udp_(throughput|stream|bandwidth|bw|goodput)", lambda row: Datagrams()),
+    (r"throughput|bandwidth|goodput|tcp_(stream|bw)|transfer_rate", _bulk),
+    (r"forward_latency", lambda row: ForwardLatency(function_of(row.setting).family)),
+    (r"lookup|dns|quer|polic|convergence|start|sync|connect", _unanswered),
+    (r"(^|_)(latency|rtt|lat)(_|$)|round_trip|ping", _round_trip),
 )
 """Patterns of metric names in order; the first that is found decides."""
+
+
+UNLIKE_A_SAMPLE = re.compile(r"(^|_)(min|max|minimum|maximum|stddev|std|sd|jitter|variance|cv)(_|$)")
+"""What rows state of times beside means and percentiles."""
 
 
 def question_of(row: Row) -> Question:
@@ -182,18 +203,20 @@ def question_of(row: Row) -> Question:
     InputError
         When no pattern knows the metric.
     """
+    name = re.sub(r"[^a-z0-9.]+", "_", row.metric.lower()).strip("_")
     for pattern, make in METRICS:
-        if re.search(pattern, row.metric):
+        if re.search(pattern, name):
             question = make(row)
-            _check(question, row)
+            _check(question, row, name)
             return question
-    raise InputError(
-        "no question answers this metric; exclude the row with a reason, or add a class to questions.py",
-        place=Place(line=row.line, field="metric"), got=row.metric,
-    )  # fmt: skip
+    return _unanswered(row)
 
 
-def _check(question: Question, row: Row) -> None:
+def _check(question: Question, row: Row, name: str) -> None:
+    timed = isinstance(question, (RoundTrip, Connection, FirstPacket)) and row.quantity.dimension == "time"
+    if timed and UNLIKE_A_SAMPLE.search(name):
+        raise InputError("of times the model predicts means and percentiles", got=row.metric,
+                         place=Place(line=row.line, field="metric"))  # fmt: skip
     accepted = next((dimensions for kind, dimensions in ACCEPTED if isinstance(question, kind)), ())
     if accepted and row.quantity.dimension not in accepted:
         raise InputError(

@@ -23,10 +23,17 @@ from netsim.errors import InputError, Place
 
 End = Literal["pod", "host", "external"]
 TUNNELS: tuple[Literal["vxlan", "geneve", "ipip"], ...] = ("vxlan", "geneve", "ipip")
-ENCRYPTED = ("wireguard", "ipsec", "esp")
+NO_TUNNEL = ("", "none", "no", "off", "unknown", "native", "direct", "cross-subnet", "crosssubnet")
+"""What rows write where nodes of one subnet wrap nothing, or where they do not say."""
+ENCRYPTED = re.compile(r"wireguard|ipsec|\besp\b|encrypt")
+OUTSIDE = re.compile(r"\bvpp\b|dpdk|flannel.*\budp\b|sleeve|nsx|contrail|tungsten")
+"""Data planes that pass the kernel by, or are a program's: nothing of the model prices them."""
 CHECKSUM_FIXED = (5, 7)
 """Kernel in which checksum offload of VXLAN devices is reliable; older ones make Calico turn it off (its feature
 detection, ``ChecksumOffloadBroken``)."""
+CHECKSUM_OFF = ((3, 25), (3, 29))
+"""From the first release on and before the second Calico turned it off whatever the kernel (calico pull requests 6842
+of 2022 and 8746 of 2024)."""
 
 
 class _Rule(BaseModel):
@@ -47,8 +54,8 @@ class _Rule(BaseModel):
     note: str = ""
 
     def fits(self, setting: Setting) -> bool:
-        release = re.search(r"(\d+)\.(\d+)", setting.text("cni"))
-        if self.before is not None and (release is None or (int(release[1]), int(release[2])) >= self.before):
+        release = release_of(setting)
+        if self.before is not None and (release is None or release >= self.before):
             return False
         wanted = {"cni": self.cni, "encapsulation": self.encapsulation, "proxy": self.proxy}
         return all(
@@ -62,6 +69,13 @@ class _Names(BaseModel):
     plugins: tuple[_Rule, ...]
     proxies: Mapping[str, ProxyMode]
     paths: Mapping[str, str] = Field(default_factory=dict)
+    words: frozenset[str] = frozenset()
+
+
+def release_of(setting: Setting) -> tuple[int, int] | None:
+    """Return the release a plugin's name states, ``None`` without one."""
+    found = re.search(r"(\d+)\.(\d+)", setting.text("cni"))
+    return (int(found[1]), int(found[2])) if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +140,13 @@ def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping
         When a name means nothing to the rules, or plugin and proxy cannot be combined.
     """
     own = (names or {}).get(setting.text("cni"), {})
-    setting = setting.but(**{key: value for key, value in own.items() if key != "plugin"})
-    if setting.text("encapsulation").lower() in ENCRYPTED:
-        raise InputError(
-            "the model prices no encryption", place=Place(field="configuration.encapsulation"),
-            got=setting.text("encapsulation"),
-        )  # fmt: skip
+    setting = _wrapped(setting.but(**{key: value for key, value in own.items() if key != "plugin"}))
     if re.search(r"\bl7\b", setting.text("policy").lower()):
         raise InputError("the model has no proxy that reads requests", place=Place(field="configuration.policy"),
                          got=setting.text("policy"))  # fmt: skip
     rule = _rule(setting, own.get("plugin", ""))
-    plugin = _encapsulated(_tracked(_plugin(rule.plugin), rule), setting.text("encapsulation").lower())
+    plugin = _encapsulated(_tracked(_plugin(rule.plugin), rule), setting.text("encapsulation"))
+    plugin = _programmed(plugin, setting)
     tokens = _path(setting, plugin)
     segmentation, merging = _ladder(setting)
     source, target = _ends([token for token in tokens if token in ENDS], rule, tokens)
@@ -160,6 +170,25 @@ def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping
         services=setting.count("services", 0),
         endpoints=setting.count("endpoints_per_service", 1),
     )
+
+
+def _wrapped(setting: Setting) -> Setting:
+    """Return the setting with the tunnel that its own key or the plugin's name says. Raises `InputError`."""
+    cni, stated = setting.text("cni").lower(), setting.text("encapsulation").lower().replace("ip-in-ip", "ipip")
+    for key, told in (("cni", cni), ("encapsulation", stated)):
+        if ENCRYPTED.search(told):
+            raise InputError("the model prices no encryption", place=Place(field=f"configuration.{key}"), got=told)
+    if OUTSIDE.search(cni):
+        raise InputError("the model has no data plane outside the kernel", place=Place(field="configuration.cni"),
+                         got=cni)  # fmt: skip
+    if stated in ("", "unknown"):
+        bare = re.search(r"no-?encap", cni) is not None
+        told = "none" if bare else next((kind for kind in TUNNELS if kind in cni), "")
+        return setting.but(encapsulation=told) if told else setting
+    if stated not in NO_TUNNEL and stated not in TUNNELS:
+        raise InputError("no such tunnel in the model", place=Place(field="configuration.encapsulation"), got=stated,
+                         allowed=f"none, {', '.join(TUNNELS)}")  # fmt: skip
+    return setting.but(encapsulation="none" if stated in NO_TUNNEL else stated)
 
 
 def _rule(setting: Setting, stated: str) -> _Rule:
@@ -190,6 +219,23 @@ def _tracked(plugin: Plugin, rule: _Rule) -> Plugin:
     return plugin.changed(encapsulation=tunnel, name=f"{plugin.name}+tracked")
 
 
+def _programmed(plugin: Plugin, setting: Setting) -> Plugin:
+    """Return Cilium's data path where a row has Services in eBPF beside a plugin that leaves them to kube-proxy.
+
+    Such clusters run Cilium's agent on the plugin's pods (chaining), so packets meet its programs.
+    """
+    wanted = _stated_proxy(setting)
+    if wanted != "ebpf" or combination(plugin, "ebpf") is None or plugin.name.startswith("bare"):
+        return plugin
+    return _plugin("cilium-native" if plugin.encapsulation is None else "cilium-vxlan")
+
+
+def _stated_proxy(setting: Setting) -> ProxyMode | None:
+    """Return the mode a row states: the whole word, else a part of it."""
+    stated, known = setting.text("proxy").lower(), _names().proxies
+    return known.get(stated, next((mode for name, mode in known.items() if name in stated), None))
+
+
 def _encapsulated(plugin: Plugin, kind: str) -> Plugin:
     """Exchange the plugin's tunnel for the one the row names, or leave it out where it says ``none``."""
     known, wanted = plugin.encapsulation, next((tunnel for tunnel in TUNNELS if tunnel == kind), None)
@@ -203,9 +249,17 @@ def _encapsulated(plugin: Plugin, kind: str) -> Plugin:
 
 
 def _path(setting: Setting, plugin: Plugin) -> list[str]:
-    text = setting.text("path").lower()
-    text = _names().paths.get(text, text) or ("host-host" if plugin.name == "bare" else "pod-pod-cross-node")
-    return re.split(r"[-_ ]+", text)
+    """Return the words of a path. Raises `InputError` for one that says nothing to the rules."""
+    text = re.sub(r"[-_ >/]+", "-", setting.text("path").lower()).strip("-")
+    for words, meant in _names().paths.items():
+        text = re.sub(rf"(?<![a-z])(?:{words})(?![a-z])", meant, text)
+    usual = "host-host" if plugin.name == "bare" else "pod-pod-cross-node"
+    tokens = [token for token in text.split("-") if token] or usual.split("-")
+    strange = [token for token in tokens if token not in _names().words]
+    if strange:
+        raise InputError("this path is not known", place=Place(field="configuration.path"), got=setting.text("path"),
+                         allowed=", ".join(sorted(_names().words)))  # fmt: skip
+    return tokens
 
 
 ENDS: tuple[End, ...] = ("pod", "host", "external")
@@ -220,12 +274,10 @@ def _ends(ends: list[str], rule: _Rule, tokens: list[str]) -> tuple[End, End]:
 
 
 def _proxy(setting: Setting, rule: _Rule, plugin: Plugin, hardware: Hardware) -> ProxyMode:
-    stated = setting.text("proxy").lower()
     version = hardware.kernel_version
     too_old = rule.kernel is not None and version is not None and version < rule.kernel
-    known = _names().proxies
-    named = (mode for name, mode in known.items() if name in stated)
-    wanted = known.get((rule.older if too_old else rule.takes) or stated, next(named, plugin.usual_proxy))
+    decided = _names().proxies.get(rule.older if too_old else rule.takes)
+    wanted = decided or _stated_proxy(setting) or plugin.usual_proxy
     return plugin.usual_proxy if combination(plugin, wanted) else wanted
 
 
@@ -249,7 +301,9 @@ def _checksums(setting: Setting, plugin: Plugin, hardware: Hardware) -> bool:
     offload = setting.text("offload").lower()
     if re.search(r"checksum[-_ ]?(?:offload)?[-_ ]?off\b", offload):
         return False
-    version = hardware.kernel_version
+    version, release = hardware.kernel_version, release_of(setting)
     old = version is not None and version < CHECKSUM_FIXED
+    off = release is not None and CHECKSUM_OFF[0] <= release < CHECKSUM_OFF[1]
     vxlan = plugin.encapsulation is not None and plugin.encapsulation.kind == "vxlan"
-    return not (old and vxlan and plugin.name.startswith("calico"))
+    calicos = plugin.name.startswith("calico") and "canal" not in setting.text("cni").lower()  # Canal's is Flannel's
+    return not ((old or off) and vxlan and calicos)
