@@ -30,6 +30,10 @@ PLAUSIBLE_FACTOR = (0.4, 4.0)
 """Machine factors outside are waiting that was taken for work (idle states), and are cut off."""
 
 
+LINE_RATE = "line rate"
+"""The note of answers that the line decides."""
+FILLED = 0.8
+"""Of what the model says fits on the line; less was published, then something else than the line decided."""
 NEARER = 100
 """More than all keys: a row with the same distance between its ends fits better, whatever else differs."""
 BULK = ("bulk", "cpu-bulk", "per-core")
@@ -320,8 +324,14 @@ class Bench:
     # ---------------------------------------------------------------- prediction
 
     def predict(self, question: Question, row: Row) -> Answer:
-        """Return the predicted value of a row, in SI units."""
-        return self.expect(question, row.setting, row.quantity.dimension)
+        """Return the predicted value of a row, in SI units.
+
+        A line decides a row that filled it; one that did not, where the model says so, is a miss like others.
+        """
+        answer = self.expect(question, row.setting, row.quantity.dimension)
+        if answer.note == LINE_RATE and row.quantity.si < FILLED * answer.value:
+            return answer._replace(trivial=False)
+        return answer
 
     def expect(self, question: Question, setting: Setting, dimension: Dimension) -> Answer:
         """Return the predicted answer to a question in some setting."""

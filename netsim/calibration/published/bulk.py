@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from netsim.calibration.published.bench import Answer, Bench, Cost
+from netsim.calibration.published.bench import LINE_RATE, Answer, Bench, Cost
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.hardware import VIRTUAL_BPS
 from netsim.calibration.published.quantities import Dimension
@@ -101,7 +101,7 @@ class Bulk:
             return Answer(rate)
         limit = line(bench, setting)
         total = rate * setting.streams
-        return Answer(min(total, limit), total >= limit, "line rate" if total >= limit else "")
+        return Answer(min(total, limit), total >= limit, LINE_RATE if total >= limit else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from netsim.calibration.published.hardware import Hardware
-from netsim.calibration.published.setting import SUBJECT_KEYS, Setting
+from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.subject import Subject, subject_of
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.objects import (
@@ -177,7 +177,7 @@ class Testbed:
     def __init__(self, hardware: Hardware, clock_ghz: float) -> None:
         self.hardware = hardware
         self.machine = hardware.machine(clock_ghz)
-        self._subjects: dict[tuple[tuple[str, str], ...], Subject] = {}
+        self._subjects: dict[tuple[tuple[str, str], ...], tuple[Subject, frozenset[str]]] = {}
         self._datapaths: dict[tuple[object, ...], Datapath] = {}
         self._rule_counts: dict[tuple[tuple[object, ...], ProxyConfig], Counts] = {}
         self._paths: dict[tuple[object, ...], tuple[Path, Path, Mtus]] = {}
@@ -186,10 +186,11 @@ class Testbed:
         """Return what a setting measures here; ``names`` are the case's own names of plugins."""
         known = self._subjects.get(setting.key)
         if known is None:
-            known = self._subjects[setting.key] = subject_of(setting, self.hardware, names)
-        else:
-            setting.used.update(setting.values.keys() & SUBJECT_KEYS)
-        return known
+            asked = replace(setting, used=set())
+            subject = subject_of(asked, self.hardware, names)
+            known = self._subjects[setting.key] = subject, frozenset(asked.used)
+        setting.used.update(known[1])
+        return known[0]
 
     def cluster(self, subject: Subject, mtu: int) -> Cluster:
         """Return the nodes, three pods, and as many Services as the row has, all with the same backends."""

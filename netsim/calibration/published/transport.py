@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netsim.calibration.published.bench import Answer, Bench, Cost, Question
+from netsim.calibration.published.bench import LINE_RATE, Answer, Bench, Cost, Question
 from netsim.calibration.published.bulk import NEAR_LINE, Bulk, Flows, bulk_cpu, capacity
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.quantities import Dimension
@@ -230,4 +230,4 @@ class Datagrams:
         """Return bits a second, up to the line."""
         limit = capacity(bench, setting)
         rate = self._size(bench, setting) * 8 * setting.streams / seconds
-        return Answer(min(rate, limit), rate >= limit, "line rate" if rate >= limit else "")
+        return Answer(min(rate, limit), rate >= limit, LINE_RATE if rate >= limit else "")
