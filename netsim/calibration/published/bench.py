@@ -20,6 +20,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from netsim.calibration.published.case import Case, Row
 from netsim.calibration.published.hardware import Hardware
+from netsim.calibration.published.machine_factor import work_factor
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.subject import Subject
@@ -98,6 +99,15 @@ class Staged(Question, Protocol):
         ...
 
 
+@runtime_checkable
+class Woken(Question, Protocol):
+    """A question about programs that sleep until the next packet wakes them."""
+
+    def asleep(self, bench: Bench, setting: Setting) -> float:
+        """Return the part of the waiting that is waking up, in seconds."""
+        ...
+
+
 class Untimed:
     """A question about what is counted or is a share: no time, so its rows say nothing of the machine."""
 
@@ -130,44 +140,6 @@ class Parameter(NamedTuple):
     name: str
     value: float
     row: str
-
-
-def work_factor(seconds: float, cost: Cost, expected: float, *, surely: bool) -> float:
-    """Return the machine factor that a measured time speaks for.
-
-    What is measured beyond the model's time is work that a machine takes longer for, or waiting (idle states, interrupt
-    moderation). Each takes the part that its own uncertainty makes likely: of all x and k that give the measured time
-    as x times the waiting and k times the work, the pair is taken whose logarithms, in units of their spreads, lie
-    nearest to 0 and to that of ``expected``.
-
-    Parameters
-    ----------
-    seconds: measured.
-    cost: of the model, for one unit.
-    expected: factor by the clock.
-    surely: the publication states the clock.
-    """
-    if cost.waiting <= 0:
-        return seconds / cost.work
-    spread = SPREAD_OF_WORK if surely else SPREAD_OF_UNSTATED_WORK
-
-    def distance(factor: float) -> float:
-        waiting = max(seconds - factor * cost.work, 1e-3 * cost.waiting)
-        return math.hypot(math.log(waiting / cost.waiting) / SPREAD_OF_WAITING, math.log(factor / expected) / spread)
-
-    low, high = 1e-3, seconds / cost.work
-    for _ in range(SEARCH_STEPS):
-        one, other = low + (high - low) / 3, high - (high - low) / 3
-        low, high = (low, other) if distance(one) < distance(other) else (one, high)
-    return (low + high) / 2
-
-
-SPREAD_OF_WAITING = 0.5
-"""Standard deviation of the logarithm of waiting: its largest part, ``interrupt.latency``, ranges from a half to four
-and a half times its value, the others within a factor of two."""
-SPREAD_OF_WORK, SPREAD_OF_UNSTATED_WORK = 0.16, 0.29
-"""The same of work: ``machine.factor`` up to 1.3, ``machine.unstated`` up to 1.6, at 1.645 standard deviations."""
-SEARCH_STEPS = 40
 
 
 @dataclass
@@ -277,12 +249,12 @@ class Bench:
     def anchor(self, question: Question, setting: Setting) -> Anchor | None:
         """Return the baseline row measured most like ``setting``, ``None`` where there is none."""
         found = self._likest(question.kind, setting)
-        return found or self._likest(getattr(question, "stands_in", question.kind), setting)
+        return found or self._likest(getattr(question, "stands_in", question.kind), setting, whatever="keepalive")
 
-    def _likest(self, kind: str, setting: Setting) -> Anchor | None:
+    def _likest(self, kind: str, setting: Setting, whatever: str = "") -> Anchor | None:
         best: tuple[int, Row, Question] | None = None
         for row, other in self.baselines(kind):
-            likeness = setting.likeness(row.setting)
+            likeness = setting.likeness(row.setting, whatever)
             if likeness >= 0 and self._as_far_apart(setting, row.setting):
                 likeness += NEARER
             if likeness >= 0 and (best is None or likeness > best[0]) and other.informs(self, row):
@@ -349,6 +321,8 @@ class Bench:
                 self._fit(anchor.row, "measured over modelled", anchor.seconds / of_anchor)
         elif isinstance(question, Staged):
             seconds = self._slowest(question, setting, anchor, scale)
+        elif isinstance(question, Woken) and self._one_within_a_host(setting, anchor.row.setting):
+            seconds = self._woken(question, setting, anchor, cost, scale)
         else:
             added = scale * (cost.work - anchor.cost.work)
             # hops that a plugin spares are the machine's own, those it adds were measured on another
@@ -383,6 +357,21 @@ class Bench:
         if setting.text("path").startswith("nic"):
             return False
         return self.subject(setting).same_node == self.subject(other).same_node
+
+    def _woken(self, question: Woken, setting: Setting, anchor: Anchor, cost: Cost, scale: float) -> float:
+        """Return the time of a row within a host by one between hosts, or the reverse.
+
+        What a bare round trip takes beyond its work, cards and cable is waking up: cores from idle states by an
+        interrupt, programs by their packet. Within a host there is only the second.
+        """
+        here, there = question.asleep(self, setting), question.asleep(self, anchor.row.setting)
+        beside = scale * anchor.cost.work + anchor.cost.waiting - there
+        slower = max(0.0, anchor.seconds - beside) / there
+        self._fit(anchor.row, "waking over the model's", slower)
+        return scale * cost.work + cost.waiting + (slower - 1) * here
+
+    def _one_within_a_host(self, setting: Setting, other: Setting) -> bool:
+        return self.subject(setting).same_node != self.subject(other).same_node
 
     def _same_hops(self, question: Question, setting: Setting, other: Setting) -> bool:
         """Tell whether two bulk rows cross the same hops of bare hosts and differ in offloads or MTU alone.

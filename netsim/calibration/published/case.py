@@ -24,6 +24,8 @@ from netsim.errors import InputError, Place
 
 Role = Literal["baseline", "target", "range", "excluded"]
 ROLES: tuple[Role, ...] = ("baseline", "target", "range", "excluded")
+_MEANT: Mapping[str, Role] = {"calibration": "baseline", "test": "target", "exclude": "excluded"}
+"""Other words for roles."""
 _CPU_LIMIT = re.compile(r"\b(\d+m) CPU")
 """A pod's CPU limit, where an environment states one."""
 _SPELLINGS = {"configuration": ("configuration", "config"), "note": ("note", "notes"), "reason": ("reason",)}
@@ -197,8 +199,9 @@ def _surroundings(
 
 def _rows(path: Path, defaults: Mapping[str, str]) -> tuple[tuple[Row, ...], tuple[str, ...]]:
     """Read the table; the second value is the environment each row describes, empty without such a column."""
-    with path.open(encoding="utf-8", newline="") as stream:
+    with path.open(encoding="utf-8-sig", newline="") as stream:
         reader = csv.DictReader(stream)
+        reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
         _check_header(path, reader.fieldnames)
         records = [(reader.line_num, record) for record in reader]
     rows = tuple(_row(path, line, record, defaults) for line, record in records)
@@ -242,25 +245,33 @@ def _row(path: Path, line: int, record: Mapping[str, Any], defaults: Mapping[str
         role, reason = role.strip(), reason or rest.rstrip(") ")
     if not role:
         role = "baseline" if "baseline row" in note.lower() else "target"
+    role = _MEANT.get(role, role)
     chosen: Role | None = next((item for item in ROLES if item == role), None)
     if chosen is None:
         raise InputError("no such role", place=Place(str(path), line, "role"), got=role, allowed=", ".join(ROLES))
     if chosen in ("range", "excluded") and not reason:
         raise InputError(f"a row that is {chosen} needs a reason", place=Place(str(path), line, "reason"))
     try:
-        number = float(record["value"])
-    except (TypeError, ValueError):
-        if chosen == "excluded":  # a formula or a range of values, shown with its reason
-            known = quantity(0.0, "ratio")
-            return Row(record["id"], record["metric"].strip(), Setting({}), known, chosen, note, reason, line)
-        where = Place(str(path), line, "value")
-        raise InputError("not a number", place=where, got=record["value"], allowed="a number, its unit apart") from None
-    try:
         setting = Setting.read(_cell(record, "configuration"), defaults)
-        measured = quantity(number, record["unit"] or "")
     except InputError as error:
         raise error.at(place) from None
-    return Row(record["id"], record["metric"].strip(), setting, measured, chosen, note, reason, line)
+    named, metric = str(record["id"]).strip(), (record["metric"] or "").strip()
+    try:
+        measured = quantity(_number(record["value"]), record["unit"] or "")
+    except InputError as error:
+        # a formula, two numbers, a unit of its own: shown with its reason, and the rest of the table judged
+        known = quantity(0.0, "ratio")
+        return Row(named, metric, Setting({}), known, "excluded", note, reason or str(error), line)
+    return Row(named, metric, setting, measured, chosen, note, reason, line)
+
+
+def _number(text: str | None) -> float:
+    """Return a number, perhaps with commas between thousands. Raises `InputError`."""
+    plain = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", (text or "").strip().lstrip("~"))
+    try:
+        return float(plain)
+    except ValueError:
+        raise InputError("the value is not a number", place=Place(field="value"), got=text) from None
 
 
 def baselines(case: Case) -> Iterator[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from netsim.cluster.objects import Interrupts, Machine
 from netsim.errors import InputError
@@ -17,7 +17,7 @@ class Hardware(BaseModel):
 
     Parameters
     ----------
-    description: the publication's own words.
+    description: the publication's own words; what they say and no other key does is taken from them (`stated_in`).
     cores, clock_ghz: logical CPUs, and the clock under load; without a clock the profile's own is taken.
     nic: line rate (``100Gbit/s``), or ``none`` where no card is in the way (virtio on one hypervisor).
     mtu, queues, ring, tso, gro, checksum, tunnel: as for a scenario's machine.
@@ -46,6 +46,13 @@ class Hardware(BaseModel):
     latency_s: float | None = Field(default=None, alias="latency")
     interrupts: Interrupts = "hashed"
     conntrack: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _described(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or not isinstance(value.get("description"), str):
+            return value
+        return {**stated_in(value["description"]), **value}
 
     @field_validator("nic_bps", mode="before")
     @classmethod
@@ -112,25 +119,53 @@ VIRTUAL_BPS = 1e12
 
 
 def described(text: str) -> Hardware:
+    """Return hosts of which only a sentence is known."""
+    return Hardware.model_validate({"description": text})
+
+
+def stated_in(text: str) -> dict[str, Any]:
     """Read what a sentence about a testbed says: clock, cores, line rate, MTU, kernel, whether it is virtual.
 
-    Nothing that is not there is guessed, except that a machine without a stated card has the default one.
+    Nothing that is not there is guessed, except that a distribution without a kernel has its own, and that a machine
+    without a card has the default one.
     """
-    stated: dict[str, Any] = {"description": text}
-    virtual = bool(re.search(r"\bVMs?\b|virtio|vCPU|VMware|EC2|GCE|cloud|instance|kind\b", text))
-    stated["virtual"] = virtual
-    for key, pattern, convert in (
-        ("clock_ghz", r"(\d+(?:\.\d+)?) ?GHz", float),
-        ("cores", r"(\d+) ?(?:threads|hyperthreads)", int),
-        ("cores", r"(\d+) ?(?:v?CPUs?|cores?)\b", int),
-        ("mtu", r"MTU (\d+)", int),
-        ("kernel", r"(?:kernel|Linux) (\d+\.\d+)", str),
-    ):
-        match = re.search(pattern, text)
+    stated: dict[str, Any] = {}
+    virtual = _VIRTUAL.search(text) is not None and _METAL.search(text) is None
+    if virtual:
+        stated["virtual"] = True
+    for key, pattern, convert in _STATED:
+        match = re.search(pattern, text, re.IGNORECASE)
         if match and key not in stated:
             stated[key] = convert(match[1])
-    if rate := re.search(r"(\d+(?:\.\d+)?) ?([GM])(?:bit/s|bps|b/s|bE|b\b)", text):
-        stated["nic"] = f"{rate[1]}{rate[2]}bit/s"
+    own = next((kernel for name, kernel in DISTRIBUTIONS.items() if re.search(name, text)), None)
+    if own is not None and "kernel" not in stated:
+        stated["kernel"] = own
+    if rate := _LINE.search(text):
+        stated["nic"] = f"{rate[1]}{rate[2].upper()}bit/s"
     elif virtual and "virtio" in text:
         stated["nic"] = "none"
-    return Hardware.model_validate(stated)
+    return stated
+
+
+_VIRTUAL = re.compile(
+    r"\bVMs?\b|virtio|vCPU|VMware|Hyper-V|virtual machine|EC2|GCE|cloud|instance|kind\b|\b[a-z]\d[a-z]*\.\d*x?large\b|"
+    r"\b[nec]\d[a-z]?-(?:standard|high\w+)-\d"
+)
+_METAL = re.compile(r"bare[- ]?metal|\.metal\b")
+_STATED: tuple[tuple[str, str, type], ...] = (
+    ("clock_ghz", r"(\d+(?:\.\d+)?) ?GHz", float),
+    ("cores", r"(\d+) ?(?:threads|hyperthreads)", int),
+    ("cores", r"(\d+)[- ]?(?:v?CPUs?|cores?)\b", int),
+    ("mtu", r"MTU (?:of )?(\d+)", int),
+    ("kernel", r"(?:kernel|Linux) (?:version )?v?(\d+\.\d+)", str),
+)
+_LINE = re.compile(
+    r"(\d+(?:\.\d+)?) ?([GM])(?:bits?/s(?:ec)?|bps|b/s|bE|igE|E\b|b\b| (?:NIC|network|Ethernet|card|link|switch))", re.I
+)
+DISTRIBUTIONS = {
+    "Ubuntu 24.04": "6.8", "Ubuntu 22.04": "5.15", "Ubuntu 20.04": "5.4", "Ubuntu 18.04": "4.15", "Ubuntu 16.04": "4.4",
+    "Debian (?:GNU/Linux )?12": "6.1", "Debian (?:GNU/Linux )?11": "5.10", "Debian (?:GNU/Linux )?10": "4.19",
+    "(?:CentOS|RHEL)(?: Linux)? 7": "3.10", "(?:CentOS|RHEL|Rocky|Alma\\w*)(?: Linux)?(?: Stream)? 8": "4.18",
+    "(?:CentOS|RHEL|Rocky|Alma\\w*)(?: Linux)?(?: Stream)? 9": "5.14", "Amazon Linux 2023": "6.1",
+}  # fmt: skip
+"""The kernel a distribution was released with."""

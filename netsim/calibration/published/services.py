@@ -130,6 +130,11 @@ class Requests:
         """Kept and new connections are different work."""
         return "requests-kept" if self.keepalive else "requests-new"
 
+    @property
+    def stands_in(self) -> str:
+        """Where no baseline row makes connections, one that keeps them tells what the programs do for a request."""
+        return "requests-kept"
+
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return the busier node's CPU time for one request, over its cores."""
         busy = replace(bench, _prices=dict(bench.busy), _ways={}) if not self.keepalive else bench
@@ -206,8 +211,11 @@ class TableBound:
 
     @staticmethod
     def _rate(setting: Setting) -> float:
-        entries = setting.number("entries", setting.number("nf_conntrack_max", DEFAULT_ENTRIES))
-        return entries / setting.number("lifetime", setting.number("time_wait", TIME_WAIT_S))
+        def first(keys: tuple[str, ...], default: float) -> float:
+            return next((setting.number(key) for key in keys if key in setting), default)
+
+        entries = first(("entries", "nf_conntrack_max", "conntrack_max"), DEFAULT_ENTRIES)
+        return entries / first(("lifetime", "time_wait", "timeout"), TIME_WAIT_S)
 
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return the time between two connections."""

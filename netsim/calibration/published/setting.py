@@ -87,13 +87,16 @@ class Setting:
         """Keys nobody asked for."""
         return tuple(sorted(set(self.values) - self.used))
 
-    def likeness(self, other: Setting) -> int:
-        """Return how many keys of *how* two rows share; -1 where they differ in flows, side or test."""
+    def likeness(self, other: Setting, whatever: str = "") -> int:
+        """Return how many keys of *how* two rows share; -1 where they differ in flows, side or test.
+
+        ``whatever`` is a key in which they may differ.
+        """
         if self.streams != other.streams:
             return -1
         mine, theirs = self._how(), other._how()
         for key in ("side", "test", "percentile", "keepalive"):
-            if mine.get(key) != theirs.get(key):
+            if key != whatever and mine.get(key) != theirs.get(key):
                 return -1
         return sum(mine[key] == theirs[key] for key in mine.keys() & theirs.keys())
 

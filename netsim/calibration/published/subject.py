@@ -146,12 +146,12 @@ def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping
                          got=setting.text("policy"))  # fmt: skip
     rule = _rule(setting, own.get("plugin", ""))
     plugin = _encapsulated(_tracked(_plugin(rule.plugin), rule), setting.text("encapsulation"))
-    plugin = _programmed(plugin, setting)
     tokens = _path(setting, plugin)
     segmentation, merging = _ladder(setting)
     source, target = _ends([token for token in tokens if token in ENDS], rule, tokens)
     if plugin.name == "bare" and "pod" in (source, target):
         plugin = load_plugin("kubenet")
+    plugin = _programmed(plugin, setting)
     if plugin.name == "bare" and (hardware.conntrack or setting.text("conntrack") == "on"):
         plugin = _plugin("bare-tracked")
     return Subject(

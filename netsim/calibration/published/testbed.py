@@ -131,6 +131,10 @@ class Way:
         on_wire = math.fsum(p.segment_s + p.byte_s for p in self.route.passes if p.pipelined)
         return on_wire + math.fsum(share.waiting for share in self.shares(1))
 
+    def setups(self) -> float:
+        """Return the part of `waiting` that is waking cores and programs up."""
+        return math.fsum(share.bill.setup_ns for share in self.shares(1)) * 1e-9
+
     @property
     def whole(self) -> bool:
         """Whether bursts of many segments reach the receiver's transport layer as one buffer."""

@@ -75,6 +75,11 @@ class RoundTrip:
         waiting = ways.forward.waiting() + ways.reply.waiting()
         return Cost(work, waiting)
 
+    def asleep(self, bench: Bench, setting: Setting) -> float:
+        """Return what wakes up on both ways."""
+        ways = bench.ways(setting, surroundings(bench, setting), self.protocol)
+        return ways.forward.setups() + ways.reply.setups()
+
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return the mean time of one round trip of one flow."""
         if row.quantity.dimension == "time":
@@ -129,11 +134,16 @@ class Connection(RoundTrip):
         """Return the work on the way of what the client waits for."""
         ways = bench.ways(setting, surroundings(bench, setting))
         there, back = ways.forward, ways.reply
+        size = max(1, setting.count("msg_bytes", 1))
         opening = ways.first.work() + ways.first_reply.work()
         sent_ahead = 2 * there.on(Role.SENDER_CORE, 1)
-        work = opening + there.work() + 2 * back.work() + sent_ahead
+        work = opening + there.work(size) + back.work(size) + back.work() + sent_ahead
         waiting = 2 * there.waiting() + 2 * back.waiting()
         return Cost(work, waiting)
+
+    def asleep(self, bench: Bench, setting: Setting) -> float:
+        """Return what wakes up on the ways that the client waits for."""
+        return 2 * RoundTrip.asleep(self, bench, setting)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from netsim.calibration.published.bench import Cost, work_factor
+from netsim.calibration.published.bench import Cost
+from netsim.calibration.published.machine_factor import work_factor
 
 ROUND_TRIP = Cost(work=12e-6, waiting=9e-6)
 

@@ -86,14 +86,30 @@ def test_an_excluded_row_needs_no_number(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "unit", "said"),
+    [("many", "us", "not a number"), ("8-9", "us", "8-9"), ("1", "furlong/fortnight^2", "unit")],
+)
+def test_a_value_that_says_nothing_is_excluded_alone(tmp_path: Path, value: str, unit: str, said: str) -> None:
+    (refused,) = run(tmp_path, HEADER + BARE + POD + f"a,tcp_rr_rate,cni=none,{value},{unit},target\n").excluded
+    assert refused.id == "a"
+    assert said in refused.reason
+
+
+def test_tables_out_of_a_spreadsheet(tmp_path: Path) -> None:
+    """A byte order mark, capitals in the header, commas between thousands."""
+    rows = '\ufeffID,Metric,Configuration,Value,Unit,Role\nb,TCP_RR,cni=none,"40,000",Trans/sec,calibration\n'
+    result = run(tmp_path, rows + "t,TCP RR rate,cni=calico,31000,tps,target\n")
+    assert [row.quantity.si for row in result.case.rows] == [40000, 31000]
+    assert 28_000 < result.points[0].predicted < 37_000
+
+
+@pytest.mark.parametrize(
     ("rows", "said"),
     [
         ("id,metric,value,unit\n", "configuration"),
         (HEADER, "no rows"),
         (HEADER + BARE + BARE, "twice"),
         (HEADER + "a,tcp_rr_rate,cni,1,us,target\n", "key=value"),
-        (HEADER + "a,tcp_rr_rate,cni=none,many,us,target\n", "not a number"),
-        (HEADER + "a,tcp_rr_rate,cni=none,1,furlong/fortnight^2,target\n", "unit"),
         (HEADER + "a,tcp_rr_rate,cni=none,1,us,perhaps\n", "role"),
         (HEADER + "a,tcp_rr_rate,cni=none,1,us,range\n", "reason"),
         (HEADER + "a,tcp_rr_rate,cni=none;machine=z,1,us,target\n", "machine"),

@@ -1,0 +1,223 @@
+"""Tables as people write them: units, metrics, names, paths and testbeds in other words, and what must be refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netsim.calibration.published import CaseResult, load_case, validate_case
+from netsim.calibration.published.case import Row
+from netsim.calibration.published.hardware import Hardware
+from netsim.calibration.published.quantities import quantity
+from netsim.calibration.published.questions import question_of
+from netsim.calibration.published.services import stated_percentile
+from netsim.calibration.published.setting import Setting
+from netsim.calibration.published.subject import Subject, subject_of
+from netsim.errors import InputError
+
+HEADER = "id,metric,configuration,value,unit,role\n"
+
+
+def run(tmp_path: Path, rows: str, case: str = "") -> CaseResult:
+    (tmp_path / "published.csv").write_text(HEADER + rows, encoding="utf-8")
+    (tmp_path / "case.yaml").write_text(case, encoding="utf-8")
+    return validate_case(load_case(str(tmp_path)), draws=0)
+
+
+def row(metric: str, unit: str, configuration: str = "cni=calico") -> Row:
+    return Row("r", metric, Setting.read(configuration), quantity(1.0, unit), "target")
+
+
+def subject(text: str, kernel: str = "5.15") -> Subject:
+    return subject_of(Setting.read(text), Hardware(kernel=kernel))
+
+
+@pytest.mark.parametrize(
+    ("unit", "dimension", "factor"),
+    [
+        ("gbps", "bit_rate", 1e9), ("GBit/s", "bit_rate", 1e9), ("Gibit/s", "bit_rate", 2**30),
+        ("mbps", "bit_rate", 1e6),
+        ("MB/s", "bit_rate", 8e6), ("MBytes/sec", "bit_rate", 8e6), ("MiB/s", "bit_rate", 8 * 2**20),
+        ("10^6bits/sec", "bit_rate", 1e6), ("gigabits per second", "bit_rate", 1e9), ("Mbit", "bit_rate", 1e6),
+        ("Trans/sec", "rate", 1), ("TPS", "rate", 1), ("1/s", "rate", 1), ("k/s", "rate", 1e3), ("OP/s", "rate", 1),
+        ("requests per second", "rate", 1), ("kpps", "rate", 1e3), ("million packets/s", "rate", 1e6),
+        ("calls/min", "rate", 1 / 60), ("cps", "rate", 1), ("q/s", "rate", 1),
+        ("microseconds", "time", 1e-6), ("usecs", "time", 1e-6), ("milliseconds", "time", 1e-3),
+        ("minutes", "time", 60),
+        ("millicores", "cores", 1e-3), ("% of one core", "cores", 0.01), ("% core", "cores", 0.01),
+        ("percent", "share", 0.01),
+        ("% CPU", "share", 0.01), ("cores per Gbit/s", "cpu", 1e-9), ("us/transaction", "cpu", 1e-6),
+        ("us/KB", "cpu", 1e-6 / 8e3), ("ns/byte", "cpu", 1e-9 / 8), ("core-s/GB", "cpu", 1 / 8e9),
+        ("Mi", "bytes", 2**20), ("megabytes", "bytes", 1e6), ("cycles/packet", "count", 1), ("rules", "count", 1),
+    ],
+)  # fmt: skip
+def test_units(unit: str, dimension: str, factor: float) -> None:
+    read = quantity(1.0, unit)
+    assert (read.dimension, read.factor) == (dimension, pytest.approx(factor))
+
+
+@pytest.mark.parametrize("unit", ["% per Gbit/s", "cycles/byte", "m/s^2", ""])
+def test_units_that_could_mean_anything(unit: str) -> None:
+    with pytest.raises(InputError):
+        quantity(1.0, unit or "?")
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit", "kind"),
+    [
+        ("TCP throughput", "Gbit/s", "bulk"), ("tcp-bandwidth", "Gbit/s", "bulk"), ("goodput", "Gbit/s", "bulk"),
+        ("iperf3_throughput", "Mbit/s", "bulk"), ("UDP_STREAM", "Mbit/s", "datagrams"),
+        ("udp bw", "Mbit/s", "datagrams"),
+        ("TCP_RR", "tps", "round-trip"), ("transactions_per_second", "tps", "round-trip"), ("rtt", "us", "round-trip"),
+        ("p99_latency", "us", "round-trip-tail"), ("latency_99th_percentile", "us", "round-trip-tail"),
+        ("udp_latency_p50", "us", "round-trip-udp"), ("tcp_rr_latency_p90", "us", "round-trip"),
+        ("TCP_CRR", "tps", "connection"), ("cps", "conn/s", "connection"),
+        ("connections_per_second", "1/s", "connection"),
+        ("cpu_usage", "%", "cpu-round-trip"), ("receiver_cpu", "cores/(Gbit/s)", "cpu-bulk"),
+        ("service_demand", "us/KB", "cpu-bulk"), ("http_requests_per_second", "req/s", "requests-kept"),
+        ("http_qps", "req/s", "requests-kept"), ("http_p99", "ms", "http-tail"),
+    ],
+)  # fmt: skip
+def test_metrics(metric: str, unit: str, kind: str) -> None:
+    assert question_of(row(metric, unit)).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit", "said"),
+    [
+        ("tcp_rr_latency_max", "us", "means and percentiles"), ("latency_stddev", "us", "means and percentiles"),
+        ("softirq_cpu", "%", "kind of time"), ("policy_latency", "us", "no question"),
+        ("agent_cpu", "cores", "no question"),
+        ("throughput", "us", "unit"), ("pod_startup_latency", "s", "no question"),
+    ],
+)  # fmt: skip
+def test_metrics_that_are_refused(metric: str, unit: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        question_of(row(metric, unit))
+
+
+@pytest.mark.parametrize(
+    ("metric", "configuration", "share"),
+    [
+        ("latency_p99", "", 0.99), ("latency_99th", "", 0.99), ("tcp_rr_90th_percentile", "", 0.9),
+        ("p99.9", "", 0.999),
+        ("latency_p999", "", 0.999), ("latency", "percentile=99", 0.99), ("latency", "percentile=p95", 0.95),
+        ("latency_median", "", 0.5), ("latency", "", None), ("pps_per_core", "", None), ("http_p50", "", 0.5),
+    ],
+)  # fmt: skip
+def test_percentiles(metric: str, configuration: str, share: float | None) -> None:
+    assert stated_percentile(row(metric, "us", configuration)) == (pytest.approx(share) if share else None)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "plugin", "proxy"),
+    [
+        ("cni=VPC-CNI;proxy=ebpf", "cilium-native", "ebpf"), ("proxy=cilium;path=service", "cilium-native", "ebpf"),
+        ("cni=flannel;proxy=ebpf", "cilium-vxlan", "ebpf"),
+        ("cni=flannel;proxy=kube-proxy-ipvs", "flannel-vxlan", "ipvs"),
+        ("cni=antrea-noencap", "antrea-geneve+none", "iptables"), ("cni=docker-overlay", "flannel-vxlan", "iptables"),
+        ("cni=cilium-1.14-vxlan-kpr", "cilium-vxlan+tracked", "ebpf"),
+        ("cni=gke-dataplane-v2", "cilium-native", "ebpf"),
+        ("cni=sriov", "macvlan", "iptables"), ("cni=kindnet", "kubenet", "iptables"), ("cni=host", "bare", "iptables"),
+        ("cni=calico;encapsulation=IP-in-IP", "calico-ipip", "iptables"),
+        ("cni=ovs-vxlan", "antrea-geneve+vxlan", "iptables"),
+        ("cni=calico;encapsulation=cross-subnet", "calico-bgp", "iptables"),
+    ],
+)  # fmt: skip
+def test_names(configuration: str, plugin: str, proxy: str) -> None:
+    found = subject(configuration)
+    assert (found.plugin.name, found.proxy) == (plugin, proxy)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "said"),
+    [
+        ("cni=flannel+wireguard", "encryption"), ("cni=calico;encapsulation=wireguard", "encryption"),
+        ("cni=calico-vpp", "outside the kernel"), ("cni=flannel-udp", "outside the kernel"),
+        ("cni=calico;encapsulation=gre", "no such tunnel"), ("cni=calico;path=pod-moon", "path"),
+        ("cni=mystery", "not known"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(configuration: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        subject(configuration)
+
+
+@pytest.mark.parametrize(
+    ("path", "ends", "same", "service"),
+    [
+        ("pod-pod-intra-node", ("pod", "pod"), True, False), ("pod-to-pod-same-host", ("pod", "pod"), True, False),
+        ("same-host", ("pod", "pod"), True, False), ("cross-host", ("pod", "pod"), False, False),
+        ("Pod to Pod, different nodes".replace(",", ""), ("pod", "pod"), False, False),
+        ("pod-node-cross-node", ("pod", "host"), False, False), ("node-to-pod", ("host", "pod"), False, False),
+        ("pod-clusterip", ("pod", "pod"), False, True), ("node-service-same-node", ("host", "pod"), True, True),
+        ("localhost", ("host", "host"), True, False), ("container-container-same-host", ("pod", "pod"), True, False),
+    ],
+)  # fmt: skip
+def test_paths(path: str, ends: tuple[str, str], same: bool, service: bool) -> None:
+    found = subject(f"cni=calico;path={path}")
+    assert ((found.source, found.target), found.same_node, found.service) == (ends, same, service)
+
+
+@pytest.mark.parametrize(
+    ("cni", "kernel", "offloaded"),
+    [
+        ("calico-3.23-vxlan", "5.15", True), ("calico-3.25-vxlan", "5.15", False), ("calico-3.28-vxlan", "6.1", False),
+        ("calico-3.29-vxlan", "6.1", True), ("calico-vxlan", "6.1", True), ("calico-vxlan", "5.4", False),
+        ("canal", "5.4", True), ("canal-3.26", "5.15", True), ("calico-3.25-ipip", "5.15", True),
+    ],
+)  # fmt: skip
+def test_checksums_of_calicos_tunnel(cni: str, kernel: str, offloaded: bool) -> None:
+    """Calico turned its own tunnel device's off in releases 3.25 to 3.28; Canal's device is Flannel's."""
+    assert subject(f"cni={cni}", kernel).checksum is offloaded
+
+
+def test_a_sentence_describes_the_hosts() -> None:
+    words = "2x AMD Ryzen 9 3950X (16 cores/32 threads), Intel E810 100 Gbit/s back-to-back, kernel 5.10, MTU 1500"
+    read = Hardware.model_validate({"description": words})
+    assert (read.cores, read.nic_bps, read.kernel, read.mtu, read.virtual) == (32, 100e9, "5.10", 1500, False)
+    stated = Hardware.model_validate({"description": words, "nic": "25Gbit/s", "kernel": "6.1"})
+    assert (stated.nic_bps, stated.kernel, stated.cores) == (25e9, "6.1", 32)
+    small = Hardware.model_validate({"description": "m5.large on EC2, Ubuntu 22.04, 2 vCPU, 10GbE"})
+    assert (small.virtual, small.kernel, small.cores, small.nic_bps) == (True, "5.15", 2, 10e9)
+    assert not Hardware.model_validate({"description": "c5.metal instance, bare metal, 3.6 GHz"}).virtual
+
+
+def test_a_line_decides_only_rows_that_filled_it(tmp_path: Path) -> None:
+    rows = "t,tcp_throughput,cni=calico;streams=1,{},Gbit/s,target\n"
+    hosts = "hardware: {nic: 1Gbit/s}"
+    assert len(run(tmp_path, rows.format(0.9), hosts).trivial) == 1
+    (point,) = run(tmp_path, rows.format(0.3), hosts).points
+    assert point.error > 2
+
+
+def test_slow_hosts_are_asleep_between_hosts_and_less_within_one(tmp_path: Path) -> None:
+    """Of a slow round trip between hosts, wake-ups by the card's interrupt are not paid within a host."""
+    rows = (
+        "b,tcp_rr_latency,cni=none;path=host-host,110,us,baseline\n"
+        "a,tcp_rr_latency,cni=calico;path=pod-pod-same-node,50,us,target\n"
+        "c,tcp_rr_latency,cni=calico;path=pod-pod-cross-node,120,us,target\n"
+    )
+    within, between = (point.predicted for point in run(tmp_path, rows, "hardware: {clock_ghz: 2.0}").points)
+    assert 35 < within < 60
+    assert between > 110
+
+
+def test_programs_of_kept_connections_are_those_of_new_ones(tmp_path: Path) -> None:
+    hosts = "hardware: {cores: 4, clock_ghz: 3.0}"
+    kept = "b,http_rps,cni=kubenet;keepalive=on,{},req/s,baseline\n"
+    new = "t,http_rps,cni=kubenet;keepalive=off,9000,req/s,target\n"
+    slow, fast = (run(tmp_path, kept.format(rate) + new, hosts).points[0].predicted for rate in (10_000, 100_000))
+    assert slow < 10_000 < fast < 100_000
+
+
+def test_messages_of_short_connections(tmp_path: Path) -> None:
+    rows = "".join(f"t{size},tcp_crr_latency,cni=none;msg_bytes={size},90,us,target\n" for size in (1, 16384))
+    small, large = (point.predicted for point in run(tmp_path, rows).points)
+    assert large > small + 2
+
+
+def test_keys_that_equal_rows_share_are_not_called_unused(tmp_path: Path) -> None:
+    rows = "".join(f"r{p},first_packet_latency_p{p},proxy=iptables;services=5000,0.1,ms,target\n" for p in (50, 99))
+    assert run(tmp_path, rows).unknown == ()
