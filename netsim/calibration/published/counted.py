@@ -25,6 +25,8 @@ class Counted(Untimed):
     scaled: bool = False
     bound: bool = False
     """The publication gives a limit, not a value: shown, not scored."""
+    set: bool = False
+    """The publication set it, or the software's authors: the model holds the same constant; shown, not scored."""
     calibrates: int = 0
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
@@ -47,10 +49,11 @@ class Counted(Untimed):
         if best is not None:
             bench.note(f"size of one ({best[2]})", best[1], best[2])
         size = best[1] if best is not None else 1.0
-        return Answer(self.rule(bench, setting) * size, self.bound, "a bound" if self.bound else "")
+        note = "a bound" if self.bound else "a setting" if self.set else ""
+        return Answer(self.rule(bench, setting) * size, bool(note), note)
 
 
-def _stated(setting: Setting, *keys: str) -> float:
+def stated(setting: Setting, *keys: str) -> float:
     """Return the first of some keys. Raises `InputError` when none is there: nothing can be counted without."""
     for key in keys:
         if key in setting:
@@ -60,12 +63,12 @@ def _stated(setting: Setting, *keys: str) -> float:
 
 def flows(bench: Bench, setting: Setting) -> float:
     """Return the flows of a policy between two sets of pods: one a pair, where flows match both ends' addresses."""
-    return _stated(setting, "from_pods") * _stated(setting, "to_pods")
+    return stated(setting, "from_pods") * stated(setting, "to_pods")
 
 
 def map_entries(bench: Bench, setting: Setting) -> float:
     """Return the entries of an endpoint's policy map: each identity in each direction, which is part of the key."""
-    return 2 * _stated(setting, "identities")
+    return 2 * stated(setting, "identities")
 
 
 def _sliced(setting: Setting) -> bool:
@@ -78,7 +81,7 @@ def object_bytes(bench: Bench, setting: Setting) -> float:
 
 
 def _held(setting: Setting) -> float:
-    return _stated(setting, "per_slice") if _sliced(setting) else _stated(setting, "endpoints")
+    return stated(setting, "per_slice") if _sliced(setting) else stated(setting, "endpoints")
 
 
 def _endpoint_bytes(bench: Bench, setting: Setting) -> float:
@@ -98,7 +101,7 @@ def _endpoint_bytes(bench: Bench, setting: Setting) -> float:
 def _objects(setting: Setting) -> float:
     """Return how many objects hold 20,000 endpoints or as many as the row says."""
     endpoints = setting.number("endpoints", 20000.0)
-    return endpoints / _stated(setting, "per_slice") if _sliced(setting) else 1.0
+    return endpoints / stated(setting, "per_slice") if _sliced(setting) else 1.0
 
 
 def _one(bench: Bench, setting: Setting) -> float:
@@ -122,7 +125,7 @@ def _bytes(text: str) -> float:
 
 def update_bytes(bench: Bench, setting: Setting) -> float:
     """Return bytes sent for the change of one endpoint: its object, to every node."""
-    return _one(bench, setting) * _stated(setting, "nodes")
+    return _one(bench, setting) * stated(setting, "nodes")
 
 
 def rollout_bytes(bench: Bench, setting: Setting) -> float:
@@ -149,7 +152,7 @@ def _provider(setting: Setting) -> Provider:
 
 def calls_per_refresh(bench: Bench, setting: Setting) -> float:
     """Return the calls that list all records once."""
-    return float(list_calls(_provider(setting), _stated(setting, "records")))
+    return float(list_calls(_provider(setting), stated(setting, "records")))
 
 
 def calls_per_minute(bench: Bench, setting: Setting) -> float:
@@ -163,7 +166,7 @@ def sync_cycle(bench: Bench, setting: Setting) -> float:
 
     The time that decoding a record takes was read out of one user's logs, so it is not used here.
     """
-    return record_lag(replace(_provider(setting), record_s=0.0), _stated(setting, "records")).cycle_s
+    return record_lag(replace(_provider(setting), record_s=0.0), stated(setting, "records")).cycle_s
 
 
 def visible_after(bench: Bench, setting: Setting) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from netsim.calibration.published import counted, lookups, syncing
+from netsim.calibration.published import agents, counted, lookups, policing, syncing
 from netsim.calibration.published.balancing import Balanced, BalancerIdle
 from netsim.calibration.published.bench import Bench, Question
 from netsim.calibration.published.bulk import Bulk, Flows
@@ -16,6 +16,7 @@ from netsim.calibration.published.lookups import LookupDelay, LookupTime
 from netsim.calibration.published.naming import Lost, Memory, QueryCount, QueryRate, QueryTime
 from netsim.calibration.published.packets import FloodedRoundTrip, ForwardLatency, IdleShare, PacketRate, function_of
 from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.readout import RequestTime
 from netsim.calibration.published.services import (
     FirstPacket,
     KeptChange,
@@ -107,8 +108,8 @@ def _requests(row: Row) -> Question:
     return Requests(keepalive=row.setting.text("keepalive", "on") != "off")
 
 
-def _counted(kind: str, rule: Rule, *, scaled: bool = False) -> Maker:
-    return lambda row: Counted(kind, rule, scaled, bool(re.search(r"upper|lower|bound", row.metric)))
+def _counted(kind: str, rule: Rule, *, scaled: bool = False, set: bool = False) -> Maker:
+    return lambda row: Counted(kind, rule, scaled, bool(re.search(r"upper|lower|bound", row.metric)), set)
 
 
 def _restore(row: Row) -> Question:
@@ -139,6 +140,12 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"time_to_add_one_proxy|single_iptables_command", _counted("commands", syncing.add_rules, scaled=True)),
     (r"^full_sync_time", _full_sync),
     (r"^(worst_|later_)?(full_)?sync_time", _counted("full-sync", syncing.full_sync)),
+    (r"time_to_add_one_rule_set", _counted("commands", syncing.sync_by_commands, scaled=True)),
+    (r"kube_proxy_cpu|agent_cpu", _counted("proxy-cpu", agents.cpu_at_rest)),
+    (r"endpoint_update_latency", _counted("update-latency", agents.update_latency)),
+    (r"policy_sync_time", _counted("policy-sync", policing.policy_sync)),
+    (r"api_timeout", _counted("dial", agents.dial_limit, set=True)),
+    (r"update_batch_period", _counted("batch", agents.batch_period, set=True)),
     (r"kube_proxy_memory|agent_memory", _counted("proxy-memory", syncing.memory)),
     (r"ovs_flows|policy_flows", _counted("flows", counted.flows)),
     (r"policy_map_entries", _counted("map-entries", counted.map_entries)),
@@ -154,8 +161,8 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"first_packet", lambda row: FirstPacket(percentile_of(row))),
     (r"keepalive_rps_change", lambda row: KeptChange()),
     (
-        r"http_(latency|time|p\d|mean)|request_latency|response_time",
-        lambda row: RoundTrip(percentile_of(row), family="http"),
+        r"http_(latency|time|p\d|mean)|request_latency|response_time|cluster_network_latency",
+        lambda row: RequestTime(percentile_of(row)),
     ),
     (r"http_|nginx|wrk|request_rate|requests_per_s|^rps$", _requests),
     (r"kube_services_chain_length|kube_services_chain_rules", lambda row: RuleCount("KUBE-SERVICES")),

@@ -73,6 +73,8 @@ def test_endpoint_slices_send_less_and_a_baseline_scales_them(tmp_path: Path) ->
         ("x,mean_latency_added_by_min_sync,proxy=iptables;min_sync_s=4,1,s,target", 2),
         ("x,api_calls_per_refresh,provider=aws;records=900;page_size=300,1,calls,target", 4),
         ("x,records_per_endpoint,provider=aws,1,records,target", 3),
+        ("x,endpoint_update_batch_period,nodes=5000,1,ms,target", 500),
+        ("x,api_timeout_at_new_node,proxy=ipvs,1,s,target", 30),
     ],
 )
 def test_counts(tmp_path: Path, row: str, value: float) -> None:
@@ -112,3 +114,51 @@ def test_parts_of_cpu_time_are_shares_of_a_whole(tmp_path: Path) -> None:
 def test_rows_that_do_not_say_enough_are_left_out_with_a_reason(tmp_path: Path, row: str) -> None:
     (item,) = run(tmp_path, row + "\n").excluded
     assert item.reason
+
+
+def test_rules_by_single_commands_take_the_square_of_their_number(tmp_path: Path) -> None:
+    rows = "".join(
+        f"r{rules},time_to_add_one_rule_set,proxy=iptables;rules={rules},0.002,s,{role}\n"
+        for rules, role in ((8, "baseline"), (20000, "target"), (40000, "target"))
+    )
+    found = predicted(tmp_path, rows)
+    assert found["r40000"] / found["r20000"] == pytest.approx(4.0, rel=0.05)
+
+
+def test_a_proxy_at_rest_writes_everything_once_an_hour_and_ipvs_looks_at_it_all_the_time(tmp_path: Path) -> None:
+    found = predicted(
+        tmp_path,
+        "few,kube_proxy_cpu,proxy=iptables;services=1000;endpoints_per_service=4,1,millicores,target\n"
+        "many,kube_proxy_cpu,proxy=iptables;services=10000;endpoints_per_service=4,1,millicores,target\n"
+        "ipvs,kube_proxy_cpu,proxy=ipvs;services=1000,1,millicores,target\n"
+        "ports,kube_proxy_cpu,proxy=ipvs;services_clusterip=1000;services_nodeport=50,1,millicores,target\n"
+        "full,kube_proxy_cpu,proxy=ipvs;services=100000,1,% core,target\n",
+    )
+    assert found["few"] < found["many"] < 10 * found["few"]
+    assert found["many"] < found["ipvs"] < found["ports"]
+    assert found["full"] == 100.0
+
+
+def test_policies_restored_at_once_take_a_fraction_of_those_by_commands(tmp_path: Path) -> None:
+    found = predicted(
+        tmp_path,
+        "one,policy_sync_time,cni=kube-router iptables+ipset;nodes=10;pods=300;policies=60,1,s,target\n"
+        "more,policy_sync_time,cni=kube-router iptables+ipset;nodes=10;pods=300;policies=120,1,s,target\n"
+        "once,policy_sync_time,cni=kube-router iptables-restore;nodes=10;pods=300;policies=60,1,s,target\n",
+    )
+    assert found["once"] < 1.0 < found["one"] / 5
+    assert found["one"] < found["more"]
+
+
+def test_times_below_a_tools_resolution_are_shares_of_its_first_bucket(tmp_path: Path) -> None:
+    pod = "cni=kubenet;path=pod-service-cross-node"
+    result = run(
+        tmp_path,
+        f"a,http_p99,{pod};tool=fortio,1,ms,target\n"
+        f"b,in_cluster_network_latency_p90,{pod};resolution=20ms,1,ms,target\n"
+        f"c,http_p50,{pod};resolution=1us,1,ms,target\n"
+        f"d,http_p50,{pod};resolution=soon,1,ms,target\n",
+    )
+    assert {point.id: point.predicted for point in result.trivial} == pytest.approx({"a": 0.99, "b": 18.0})
+    assert [point.id for point in result.points] == ["c"]
+    assert "configuration.resolution" in result.excluded[0].reason

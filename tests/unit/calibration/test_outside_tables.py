@@ -26,6 +26,7 @@ def run(tmp_path: Path, rows: str, case: str = "") -> CaseResult:
 @pytest.mark.parametrize(
     ("unit", "dimension", "factor"),
     [("cores", "cores", 1), ("core", "cores", 1), ("vCPUs", "cores", 1), ("core-%", "cores", 0.01),
+     ("% core", "cores", 0.01), ("millicores", "cores", 0.001),
      ("core-%/Gbit/s", "cpu", 1e-11), ("% of 32 threads", "share", 0.01), ("rules", "count", 1)],
 )  # fmt: skip
 def test_units_of_processors(unit: str, dimension: str, factor: float) -> None:

@@ -1,0 +1,59 @@
+"""Questions about proxies that nobody asks anything of, or too much: their CPU time at rest, how late a busy one is.
+
+At rest a proxy writes everything once an hour, and asks every half minute whether its rules are still there
+(``ipt.Monitor``). In ipvs mode every sync asks the kernel for each virtual server; what set syncs off in releases before
+1.20 were the leaders of scheduler and controller manager, who renewed a record among the Endpoints every two seconds
+each (``--leader-elect-retry-period``).
+"""
+
+from __future__ import annotations
+
+from netsim.calibration.published.bench import Bench
+from netsim.calibration.published.lateness import BATCH_S
+from netsim.calibration.published.setting import Setting
+from netsim.calibration.published.syncing import full_sync, load_of
+from netsim.datapath.pacing import FULL_SYNC_PERIOD_S
+
+CANARIES, CHECKED_S = 2, 30.0
+"""One of each family, looked for every ``iptablesSyncPeriod``."""
+LEADERS, RENEWED_S = 2, 2.0
+DIAL_S = 30.0
+"""Kubernetes' Go client gives up a connection after so long (``net.Dialer`` of k8s.io/client-go/transport)."""
+
+
+def cpu_at_rest(bench: Bench, setting: Setting) -> float:
+    """Return how many cores a proxy keeps busy while nothing changes."""
+    if "ipvs" in setting.text("proxy"):
+        look = full_sync(bench, setting) + _node_ports(bench, setting)
+        return min(1.0, look * LEADERS / RENEWED_S)
+    checks = CANARIES * _seconds(bench, "tool.start") / CHECKED_S
+    return min(1.0, full_sync(bench, setting) / FULL_SYNC_PERIOD_S + checks)
+
+
+def update_latency(bench: Bench, setting: Setting) -> float:
+    """Return the mean time until an always busy proxy has written a change: half a sync to wait, then its own."""
+    return 1.5 * full_sync(bench, setting)
+
+
+def _node_ports(bench: Bench, setting: Setting) -> float:
+    """Return the time in which releases before 1.16 list the node's addresses, Services' among them, for each port."""
+    addresses = load_of(setting).services
+    return setting.number("services_nodeport") * addresses * _seconds(bench, "tool.address_list")
+
+
+def _seconds(bench: Bench, key: str) -> float:
+    """Return the time of a step on the case's machine."""
+    return bench.figure(key) * bench.factor
+
+
+# ------------------------------------------------------------------------------------------------ settings
+
+
+def dial_limit(bench: Bench, setting: Setting) -> float:
+    """Return after how long a client of the API gives a connection up."""
+    return DIAL_S
+
+
+def batch_period(bench: Bench, setting: Setting) -> float:
+    """Return for how long endpoint updates are collected in tests of 5,000 nodes."""
+    return BATCH_S
