@@ -1,18 +1,21 @@
 """Questions about proxies that nobody asks anything of, or too much: their CPU time at rest, how late a busy one is.
 
 At rest a proxy writes everything once an hour, and asks every half minute whether its rules are still there
-(``ipt.Monitor``). In ipvs mode every sync asks the kernel for each virtual server; what set syncs off in releases before
-1.20 were the leaders of scheduler and controller manager, who renewed a record among the Endpoints every two seconds
-each (``--leader-elect-retry-period``).
+(``ipt.Monitor``). In ipvs mode every sync asks the kernel for each virtual server; what set syncs off in releases
+before 1.20 were the leaders of scheduler and controller manager, who renewed a record among the Endpoints every two
+seconds each (``--leader-elect-retry-period``).
 """
 
 from __future__ import annotations
+
+import re
 
 from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.lateness import BATCH_S
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.syncing import full_sync, load_of
 from netsim.datapath.pacing import FULL_SYNC_PERIOD_S
+from netsim.errors import InputError, Place
 
 CANARIES, CHECKED_S = 2, 30.0
 """One of each family, looked for every ``iptablesSyncPeriod``."""
@@ -22,8 +25,12 @@ DIAL_S = 30.0
 
 
 def cpu_at_rest(bench: Bench, setting: Setting) -> float:
-    """Return how many cores a proxy keeps busy while nothing changes."""
-    if "ipvs" in setting.text("proxy"):
+    """Return how many cores a proxy keeps busy while nothing changes. Raises `InputError` for agents of other kinds."""
+    proxy = setting.text("proxy").lower()
+    if not re.search("iptables|nft|ipvs", proxy):
+        raise InputError("what this agent does at rest is not in the model", place=Place(field="configuration.proxy"),
+                         got=proxy, allowed="iptables, nftables, ipvs")  # fmt: skip
+    if "ipvs" in proxy:
         look = full_sync(bench, setting) + _node_ports(bench, setting)
         return min(1.0, look * LEADERS / RENEWED_S)
     checks = CANARIES * _seconds(bench, "tool.start") / CHECKED_S

@@ -12,7 +12,7 @@ from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.syncing import PODS_PER_NODE, add_rules
 
 CALLS_OF_POLICY = 7
-"""Of a policy with one rule: tool asked its version, chain made, rule found and added, old chain emptied (2), removed."""
+"""Of a policy with one rule: version asked, chain made, rule looked for and added, old chain emptied (2), removed."""
 SETS_OF_POLICY, CALLS_OF_SET = 3, 4
 """Of the pods a policy selects (twice) and of those it lets in. A set is made, made again beside itself, exchanged,
 destroyed, and takes a call for each member."""

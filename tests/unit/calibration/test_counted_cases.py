@@ -109,6 +109,9 @@ def test_parts_of_cpu_time_are_shares_of_a_whole(tmp_path: Path) -> None:
         "x,ovs_flows,from_pods=3,1,flows,target",
         "x,tcp_throughput,cni=cilium;policy=L7,1,Gbit/s,target",
         "x,sync_cycle,provider=nobody;records=3,1,s,target",
+        "x,agent_cpu,proxy=iptables,1,cores,target",
+        "x,agent_cpu,proxy=cilium;services=10,1,cores,target",
+        "x,policy_sync_time,cni=kube-router,1,s,target",
     ],
 )
 def test_rows_that_do_not_say_enough_are_left_out_with_a_reason(tmp_path: Path, row: str) -> None:

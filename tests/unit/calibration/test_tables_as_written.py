@@ -88,7 +88,6 @@ def test_metrics(metric: str, unit: str, kind: str) -> None:
     [
         ("tcp_rr_latency_max", "us", "means and percentiles"), ("latency_stddev", "us", "means and percentiles"),
         ("softirq_cpu", "%", "kind of time"), ("policy_latency", "us", "no question"),
-        ("agent_cpu", "cores", "no question"),
         ("throughput", "us", "unit"), ("pod_startup_latency", "s", "no question"),
     ],
 )  # fmt: skip
