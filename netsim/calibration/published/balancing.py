@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from netsim.calibration.published.bench import Answer, Bench, Cost
 from netsim.calibration.published.case import Row
-from netsim.calibration.published.packets import function_of
+from netsim.calibration.published.packets import function_of, idle_share
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 
@@ -71,7 +71,7 @@ class BalancerIdle(Balanced):
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return the share; nothing is left of saturated cores, whatever the mode."""
-        rate = setting.number("offered_mpps") * 1e6
-        interrupts = min(rate / bench.hardware.cores * bench.figure("interrupt.poll"), bench.figure("interrupt.share"))
-        left = 1 - rate * self.busy_s(bench, seconds) - interrupts
-        return Answer(left) if left > 0 else Answer(0.0, True, "saturated")
+        cores = bench.hardware.cores
+        rate = setting.number("offered_mpps") * 1e6 / cores
+        left = idle_share(bench, rate, self.busy_s(bench, seconds) * cores)
+        return Answer(left, not left, "" if left else "saturated")

@@ -112,16 +112,23 @@ def _cores(setting: Setting) -> int:
 
 @dataclass(frozen=True, slots=True)
 class IdleShare(PacketRate):
-    """Share of a core left idle by packets below saturation: their work, and interrupts until polling takes over.
-
-    A packet that comes alone pays for interrupt and poll; the more come, the more share one, so the sum has an end.
-    """
+    """Share of a core left idle by packets below saturation."""
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return the idle share."""
-        rate = setting.number("offered_mpps") * 1e6 / _cores(setting)
-        interrupts = min(rate * bench.figure("interrupt.poll"), bench.figure("interrupt.share"))
-        return Answer(max(0.0, 1 - rate * seconds - interrupts))
+        return Answer(idle_share(bench, setting.number("offered_mpps") * 1e6 / _cores(setting), seconds))
+
+
+def idle_share(bench: Bench, rate: float, seconds: float) -> float:
+    """Return the idle share of a core that packets reach at a steady rate and keep busy for ``seconds`` each.
+
+    A core sleeps until the card interrupts, polls until nothing is left, and sleeps again. It sleeps while the card
+    collects, and for half the time between two packets in the mean (a poll's end falls anywhere between them); so of
+    what its packets leave idle, interrupts take the more the shorter it sleeps, and nothing once it polls all the time.
+    """
+    asleep = bench.figure("interrupt.gap") + 0.5 / rate
+    interrupt = bench.figure("interrupt.poll") + bench.figure("interrupt.idle")
+    return max(0.0, 1 - rate * seconds) * asleep / (asleep + interrupt)
 
 
 @dataclass(frozen=True, slots=True)
