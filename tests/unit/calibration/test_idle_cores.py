@@ -13,7 +13,8 @@ HEADER = "id,metric,configuration,value,unit,role\n"
 
 
 def idle(folder: Path, *rates: float) -> list[float]:
-    rows = "".join(f"i{n},cpu_idle,path=nic-drop;policy=iptables-raw-drop;offered_mpps={n},50,%,target\n" for n in rates)
+    way = "path=nic-drop;policy=iptables-raw-drop"
+    rows = "".join(f"i{n},cpu_idle,{way};offered_mpps={n},50,%,target\n" for n in rates)
     (folder / "published.csv").write_text(HEADER + rows, encoding="utf-8")
     result = validate_case(load_case(str(folder)), draws=0)
     found = {point.id: point.predicted for point in (*result.points, *result.trivial)}
