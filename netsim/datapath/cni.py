@@ -57,14 +57,15 @@ BASES: Mapping[tuple[str, str], Base] = {
     ),
     ("antrea", "geneve"): Base("antrea-geneve"),
     ("antrea", "vxlan"): Base(
-        "antrea-geneve", {"encapsulation": Encapsulation(kind="vxlan", underlay_conntrack=False, metadata=True)}
+        "antrea-geneve",
+        {"encapsulation": Encapsulation(kind="vxlan", underlay_conntrack=False, metadata=True, remembers=True)},
     ),
     ("antrea", "none"): Base("antrea-geneve", {"encapsulation": None}),
     ("ovn-k8s-cni-overlay", "geneve"): Base("antrea-geneve", note=_AS_ANTREA),
     ("kube-ovn", "geneve"): Base("antrea-geneve", note=_AS_ANTREA),
     ("openshift-sdn", "vxlan"): Base(
         "antrea-geneve",
-        {"encapsulation": Encapsulation(kind="vxlan", underlay_conntrack=False, metadata=True)},
+        {"encapsulation": Encapsulation(kind="vxlan", underlay_conntrack=False, metadata=True, remembers=True)},
         _AS_ANTREA,
     ),
     ("ptp", ""): Base("aws-vpc", _ROUTED),

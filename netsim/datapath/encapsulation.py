@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from netsim.cluster.service_rules import Walk
 from netsim.datapath.costs import Prices
-from netsim.datapath.netfilter import Hook
+from netsim.datapath.netfilter import TABLES, Hook, HookName
 from netsim.datapath.service_nat import NoService
 from netsim.datapath.step import Leg, Plain, Tagged, Tunnel
 from netsim.datapath.types import Bill, Headers, Hop, Packet
@@ -31,7 +31,10 @@ class Encapsulation(BaseModel):
     ``outer_tuple`` says how many flows the network sees: one per inner flow (UDP source port from the inner hash) or
     one per pair of nodes. ``underlay_conntrack`` is True where the node's conntrack sees the outer packets (no NOTRACK
     rule for them). ``metadata`` is True where programs or flow tables choose the tunnel: its device then hands up every
-    packet with the outer headers it had (collect_md; Linux udp_tun_rx_dst), and remembers the outer route (dst_cache).
+    packet with the outer headers it had (collect_md; Linux udp_tun_rx_dst). ``remembers`` is True where the outer route is
+    kept with that choice (dst_cache): in Open vSwitch's flows (openvswitch/flow_netlink.c), not for eBPF programs, which
+    share one per core among all destinations (TUNNEL_NOCACHE in net/core/filter.c bpf_skb_set_tunnel_key). ``hooked`` is
+    False where a module lets the outer packets pass the node's netfilter by.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +43,8 @@ class Encapsulation(BaseModel):
     outer_tuple: Literal["per-flow", "per-node-pair"] = "per-flow"
     underlay_conntrack: bool = True
     metadata: bool = False
+    remembers: bool = False
+    hooked: bool = True
 
     @property
     def outer_entries(self) -> int:
@@ -66,7 +71,7 @@ class Encap(Tagged):
         if self.encapsulation is None or leg.tunnel_out is None:
             return
         overhead = self.encapsulation.overhead_bytes(":" in leg.tunnel_out.local)
-        yield Encapsulate(leg.tunnel_out, overhead, self.encapsulation.metadata)
+        yield Encapsulate(leg.tunnel_out, overhead, self.encapsulation.remembers)
         yield from _outer(leg, self.encapsulation, ("output", "postrouting"))
 
 
@@ -85,19 +90,21 @@ class Decap(Tagged):
         yield Decapsulate(self.encapsulation.overhead_bytes(":" in leg.tunnel_in.local), self.encapsulation.metadata)
 
 
-def _outer(leg: Leg, encapsulation: Encapsulation, hooks: tuple[str, str]) -> Iterator[Hop]:
+def _outer(leg: Leg, encapsulation: Encapsulation, hooks: tuple[HookName, HookName]) -> Iterator[Hop]:
     """Yield the node's own hooks, conntrack and service rules as the outer packet meets them.
 
     Untracked packets (NOTRACK in the raw table) skip conntrack, and with it the nat table.
     """
     tracked, per_flow = encapsulation.underlay_conntrack, encapsulation.outer_tuple == "per-flow"
-    yield Hook(f"outer.{hooks[0]}")
+    if not encapsulation.hooked:
+        return
+    yield Hook(f"outer.{hooks[0]}", tables=TABLES[hooks[0]])
     if tracked:
         yield OuterConntrack(per_flow)
     if tracked and per_flow and leg.walks.mode != "ebpf":
         walk = leg.walks.first.get("out" if hooks[0] == "output" else "in", Walk())
         yield NoService(walk, outer=True, name="outer.service_nat")
-    yield Hook(f"outer.{hooks[1]}")
+    yield Hook(f"outer.{hooks[1]}", tables=TABLES[hooks[1]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +126,12 @@ class Encapsulate(Plain):
 
     tunnel: Tunnel
     overhead_bytes: int
-    metadata: bool = False
+    remembers: bool = False
     name: str = "encap"
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
         """Charge the tunnel device's transmit and, unless it is remembered, the outer route."""
-        return Bill(packet_ns=prices["encap.remembered" if self.metadata else "encap.packet"])
+        return Bill(packet_ns=prices["encap.remembered" if self.remembers else "encap.packet"])
 
     def rewrite(self, headers: Headers, packet: Packet) -> Headers:
         """Add the outer addresses; the inner ones stay."""

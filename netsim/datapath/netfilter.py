@@ -16,29 +16,38 @@ HookName = Literal["prerouting", "input", "forward", "output", "postrouting"]
 
 @dataclass(frozen=True, slots=True)
 class Netfilter(Tagged):
-    """A hook with tables attached; the filter table sits at FORWARD, INPUT and OUTPUT."""
+    """A hook with the node's tables attached; the filter table sits at FORWARD, INPUT and OUTPUT.
+
+    ``tables`` is for namespaces that have others than a node's (`TABLES`).
+    """
 
     hop: HookName
+    tables: int | None = None
 
     def hops(self, leg: Leg) -> Iterator[Hop]:
         """Yield the hook with the filter rules a packet meets there."""
         where = FILTERED.get(self.hop)
+        tables = TABLES[self.hop] if self.tables is None else self.tables
         if where is None:
-            yield Hook(f"netfilter.{self.hop}", orphans=self.hop == "prerouting")
+            yield Hook(f"netfilter.{self.hop}", tables=tables, orphans=self.hop == "prerouting")
             return
         first = leg.walks.first.get(where, Walk()).filter_mean
         if leg.nat is not None and where == "forward":
             first = leg.walks.service.filter_mean
-        yield Hook(f"netfilter.{self.hop}", first, leg.walks.established.get(where, Walk()).filter_mean)
+        yield Hook(f"netfilter.{self.hop}", first, leg.walks.established.get(where, Walk()).filter_mean, tables=tables)
 
 
 FILTERED: Mapping[HookName, Where] = {"forward": "forward", "input": "in", "output": "out"}
 """The hooks with a filter table, and the way through the node that leads there."""
+TABLES: Mapping[HookName, int] = {"prerouting": 2, "input": 3, "forward": 2, "output": 3, "postrouting": 2}
+"""Tables that a node's packet is shown at each hook: mangle has all five, nat all but FORWARD, filter three (Linux
+iptable_mangle.c, iptable_nat.c, iptable_filter.c). The kubelet keeps a canary chain in each of the three, so they are there
+whatever the proxy (kubernetes pkg/kubelet/kubelet_network_linux.go, 1.17 and later)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hook(Plain):
-    """One hook: entering it, then the service proxy's filter rules (those of a policy engine are the policy hop's).
+    """One hook: entering its tables, then the service proxy's filter rules (a policy engine's are the policy hop's).
 
     In front of PREROUTING a packet enters IP anew, which drops its socket (Linux net/ipv4/ip_input.c `ip_rcv_core`);
     crossing a veth keeps it since 4.19 (9c4c325252c5).
@@ -47,12 +56,14 @@ class Hook(Plain):
     name: str
     first: float = 0.0
     established: float = 0.0
+    tables: int = 1
     orphans: bool = False
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
-        """Charge the hook and its rules: cold ones for a connection's first packet, hot ones afterwards."""
+        """Charge the tables and their rules: cold ones for a connection's first packet, hot ones afterwards."""
         rules = self.first if packet.new else self.established
-        return Bill(packet_ns=prices["netfilter.hook"] + rules * prices[rule_price(packet.new)], rules=rules)
+        entered = self.tables * prices["netfilter.hook"]
+        return Bill(packet_ns=entered + rules * prices[rule_price(packet.new)], rules=rules)
 
 
 def rule_price(new: bool) -> str:

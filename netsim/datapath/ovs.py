@@ -12,7 +12,11 @@ from netsim.datapath.types import Bill, Packet
 
 @dataclass(frozen=True, slots=True)
 class Switching(Everywhere):
-    """A pass through ``br-int``: a look-up, conntrack in the pod zone, recirculation and a second look-up."""
+    """A pass through ``br-int``: a look-up of the flow and its actions.
+
+    Behind conntrack in a zone of the pods' the packet comes again (recirculation) and is looked up anew: a step of its
+    own in a leg, as conntrack is.
+    """
 
     hop: Literal["ovs"] = "ovs"
 
@@ -22,5 +26,5 @@ class Switching(Everywhere):
         return "ovs"
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
-        """Charge two look-ups in the flow cache; conntrack is a step of its own."""
-        return Bill(packet_ns=2 * prices["ovs.lookup"])
+        """Charge one look-up in the flow cache."""
+        return Bill(packet_ns=prices["ovs.lookup"])

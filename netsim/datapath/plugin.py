@@ -25,6 +25,7 @@ from netsim.datapath.ebpf import Program
 from netsim.datapath.encapsulation import Decap, Encap, Encapsulation
 from netsim.datapath.enforcement import Policy
 from netsim.datapath.firewall import FirewallChain
+from netsim.datapath.macvlan import Macvlan
 from netsim.datapath.masquerade import Masquerade
 from netsim.datapath.netfilter import Netfilter
 from netsim.datapath.ovs import Switching
@@ -47,7 +48,7 @@ def _tag(value: object) -> object:
 AnyStep = Annotated[
     Annotated[
         Veth | Bridge | Switch | BridgeNetfilter | GatewayNetfilter | Netfilter | Conntrack | ServiceNat | Policy
-        | Route | Masquerade | Encap | Decap | Program | Switching | FirewallChain,
+        | Route | Masquerade | Encap | Decap | Program | Switching | FirewallChain | Macvlan,
         Field(discriminator="hop"),
     ],
     BeforeValidator(_tag),

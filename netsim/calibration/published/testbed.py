@@ -32,7 +32,7 @@ from netsim.datapath.datapath import Datapath
 from netsim.datapath.encapsulation import Decapsulate
 from netsim.datapath.masquerade import SourceNat
 from netsim.datapath.mtu import Mtus
-from netsim.datapath.netfilter import Hook
+from netsim.datapath.netfilter import TABLES, Hook, HookName
 from netsim.datapath.nic import Merge, receive, transmit
 from netsim.datapath.parties import HostParty, Party
 from netsim.datapath.passes import GSO_MAX_BYTES, fold, hop_ns
@@ -313,8 +313,8 @@ class Testbed:
         merged = [c for c in inside[end : end + 1] if c.hop.name == "nic.gro_inner"]
         hidden = Nat(("10.0.0.2", 40000), ("203.0.113.10", PORT), ("203.0.113.10", PORT), ("192.0.2.2", 40000))
         forwarding = (
-            Hook("netfilter.prerouting"), *(c.hop for c in inside if c.hop.name == "conntrack"), Routing(),
-            Hook("netfilter.forward"), Hook("netfilter.postrouting"), SourceNat(hidden),
+            _hook("prerouting"), *(c.hop for c in inside if c.hop.name == "conntrack"), Routing(),
+            _hook("forward"), _hook("postrouting"), SourceNat(hidden),
             *transmit(self.machine, tunnelled=False),
         )  # fmt: skip
         links = [c for c in arrived if c.role is Role.SENDER_LINK]
@@ -330,6 +330,11 @@ class Testbed:
                 Crossing(SocketReceive(), Role.RECEIVER_CORE, "c"),
             ),
         )
+
+
+def _hook(name: HookName) -> Hook:
+    """Return a hook with a node's tables."""
+    return Hook(f"netfilter.{name}", tables=TABLES[name])
 
 
 def _alone(path: Path) -> Path:
