@@ -30,11 +30,11 @@ class Encapsulation(BaseModel):
 
     ``outer_tuple`` says how many flows the network sees: one per inner flow (UDP source port from the inner hash) or
     one per pair of nodes. ``underlay_conntrack`` is True where the node's conntrack sees the outer packets (no NOTRACK
-    rule for them). ``metadata`` is True where programs or flow tables choose the tunnel: its device then hands up every
-    packet with the outer headers it had (collect_md; Linux udp_tun_rx_dst). ``remembers`` is True where the outer route is
-    kept with that choice (dst_cache): in Open vSwitch's flows (openvswitch/flow_netlink.c), not for eBPF programs, which
-    share one per core among all destinations (TUNNEL_NOCACHE in net/core/filter.c bpf_skb_set_tunnel_key). ``hooked`` is
-    False where a module lets the outer packets pass the node's netfilter by.
+    rule for them). ``metadata`` is True where programs or flow tables choose the tunnel: its device then hands up
+    every packet with the outer headers it had (collect_md; Linux udp_tun_rx_dst). ``remembers`` is True where the
+    outer route is kept with that choice (dst_cache): in Open vSwitch's flows (openvswitch/flow_netlink.c), not for
+    eBPF programs, which share one choice per core (TUNNEL_NOCACHE, net/core/filter.c bpf_skb_set_tunnel_key).
+    ``hooked`` is False where a module lets the outer packets pass the node's netfilter by.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -41,8 +41,8 @@ FILTERED: Mapping[HookName, Where] = {"forward": "forward", "input": "in", "outp
 """The hooks with a filter table, and the way through the node that leads there."""
 TABLES: Mapping[HookName, int] = {"prerouting": 2, "input": 3, "forward": 2, "output": 3, "postrouting": 2}
 """Tables that a node's packet is shown at each hook: mangle has all five, nat all but FORWARD, filter three (Linux
-iptable_mangle.c, iptable_nat.c, iptable_filter.c). The kubelet keeps a canary chain in each of the three, so they are there
-whatever the proxy (kubernetes pkg/kubelet/kubelet_network_linux.go, 1.17 and later)."""
+iptable_mangle.c, iptable_nat.c, iptable_filter.c). The kubelet keeps a canary chain in each of the three, so they are
+there whatever the proxy (kubernetes pkg/kubelet/kubelet_network_linux.go, 1.17 and later)."""
 
 
 @dataclass(frozen=True, slots=True)

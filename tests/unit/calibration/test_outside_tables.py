@@ -82,11 +82,16 @@ def test_datagrams_are_compared_with_datagrams(tmp_path: Path) -> None:
 def test_a_slow_program_hides_what_other_cores_do(tmp_path: Path) -> None:
     """What the model does not explain is the slowest core's; hops of other cores are free before they are slower.
 
-    Of large datagrams the receiver's copy is the slowest step, of small ones the sender's system call, whose core
-    carries the pod's hops as well.
+    Of large datagrams the receiver's copy is the slowest step where memory is slow, of small ones the sender's system
+    call, whose core carries the pod's hops as well.
     """
     rows = f"b,udp_throughput,{BARE},{{0}},Gbit/s,baseline\nt,udp_throughput,{POD},{{0}},Gbit/s,target\n"
-    large = "hardware: {mtu: 9000, nic: 40Gbit/s}"
+    slow = tmp_path / "slow-reads.yaml"
+    slow.write_text(
+        "{name: slow-reads, title: slow reads, extends: server, figures: {socket.receive.byte: {meaning: copy, "
+        "scaling: memory, estimates: [{source: estimate, value: 0.25, low: 0.2, high: 0.3}]}}}"
+    )
+    large = f"{{profile: {slow}, hardware: {{mtu: 9000, nic: 40Gbit/s}}}}"
     assert run(tmp_path, rows.format(5), large).points[0].predicted == pytest.approx(5.0, rel=0.01)
     assert 12.0 < run(tmp_path, rows.format(20), large).points[0].predicted < 18.0
     assert 1.2 < run(tmp_path, rows.format(2)).points[0].predicted < 1.9
@@ -112,7 +117,7 @@ def test_names(name: str, plugin: str) -> None:
 
 
 def test_macvlan_passes_the_node_by() -> None:
-    """Pods of one segment meet nothing of the node; Services take the way through kube-proxy."""
+    """Pods of one segment meet nothing of the node but their devices; Services take the way through kube-proxy."""
     from netsim.calibration.published.testbed import Testbed
     from netsim.datapath.costs import load_profile
 
@@ -123,5 +128,6 @@ def test_macvlan_passes_the_node_by() -> None:
         return bed.ways(bed.subject(Setting.read(text), {}), profile.prices()).forward.work()
 
     bare = work("cni=none;path=host-host")
-    assert work("cni=macvlan;path=pod-pod-cross-node") == pytest.approx(bare)
+    device = profile.prices()["macvlan.packet"] * 1e-9
+    assert work("cni=macvlan;path=pod-pod-cross-node") == pytest.approx(bare + 2 * device)
     assert work("cni=macvlan;proxy=iptables;path=pod-service-cross-node") > bare + 1e-6

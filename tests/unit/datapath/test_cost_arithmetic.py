@@ -78,7 +78,7 @@ def test_command() -> None:
     document = json.loads(done.stdout)
     assert document["profile"] == "vm-virtio"
     sent = next(line for line in document["figures"] if line["figure"] == "nic.transmit")
-    assert (sent["source"], sent["arithmetic"], sent["value"]) == ("vhost", "512 + 1500 / 2", 1262)
+    assert (sent["source"], sent["arithmetic"], sent["value"]) == ("vhost", "614 + 1500 / 2", 1364)
     assert set(document["sources"]) == {line["source"] for line in document["figures"]}
     text = CliRunner().invoke(app, ["inspect", "costs", "--figure", "veth"]).stdout
     assert Counter(text.split())["veth.packet"] == 1

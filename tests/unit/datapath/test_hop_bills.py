@@ -15,6 +15,7 @@ from netsim.datapath.ebpf import Program
 from netsim.datapath.encapsulation import Decap, Encap, Encapsulation
 from netsim.datapath.enforcement import Enforcement, Policy
 from netsim.datapath.link import Border, Link, fabric_links
+from netsim.datapath.macvlan import Macvlan
 from netsim.datapath.masquerade import Masquerade
 from netsim.datapath.netfilter import Netfilter
 from netsim.datapath.nic import merge_after_decapsulation, receive, transmit
@@ -55,8 +56,8 @@ TUNNELLED = Leg(tunnel_out=Tunnel("192.168.0.1", "192.168.0.2"))
 @pytest.mark.parametrize(
     ("steps", "leg", "low_us", "high_us"),
     [
-        pytest.param(ROUTED, Leg(), 1.30, 1.36, id="routed veth, three hooks, conntrack"),
-        pytest.param([*ROUTED, Bridge()], Leg(), 1.75, 1.85, id="the same behind cbr0"),
+        pytest.param(ROUTED, Leg(), 1.42, 1.50, id="routed veth, three hooks with six tables, conntrack"),
+        pytest.param([*ROUTED, Bridge()], Leg(), 1.88, 1.97, id="the same behind cbr0"),
         pytest.param([Veth(), Bridge(), Route()], Leg(), 1.24, 1.30, id="bridge and route without netfilter"),
         pytest.param(
             [*ROUTED, Encap(encapsulation=Encapsulation(kind="ipip", underlay_conntrack=False))], TUNNELLED, 2.65, 2.82,
@@ -100,8 +101,18 @@ def test_conntrack_sets_up_once(hot: Prices) -> None:
 def test_hook_walks_filter_rules(hot: Prices) -> None:
     walks = ServiceWalks(first={"forward": Walk(filter_mean=10)}, established={"forward": Walk(filter_mean=5)})
     (hook,) = Netfilter("forward").hops(Leg(walks=walks))
-    assert hook.bill(SYN, hot).packet_ns == pytest.approx(hot["netfilter.hook"] + 10 * hot["rule.first"])
-    assert hook.bill(DATA, hot).packet_ns == pytest.approx(hot["netfilter.hook"] + 5 * hot["rule.established"])
+    assert hook.bill(SYN, hot).packet_ns == pytest.approx(2 * hot["netfilter.hook"] + 10 * hot["rule.first"])
+    assert hook.bill(DATA, hot).packet_ns == pytest.approx(2 * hot["netfilter.hook"] + 5 * hot["rule.established"])
+
+
+def test_a_namespace_with_fewer_tables_enters_fewer(hot: Prices) -> None:
+    tables = {
+        name: sum(hop.bill(DATA, hot).packet_ns for hop in Netfilter(name, known).hops(Leg())) / hot["netfilter.hook"]
+        for name, known in (("output", None), ("postrouting", None), ("output", 1))
+    }
+    assert tables == {"output": 1, "postrouting": 2}
+    (host,) = Netfilter("output").hops(Leg())
+    assert host.bill(DATA, hot).packet_ns == 3 * hot["netfilter.hook"]
 
 
 def test_ipvs_follows_its_row_of_the_table_of_virtual_servers(hot: Prices) -> None:
@@ -311,7 +322,8 @@ def test_plain_devices_have_one_price(hot: Prices) -> None:
         (Route(), "route.packet"),
     ):  # fmt: skip
         assert hop.bill(DATA, hot).packet_ns == hot[key]
-    assert Switching().bill(DATA, hot).packet_ns == 2 * hot["ovs.lookup"]
+    assert Switching().bill(DATA, hot).packet_ns == hot["ovs.lookup"]
+    assert Macvlan().bill(DATA, hot).packet_ns == hot["macvlan.packet"]
 
 
 @pytest.mark.parametrize("step", [BridgeNetfilter(), GatewayNetfilter()])

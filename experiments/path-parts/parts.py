@@ -1,0 +1,219 @@
+"""Parts of a packet's way, one at a time: tunnels, tables of netfilter hooks, macvlan.
+
+As root: ``python parts.py [ROUNDS]``. The method is that of `netsim calibrate`: one pinned thread owns the sockets of
+both ends, so that a send runs the whole way to the receiver's queue, and every way is timed beside a plain veth pair.
+All stand at once and are visited in random order, round after round. Namespaces exist as long as this process does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import random
+import socket
+import statistics
+import sys
+from collections.abc import Callable
+from time import perf_counter_ns
+
+from netsim.calibration.kernel.namespaces import CommandError, Sandbox
+from netsim.calibration.kernel.probes import BATCH, _Batch
+from netsim.calibration.kernel.timing import undisturbed
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+HOST = Sandbox()
+LEFT, RIGHT = "10.1.0.2", "10.2.0.2"
+"""Addresses of the two ends."""
+Join = Callable[[int, int], None]
+
+
+def sh(space: int, *lines: str) -> str:
+    """Run commands in a namespace; return the last one's output."""
+    return [HOST.run(space, line.split()) for line in lines][-1]
+
+
+def spaces(count: int) -> list[int]:
+    """Make namespaces that forward."""
+    made = [HOST.namespace() for _ in range(count)]
+    for space in made:
+        sh(space, "ip link set lo up")
+        HOST.setting(space, "ipv4/ip_forward", 1)
+        for name in ("all", "default"):
+            HOST.setting(space, f"ipv4/conf/{name}/rp_filter", 0)
+    return made
+
+
+def pair(one: int, device: str, other: int, peer: str) -> None:
+    """Join two namespaces by a veth pair."""
+    sh(one, f"ip link add {device} type veth peer name {peer} netns {HOST.reference(other)}")
+    sh(one, f"ip link set {device} up")
+    sh(other, f"ip link set {peer} up")
+
+
+class Way:
+    """Two ends and what a datagram, or a byte over TCP, takes from one to the other."""
+
+    def __init__(self, left: int, right: int, address: str = RIGHT) -> None:
+        with HOST.inside(right):
+            self.sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.sink.bind((address, 5001))
+            self.listener = socket.create_server((address, 5002))
+        with HOST.inside(left):
+            self.source = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.source.connect((address, 5001))
+            self.client = socket.create_connection((address, 5002), timeout=3)
+        self.server, _ = self.listener.accept()
+        for end in (self.client, self.server):
+            end.settimeout(None)
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.out, self.into = _Batch(32), _Batch(2048)
+        self.arrives = True
+
+    def udp(self) -> float:
+        """Nanoseconds a datagram, of a batch sent and received."""
+        start = perf_counter_ns()
+        if LIBC.sendmmsg(self.source.fileno(), self.out.headers, BATCH, 0) != BATCH:
+            raise OSError("datagrams were not sent")
+        if self.arrives:
+            got = LIBC.recvmmsg(self.sink.fileno(), self.into.headers, BATCH, socket.MSG_DONTWAIT, None)
+            if got != BATCH:
+                raise OSError(f"{BATCH} datagrams were sent, {max(got, 0)} arrived")
+        return (perf_counter_ns() - start) / BATCH
+
+    def tcp(self, exchanges: int = 16) -> float:
+        """Nanoseconds a way: half of a byte and its answer."""
+        start = perf_counter_ns()
+        for _ in range(exchanges):
+            self.client.send(b"x")
+            self.server.recv(8)
+            self.server.send(b"y")
+            self.client.recv(8)
+        return (perf_counter_ns() - start) / exchanges / 2
+
+
+def direct() -> Way:
+    """One veth pair."""
+    left, right = spaces(2)
+    pair(left, "e0", right, "e0")
+    sh(left, f"ip addr add {LEFT}/24 dev e0")
+    sh(right, "ip addr add 10.1.0.3/24 dev e0")
+    return Way(left, right, "10.1.0.3")
+
+
+def macvlan(both: bool) -> Way:
+    """A macvlan device on one end of a veth pair, or on each."""
+    left, right, low, high = spaces(4)
+    ends = [(low, left, LEFT), (high, right, "10.1.0.3")]
+    if not both:
+        ends.pop()
+    pair(low, "u0", high if both else right, "u0")
+    for under, over, address in ends:
+        sh(under, f"ip link add m0 link u0 netns {HOST.reference(over)} type macvlan mode bridge")
+        sh(over, "ip link set m0 up", f"ip addr add {address}/24 dev m0")
+    if not both:
+        sh(right, "ip addr add 10.1.0.3/24 dev u0")
+    return Way(left, right, "10.1.0.3")
+
+
+def routed(join: Join, *commands: str, dropped: bool = False) -> Way:
+    """Two routers between the ends, joined by ``join``; ``commands`` run on the first.
+
+    With ``dropped`` packets end where the second router's card has them: what remains is the first router's part.
+    """
+    left, one, other, right = spaces(4)
+    pair(left, "e0", one, "l0")
+    pair(other, "l0", right, "e0")
+    pair(one, "u0", other, "u0")
+    sh(left, f"ip addr add {LEFT}/24 dev e0", "ip route add default via 10.1.0.1")
+    sh(right, f"ip addr add {RIGHT}/24 dev e0", "ip route add default via 10.2.0.1")
+    sh(one, "ip addr add 10.1.0.1/24 dev l0", "ip addr add 172.16.0.1/24 dev u0")
+    sh(other, "ip addr add 10.2.0.1/24 dev l0", "ip addr add 172.16.0.2/24 dev u0")
+    join(one, other)
+    for command in commands:
+        sh(one, command)
+    way = Way(left, right)
+    if dropped:
+        chain = "type filter hook ingress device u0 priority 0; policy drop;"
+        HOST.run(other, ["nft", "-f", "-"], f"table netdev t {{\nchain c {{\n{chain}\n}}\n}}\n")
+        way.arrives = False
+    return way
+
+
+def plain(one: int, other: int) -> None:
+    """Join by routes."""
+    sh(one, "ip route add 10.2.0.0/24 via 172.16.0.2")
+    sh(other, "ip route add 10.1.0.0/24 via 172.16.0.1")
+
+
+def tunnel(sends: bool, receives: bool) -> Join:
+    """Join by VXLAN, with metadata (and routes that name the tunnel) where the first sends or the other receives."""
+
+    def join(one: int, other: int) -> None:
+        for space, me, peer, net, chosen in ((one, 1, 2, "10.2.0.0/24", sends), (other, 2, 1, "10.1.0.0/24", receives)):
+            ends = f"id 5 local 172.16.0.{me} remote 172.16.0.{peer} dev u0"
+            sh(space, f"ip link add x0 type vxlan {'external' if chosen else ends} dstport 4789 nolearning",
+               f"ip link set x0 address 02:00:00:00:00:0{me}", "ip link set x0 up mtu 1450",
+               f"ip addr add 10.9.0.{me}/32 dev x0",
+               f"ip neigh add 10.9.0.{peer} lladdr 02:00:00:00:00:0{peer} dev x0 nud permanent")  # fmt: skip
+            through = f"encap ip id 5 dst 172.16.0.{peer} " if chosen else ""
+            sh(space, f"ip route add {net} {through}via 10.9.0.{peer} dev x0 onlink")
+
+    return join
+
+
+FILTER, MANGLE, RAW, NAT = (f"iptables-legacy -w -t {table} -L -n" for table in ("filter", "mangle", "raw", "nat"))
+TRACKED = "iptables-legacy -w -A FORWARD -m conntrack --ctstate INVALID -j DROP"
+WAYS: dict[str, Callable[[], Way]] = {
+    "one veth pair": direct,
+    "macvlan at one end": lambda: macvlan(both=False),
+    "macvlan at both ends": lambda: macvlan(both=True),
+    "two routers": lambda: routed(plain),
+    "filter": lambda: routed(plain, FILTER),
+    "mangle": lambda: routed(plain, MANGLE),
+    "filter, mangle, raw": lambda: routed(plain, FILTER, MANGLE, RAW),
+    "filter, conntrack": lambda: routed(plain, TRACKED),
+    "filter, conntrack, nat": lambda: routed(plain, TRACKED, NAT),
+    "filter, conntrack, nat, mangle, raw": lambda: routed(plain, TRACKED, NAT, MANGLE, RAW),
+    "VXLAN": lambda: routed(tunnel(sends=False, receives=False)),
+    "VXLAN, metadata at the receiver": lambda: routed(tunnel(sends=False, receives=True)),
+    "VXLAN, metadata": lambda: routed(tunnel(sends=True, receives=True)),
+    "two routers, first alone": lambda: routed(plain, dropped=True),
+    "VXLAN, first alone": lambda: routed(tunnel(sends=False, receives=False), dropped=True),
+    "VXLAN, metadata, first alone": lambda: routed(tunnel(sends=True, receives=True), dropped=True),
+}
+
+
+def quantile(values: list[float], share: float) -> float:
+    """Return a quantile."""
+    return sorted(values)[int(share * len(values))]
+
+
+def main(rounds: int) -> None:
+    """Time all ways and print them."""
+    standing: dict[str, Way] = {}
+    for name, build in WAYS.items():
+        try:
+            standing[name] = build()
+        except (CommandError, OSError) as error:
+            print(f"{name}: {error}")
+    reference = next(iter(standing.values()))
+    ratios: dict[tuple[str, str], list[float]] = {}
+    plain_ns: dict[str, list[float]] = {"udp": [], "tcp": []}
+    with undisturbed():
+        for number in range(rounds):
+            for name in random.Random(number).sample(list(standing), len(standing)):
+                for probe in ("udp", "tcp") if standing[name].arrives else ("udp",):
+                    run, beside = getattr(standing[name], probe), getattr(reference, probe)
+                    for _ in range(4):
+                        run()
+                    times = [(run(), beside()) for _ in range(25)]
+                    base = quantile([other for _, other in times], 0.25)
+                    ratios.setdefault((name, probe), []).append(quantile([mine for mine, _ in times], 0.25) / base)
+                    plain_ns[probe].append(base)
+    for (name, probe), found in ratios.items():
+        scale = quantile(plain_ns[probe], 0.2)
+        low, middle, high = (scale * quantile(found, share) for share in (0.25, 0.5, 0.75))
+        print(f"{name:36} {probe} {statistics.median((low, middle, high)):6.0f} ns ({low:.0f} to {high:.0f})")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 16)
