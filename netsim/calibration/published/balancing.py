@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from netsim.calibration.published.bench import Answer, Bench, Cost
 from netsim.calibration.published.case import Row
+from netsim.calibration.published.filtering import ruleset_of
 from netsim.calibration.published.packets import function_of, idle_share
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
@@ -33,7 +34,10 @@ class Balanced:
         """Return one core's time for a packet, at the prices of a flood."""
         prices = bench.prices("flood")
         costs = function_of(setting.but(kind=self.what)).costs
-        return Cost(sum(times * prices[key] for key, times in costs.items()) * 1e-9)
+        listed = 0.0
+        if self.what == "filter" and "rules" in setting:  # of which one is in every filter's costs
+            listed = ruleset_of(setting).seconds(prices, "rule.established") - prices["rule.established"] * 1e-9
+        return Cost(sum(times * prices[key] for key, times in costs.items()) * 1e-9 + listed)
 
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return one core's time for a packet."""

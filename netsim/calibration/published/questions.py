@@ -11,6 +11,7 @@ from netsim.calibration.published.bench import Bench, Question
 from netsim.calibration.published.bulk import Bulk, Flows
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.counted import Counted, Rule
+from netsim.calibration.published.filtering import Accepted, Traversal
 from netsim.calibration.published.lateness import Late
 from netsim.calibration.published.lookups import LookupDelay, LookupTime
 from netsim.calibration.published.naming import Lost, Memory, QueryCount, QueryRate, QueryTime
@@ -68,6 +69,12 @@ def _round_trip(row: Row) -> Question:
     if "background_udp_mpps" in row.setting:
         return FloodedRoundTrip()
     return RoundTrip(percentile=percentile_of(row), protocol=protocol(row))
+
+
+def _accepted(row: Row) -> Question:
+    """Return the question for a rate, or for what a stated time adds up to (``…_in_30s``)."""
+    counted = re.search(r"_in_(\d+)s", row.metric)
+    return Accepted(float(counted[1]) if counted else 1.0)
 
 
 def _highest(row: Row) -> float | None:
@@ -143,6 +150,8 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"time_to_add_one_rule_set", _counted("commands", syncing.sync_by_commands, scaled=True)),
     (r"kube_proxy_cpu|agent_cpu", _counted("proxy-cpu", agents.cpu_at_rest)),
     (r"endpoint_update_latency", _counted("update-latency", agents.update_latency)),
+    (r"ipt_do_table|rule_traversal", lambda row: Traversal()),
+    (r"connections_accepted|accept_rate", _accepted),
     (r"policy_sync_time", _counted("policy-sync", policing.policy_sync)),
     (r"api_timeout", _counted("dial", agents.dial_limit, set=True)),
     (r"update_batch_period", _counted("batch", agents.batch_period, set=True)),

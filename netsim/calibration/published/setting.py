@@ -11,7 +11,9 @@ from netsim.errors import InputError, Place
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _WORDS = {"one": 1.0, "few": 1.0, "none": 0.0, "off": 0.0, "on": 1.0}
 
-SUBJECT_KEYS = frozenset({"cni", "encapsulation", "path", "proxy", "policy", "device", "machine", "rule_walks"})
+SUBJECT_KEYS = frozenset(
+    {"cni", "encapsulation", "path", "proxy", "policy", "policies", "policy_rules", "device", "machine", "rule_walks"}
+)
 """Keys that say what is measured; the others say how. A baseline row fits a target that is measured in the same way."""
 
 

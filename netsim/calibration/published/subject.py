@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from netsim.calibration.published.hardware import Hardware
+from netsim.calibration.published.policies import NO_POLICIES, Policies, policies_of
 from netsim.calibration.published.setting import Setting
 from netsim.cluster.service_rules import ProxyMode
 from netsim.datapath.plugin import Plugin, combination, load_plugin
@@ -103,6 +104,7 @@ class Subject:
     """Flow steering puts the card's work on the program's own core."""
     services: int = 0
     endpoints: int = 1
+    policies: Policies = NO_POLICIES
 
     @property
     def bare(self) -> bool:
@@ -115,7 +117,7 @@ class Subject:
         return (
             self.plugin.name, self.plugin.encapsulation, self.proxy, self.source, self.target, self.same_node,
             self.service, self.hairpin, self.gateway, self.checksum, self.segmentation, self.merging, self.steered,
-            self.services, self.endpoints,
+            self.services, self.endpoints, self.policies,
         )  # fmt: skip
 
 
@@ -169,6 +171,7 @@ def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping
         steered=hardware.interrupts == "steered" or _aimed(setting),
         services=setting.count("services", 0),
         endpoints=setting.count("endpoints_per_service", 1),
+        policies=policies_of(setting),
     )
 
 

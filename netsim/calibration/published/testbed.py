@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from netsim.calibration.published.hardware import Hardware
+from netsim.calibration.published.policies import network_policies
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.subject import Subject, subject_of
 from netsim.cluster.cluster import Cluster
@@ -147,6 +148,7 @@ def _alike(subject: Subject, mtu: int) -> tuple[object, ...]:
         subject.plugin.name, subject.plugin.encapsulation, subject.proxy, subject.segmentation, subject.merging,
         subject.steered, subject.same_node,
         subject.hairpin, bool(subject.service), subject.services, subject.endpoints, mtu,
+        subject.policies, bool(subject.policies.number) and subject.source == "pod",
     )  # fmt: skip
 
 
@@ -235,6 +237,7 @@ class Testbed:
         return Cluster(
             nodes=nodes, pods=pods, services=services, slices={service.key: backing for service in services},
             cluster_cidrs=("10.0.0.0/16",), service_cidrs=("10.96.0.0/12",),
+            policies=network_policies(subject.policies, from_pod=subject.source == "pod", port=PORT),
             fabric=Fabric(link_latency_s=self.hardware.one_way_s / 2),
         )  # fmt: skip
 
