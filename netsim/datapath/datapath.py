@@ -13,10 +13,12 @@ from typing import Literal
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.objects import Machine, Node, Note, family_of
 from netsim.cluster.service_rules import ProxyConfig, ProxyMode, ServedPort
+from netsim.datapath.acknowledgements import acknowledgements
 from netsim.datapath.conntrack import Conntrack
 from netsim.datapath.costs import Prices, load_profile
 from netsim.datapath.ebpf import Program
 from netsim.datapath.encapsulation import OuterConntrack
+from netsim.datapath.gro import polled
 from netsim.datapath.mtu import Mtus, mtus
 from netsim.datapath.parties import FAMILIES, ExternalParty, HostParty, Party, families, pair, terminal
 from netsim.datapath.passes import fold
@@ -331,7 +333,11 @@ class Datapath:
         sizes = self.mtus(asked)
 
         def route(path: Path, packet: Packet) -> Route:
-            return fold(path, packet, self.prices_on, mtu_bytes=sizes.used, path_mtu_bytes=sizes.path)
+            folded = fold(path, packet, self.prices_on, mtu_bytes=sizes.used, path_mtu_bytes=sizes.path)
+            return folded if packet.first else polled(folded, path, packet, self.prices_on, sizes.used)
+
+        def acks(path: Path, *, reply: bool) -> Route | None:
+            return acknowledgements(path, self.prices_on, reply=reply) if asked.protocol == "TCP" else None
 
         verdict, reason = self.answer(asked, case)
         tracked = dict.fromkeys(crossing.role for crossing in forward.crossings if _tracks(crossing.hop))
@@ -342,6 +348,8 @@ class Datapath:
             first_reply=route(reply, Packet(True, True, asked.protocol)),
             forward=route(forward, Packet(False, False, asked.protocol)),
             reply=route(reply, Packet(False, True, asked.protocol)),
+            forward_acks=acks(forward, reply=False),
+            reply_acks=acks(reply, reply=True),
             verdict=verdict,
             reason=reason,
             conntrack=tuple(tracked),

@@ -158,7 +158,8 @@ class Pass(NamedTuple):
     (0..1) of the service list: ``fixed_s + byte_s·bytes + segment_s·segments + scan_s·position``.
     ``setup_s`` passes before the station starts when it was idle (wake-up, interrupt), without keeping it busy;
     ``latency_s`` passes after the station is done (propagation, DMA). On links ``pipelined`` is True and
-    ``packet_s`` is the time of one full-sized packet (its tail leaves that much after its head).
+    ``packet_s`` is the time of one full-sized packet (its tail leaves that much after its head). ``again_s`` is what
+    each buffer behind the first one costs where GRO merges a burst to several.
     """
 
     role: Role
@@ -170,6 +171,7 @@ class Pass(NamedTuple):
     latency_s: float = 0.0
     packet_s: float = 0.0
     pipelined: bool = False
+    again_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -180,9 +182,11 @@ class Route:
     else one segment); ``mss_bytes`` the payload of one wire segment; ``path_mtu_bytes`` the smallest MTU on the way in
     terms of the inner packet: a larger inner packet that may not be fragmented is lost (black hole) when ``mss_bytes``
     does not fit. ``accounted`` says that buffers are their socket's until the sending node's card has sent them: TCP
-    then knows what it has in the node's queues.
-    ``hops`` holds (name, pass index, Bill) for reports; a bill there has ``packet_ns`` moved to
-    ``segment_ns`` where every segment pays, and is in nanoseconds on the machine that executes it.
+    then knows what it has in the node's queues. ``polled_s`` is how long the receiver's card collects packets before a
+    poll merges them, 0 where none are merged; ``input_s`` what the transport's input takes of the core behind the card,
+    for a first buffer and for each further one. ``hops`` holds (name, pass index, Bill) for reports; a bill there has
+    ``packet_ns`` moved to ``segment_ns`` where every segment pays, and is in nanoseconds on the machine that executes
+    it.
     """
 
     passes: tuple[Pass, ...]
@@ -192,6 +196,13 @@ class Route:
     black_hole: bool = False
     path_mtu_bytes: int = 1500
     accounted: bool = False
+    polled_s: float = 0.0
+    input_s: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def arrives_whole(self) -> bool:
+        """Whether bursts of many segments reach the receiver's transport layer as one buffer."""
+        return next((not bill.segment_ns for name, _, bill in self.hops if name == "stack.receive"), True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,7 +210,8 @@ class Routes:
     """The four routes of a connection kind and what policy says to it.
 
     ``first`` and ``first_reply`` carry the packets that open the flow (SYN and SYN-ACK; a datagram and its answer),
-    ``forward`` and ``reply`` all later ones.
+    ``forward`` and ``reply`` all later ones. ``forward_acks`` and ``reply_acks`` carry the acknowledgements of large
+    transfers (`netsim.datapath.acknowledgements`); datagrams have none.
     """
 
     first: Route
@@ -212,5 +224,7 @@ class Routes:
     """Where the connection takes conntrack entries: SENDER_CORE, VIA_CORE, SOFTIRQ_CORE stand for the nodes."""
     snat: bool = False
     """The client's address is replaced, which takes a port of the node that does it."""
+    forward_acks: Route | None = None
+    reply_acks: Route | None = None
     outer_conntrack: int = 0
     """Entries a connection takes besides, at each of its nodes, for the outer packets of its tunnel (UDP lifetimes)."""

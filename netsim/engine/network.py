@@ -74,7 +74,7 @@ class Datapath(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """The tariffs of one kind of connection, both directions, first and later packets.
+    """The tariffs of one kind of connection, both directions: first and later packets, acknowledgements of TCP.
 
     ``entries`` are what it takes in conntrack tables.
     """
@@ -84,6 +84,8 @@ class Kind:
     first_reply: Tariff
     forward: Tariff
     reply: Tariff
+    forward_acks: Tariff | None
+    reply_acks: Tariff | None
     entries: Entries
 
 
@@ -187,6 +189,8 @@ class Network:
                 self._tariff(routes.first_reply, datagrams, source, reply=True),
                 self._tariff(routes.forward, datagrams, target),
                 self._tariff(routes.reply, datagrams, source, reply=True),
+                None if routes.forward_acks is None else self._tariff(routes.forward_acks, datagrams, target),
+                None if routes.reply_acks is None else self._tariff(routes.reply_acks, datagrams, source, reply=True),
                 Entries.of(routes, UDP_SHORT_S if datagrams else TCP_CLOSED_S),
             )
         return known
@@ -245,8 +249,8 @@ class Network:
             lifetime_s = UDP_SHORT_S if socket else TCP_CLOSED_S
             gates += self.ports.masquerade(by, service, target, socket or port, lifetime_s)
         return (
-            Way(clock, legs, kind.first, kind.forward, position, gates),
-            Way(clock, back, kind.first_reply, kind.reply, position),
+            Way(clock, legs, kind.first, kind.forward, position, gates, kind.forward_acks),
+            Way(clock, back, kind.first_reply, kind.reply, position, (), kind.reply_acks),
         )
 
     def _listening(self, party: Party, port: int, core: Station) -> Socket:

@@ -13,6 +13,7 @@ from math import inf
 from operator import itemgetter
 from typing import Any
 
+from netsim.datapath.gro import acknowledged, merged_pieces
 from netsim.datapath.types import Pass, Role, Route
 from netsim.engine.queueing.grid import on_grid
 from netsim.engine.queueing.stations import CoreCharge, LinkCharge
@@ -106,6 +107,40 @@ class Tariff:
             return (*kept[:index], (service_s + on_grid(scan_s * position), *rest), *kept[index + 1 :])
         return kept
 
+    def pieces(self, size: int) -> float:
+        """Return into how many buffers a burst is merged in the mean that has its receiver's link for itself."""
+        if self.route.polled_s <= 0.0:
+            return 1.0
+        link = self.route.passes[next(i for i, each in enumerate(self.route.passes) if each.role in _SOFTIRQS) - 1]
+        link_s = link.fixed_s + link.byte_s * size + link.segment_s * self.segments(size)
+        return min(float(self.segments(size)), merged_pieces(size, self.mss, size * self.route.polled_s / link_s))
+
+    def acknowledgements(self, size: int) -> int:
+        """Return how many acknowledgements a burst of a large transfer causes that has its link for itself."""
+        return round(acknowledged(size, self.mss, self.route.arrives_whole, self.pieces(size)))
+
+    def merged(self, size: int, buffers: float, *, left: bool = False) -> tuple[Any, ...]:
+        """Return the charges of a burst that receivers merge to so many buffers: each behind the first is paid again.
+
+        ``left``: the core that the card wakes leaves them to the program's, in the backlog of its socket.
+        """
+        key = "merged", size, buffers, left
+        known: tuple[Any, ...] | None = self.memo.get(key)
+        if known is None:
+            more: dict[int, float] = {
+                each.role: (buffers - 1) * each.again_s for each in self.route.passes if each.again_s > 0.0
+            }
+            if left:
+                first_s, again_s = self.route.input_s
+                input_s = first_s + (buffers - 1) * again_s
+                more[Role.SOFTIRQ_CORE] = more.get(Role.SOFTIRQ_CORE, 0.0) - input_s
+                more[Role.RECEIVER_CORE] = more.get(Role.RECEIVER_CORE, 0.0) + input_s
+            known = self.memo[key] = tuple(
+                _longer(charge, on_grid(more[stop])) if stop in more else charge
+                for stop, charge in zip((*self.stops, DELIVER), self.charges(size), strict=True)
+            )
+        return known
+
     def named(self, size: int) -> list[CoreCharge | LinkCharge]:
         """Return the same charges with names to their fields, without `deliver`'s and without walking any list."""
         segments = self.segments(size)
@@ -165,6 +200,12 @@ class Tariff:
 def _picker(stops: tuple[int, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
     """Return what takes legs at ``stops``, and `DELIVER`'s: one object for all routes that visit the same stations."""
     return itemgetter(*stops, DELIVER)
+
+
+def _longer(charge: tuple[float, ...], more_s: float) -> tuple[float, ...]:
+    """Return the charge of a core with more (or less) work, and the room of its ring in that measure."""
+    service, setup, after, limit = charge
+    return service + more_s, setup, after, limit * (service + more_s) / service if service else limit
 
 
 def _pairs(passes: Sequence[Pass]) -> list[tuple[Pass, Pass | None]]:

@@ -11,6 +11,7 @@ from netsim.calibration.published.hardware import VIRTUAL_BPS
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.testbed import RECEIVER, SENDER, Ways
+from netsim.datapath.gro import acknowledged, merged_pieces
 from netsim.datapath.link import FRAMING_BYTES
 from netsim.datapath.types import Packet, Role
 
@@ -136,11 +137,7 @@ def line(bench: Bench, setting: Setting) -> float:
 
 
 def merged_buffers(bench: Bench, setting: Setting) -> float:
-    """Return into how many buffers receivers merge a burst: GRO merges what one poll finds of a flow.
-
-    A poll finds what has come while the card held interrupts back, rate of the flow x moderation time, but takes
-    `POLL_BUDGET` packets at most; at its end everything merged so far goes up the stack, and a buffer ends at 64 KiB.
-    """
+    """Return into how many buffers receivers merge a burst, where flows share the line evenly; virtual cards pass it on."""
     if bench.subject(setting).same_node:
         return 1.0
     if not bench.ways(setting).forward.whole or bench.testbed.machine.nic_bps >= VIRTUAL_BPS:
@@ -148,19 +145,12 @@ def merged_buffers(bench: Bench, setting: Setting) -> float:
     ways = bench.ways(setting)
     mss = ways.forward.route.mss_bytes
     come = goodput(bench, ways) / setting.streams * bench.figure("nic.moderation") / 8
-    polled = min(max(come, mss), POLL_BUDGET * mss) / ways.burst_bytes
-    return math.ceil(polled) / polled
-
-
-POLL_BUDGET = 64
-"""Packets of one poll (NAPI_POLL_WEIGHT), behind which napi_gro_flush empties GRO's list (Linux net/core/dev.c)."""
+    return merged_pieces(ways.burst_bytes, mss, come)
 
 
 def acknowledgements(ways: Ways, size: int, pieces: float = 1.0) -> float:
-    """Return how many acknowledgements a burst causes: one a buffer, or one for two segments."""
-    if ways.forward.whole:
-        return pieces
-    return max(1.0, size / ways.forward.route.mss_bytes / 2)
+    """Return how many acknowledgements a burst causes."""
+    return acknowledged(size, ways.forward.route.mss_bytes, ways.forward.whole, pieces)
 
 
 def _shared(softirq: Cost, receiver: Cost, transport: float) -> dict[str, Cost]:

@@ -28,9 +28,11 @@ from netsim.cluster.objects import (
 )
 from netsim.cluster.service_rules.config import ProxyConfig
 from netsim.cluster.service_rules.counts import Counts
+from netsim.datapath.acknowledgements import acknowledging
 from netsim.datapath.costs import Prices
 from netsim.datapath.datapath import Datapath
 from netsim.datapath.encapsulation import Decapsulate
+from netsim.datapath.gro import BEHIND_A_CARD
 from netsim.datapath.masquerade import SourceNat
 from netsim.datapath.mtu import Mtus
 from netsim.datapath.netfilter import TABLES, Hook, HookName
@@ -40,7 +42,7 @@ from netsim.datapath.passes import GSO_MAX_BYTES, fold, hop_ns
 from netsim.datapath.path import Path
 from netsim.datapath.routing import Route as Routing
 from netsim.datapath.services import ServiceRules
-from netsim.datapath.socket import Acknowledge, SocketReceive, SocketSend, StackReceive
+from netsim.datapath.socket import SocketReceive, SocketSend, StackReceive
 from netsim.datapath.step import Nat
 from netsim.datapath.types import Bill, Crossing, Packet, Role, Route
 
@@ -51,7 +53,6 @@ _CLIENT, _NEIGHBOUR, _SERVER = 0, 1, 2
 """Pods: two on the first node, one on the second."""
 SOCKETS = ("socket.send", "socket.receive")
 """Hops of system calls."""
-_BEHIND_A_CARD = (Role.SOFTIRQ_CORE, Role.VIA_CORE)
 
 
 class Share(NamedTuple):
@@ -89,7 +90,7 @@ class Way:
         for (name, index, bill), (_, _, again), crossing in hops:
             on_link = self.route.passes[index].pipelined
             work = 0.0 if on_link else hop_ns(bill, payload_bytes, segments, position) * 1e-9
-            if crossing.role in _BEHIND_A_CARD:
+            if crossing.role in BEHIND_A_CARD:
                 work += (pieces - 1) * again.packet_ns * 1e-9
             waiting = (bill.latency_ns + bill.setup_ns) * 1e-9
             found.append(Share(name, crossing.role, crossing.node, work, waiting, bill))
@@ -139,7 +140,7 @@ class Way:
     @property
     def whole(self) -> bool:
         """Whether bursts of many segments reach the receiver's transport layer as one buffer."""
-        return next(not bill.segment_ns for name, _, bill in self.route.hops if name == "stack.receive")
+        return self.route.arrives_whole
 
 
 def _alike(subject: Subject, mtu: int) -> tuple[object, ...]:
@@ -273,7 +274,7 @@ class Testbed:
 
         first = way(forward, True, False)
         scan = math.fsum(item.scan_s for item in first.route.passes)
-        acks = way(_acknowledging(reply), False, True, prices.in_loop)
+        acks = way(acknowledging(reply), False, True, prices.in_loop)
         return Ways(first, way(reply, True, True), way(forward, False, False), way(reply, False, True), acks, scan)
 
     def _composed(self, subject: Subject, mtu: int, protocol: str) -> tuple[Path, Path, Mtus]:
@@ -349,21 +350,6 @@ def _alone(path: Path) -> Path:
         return crossing
 
     return Path(path.start, tuple(changed(crossing) for crossing in path.crossings))
-
-
-def _acknowledging(path: Path) -> Path:
-    """Let the stacks of both ends send and take the packets of a way: no program has a part in acknowledgements."""
-
-    def changed(crossing: Crossing) -> Crossing:
-        match crossing.hop:
-            case SocketSend():
-                return crossing._replace(hop=Acknowledge())
-            case StackReceive():
-                return crossing._replace(hop=StackReceive("steered"))
-            case _:
-                return crossing
-
-    return Path(path.start, tuple(changed(c) for c in path.crossings if not isinstance(c.hop, SocketReceive)))
 
 
 def _without_checksums(path: Path) -> Path:

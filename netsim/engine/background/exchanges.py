@@ -180,15 +180,16 @@ def _add(counts: Counts, kind: Kind, exchange: Exchange, position: float) -> Non
     trains: dict[tuple[End, What, int | None], Visit] = {}
     for index, packet in enumerate(packets):
         message, acknowledged = visits(
-            exchange.pace, tariff_of(kind, packet), kind.forward if packet.back else kind.reply, packet.size, position
+            exchange.pace, tariff_of(kind, packet), acknowledging(kind, packet), packet.size, position
         )
         for end, what, role, visit in _placed(message, packet.back):
             if what == "thread":
                 _join(turns, (end, index if role is Role.RECEIVER_CORE else packet.after), visit)
             else:
                 _join(trains, (end, what, packet.after), visit)
-        for end, what, _, visit in _placed(acknowledged, not packet.back):
-            counts[end, what][visit] += 1.0
+        for end, what, role, visit in _placed(acknowledged, not packet.back):
+            # no program makes acknowledgements: they start where the card's packets are worked on
+            counts[end, "softirq" if role is Role.SENDER_CORE else what][visit] += 1.0
     for (end, what, _), job in trains.items():
         counts[end, what][job] += 1.0
     for (end, cause), job in turns.items():
@@ -241,6 +242,13 @@ def tariff_of(kind: Kind, packet: Packet) -> Tariff:
     return kind.reply if packet.back else kind.forward
 
 
+def acknowledging(kind: Kind, packet: Packet) -> Tariff:
+    """Return what acknowledgements of a burst pay by; datagrams, which have none, are given the way back."""
+    if packet.back:
+        return kind.forward_acks or kind.forward
+    return kind.reply_acks or kind.reply
+
+
 def sent(exchange: Exchange, kind: Kind) -> Iterator[tuple[Tariff, int, float]]:
     """Yield (tariff, payload in bytes, how many) of a transaction's bursts, their acknowledgements included."""
     for packet in exchange.packets:
@@ -249,4 +257,5 @@ def sent(exchange: Exchange, kind: Kind) -> Iterator[tuple[Tariff, int, float]]:
         for size, number in sizes.items():
             yield tariff, size, float(number)
         if exchange.pace.acknowledges(tariff, packet.size):
-            yield kind.forward if packet.back else kind.reply, 0, float(sizes.total())
+            for size, number in sizes.items():
+                yield acknowledging(kind, packet), tariff.acknowledgements(size), float(number)

@@ -73,9 +73,11 @@ class Pace(NamedTuple):
 DATAGRAMS = Pace()
 
 
-def priced(tariff: Tariff, size: int, position: float = 0.5) -> Iterator[tuple[Role, float, float]]:
-    """Yield (role, service, set-up) of one burst at every station of its route."""
-    walking = tariff.charges(size, position)
+def priced(
+    tariff: Tariff, size: int, position: float = 0.5, *, buffers: float = 1.0
+) -> Iterator[tuple[Role, float, float]]:
+    """Yield (role, service, set-up) of one burst, received as so many buffers, at every station of its route."""
+    walking = tariff.charges(size, position) if buffers == 1.0 else tariff.merged(size, buffers)
     for index, charge, walked in zip(tariff.stops, tariff.named(size), walking, strict=False):
         if index != PAUSE:
             yield Role(index), walked[0], 0.0 if isinstance(charge, LinkCharge) else charge.setup_s
@@ -90,7 +92,7 @@ def visits(pace: Pace, forth: Tariff, back: Tariff, size: int, position: float) 
     Parameters
     ----------
     pace: of its transport.
-    forth, back: tariffs of the message and of what acknowledges it.
+    forth, back: tariffs of the message and of what acknowledges it, which tells how many acknowledgements by size.
     size: payload in bytes.
     position: where the Service lies in the list that first packets walk.
     """
@@ -107,24 +109,27 @@ def _visits(pace: Pace, forth: Tariff, back: Tariff, size: int, position: float)
     there: dict[Role, list[tuple[float, float, int]]] = {}
     setups: dict[Role, float] = {}
     told: dict[Role, list[tuple[float, float, int]]] = {}
-    answers = list(priced(back, 0)) if pace.acknowledges(forth, size) else []
+    told_setups: dict[Role, float] = {}
+    acknowledges = pace.acknowledges(forth, size)
     began = 0.0
     for number, bursts in enumerate(pace.windows(forth, size)):
         behind: dict[Role, float] = {}
         through = 0.0
         for burst in bursts:
             slowest = 0.0
-            for role, service_s, setup_s in priced(forth, burst, position):
+            pieces = forth.pieces(burst) if acknowledges else 1.0
+            for role, service_s, setup_s in priced(forth, burst, position, buffers=pieces):
                 after = behind.get(role, 0.0)
                 there.setdefault(role, []).append((began + after, service_s, number))
                 setups[role] = max(setups.get(role, 0.0), setup_s)
                 behind[role] = after + slowest
                 slowest = max(slowest, service_s)
-            for role, service_s, _ in answers:
+            for role, service_s, setup_s in priced(back, forth.acknowledgements(burst)) if acknowledges else ():
                 told.setdefault(role, []).append((began + through, service_s, number))
+                told_setups[role] = setup_s
             through += slowest
         began += max(through, forth.unloaded_s(bursts[0]) + back.unloaded_s(0))
     return (
-        {role: Visit(tuple(pieces), setups[role]) for role, pieces in there.items()},
-        {role: Visit(tuple(told[role]), setup_s) for role, _, setup_s in answers},
+        {role: Visit(tuple(bursts), setups[role]) for role, bursts in there.items()},
+        {role: Visit(tuple(bursts), told_setups[role]) for role, bursts in told.items()},
     )

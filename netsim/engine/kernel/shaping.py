@@ -124,6 +124,8 @@ class Shapers:
             self._routes[key] = replace(
                 routes, first=_through(routes.first, *there), forward=_through(routes.forward, *there),
                 first_reply=_through(routes.first_reply, *here), reply=_through(routes.reply, *here),
+                forward_acks=routes.forward_acks and _through(routes.forward_acks, *there),
+                reply_acks=routes.reply_acks and _through(routes.reply_acks, *here),
             )  # fmt: skip
         return self._routes[key]
 
@@ -165,7 +167,8 @@ def _through(route: Route, leaving: Shape | None, arriving: Shape | None) -> Rou
         places.append(1)
         passes.insert(1, _pass(Role.SENDER_SHAPER, leaving))
     if arriving is not None:
-        index = next(index for index, each in enumerate(passes) if each.role is Role.RECEIVER_CORE)
+        threads = (index for index, each in enumerate(passes) if each.role is Role.RECEIVER_CORE)
+        index = next(threads, len(passes))  # acknowledgements end in front of the thread
         places.append(index)
         passes.insert(index, _pass(Role.RECEIVER_SHAPER, arriving))
     hops = tuple((name, _shifted(index, places), bill) for name, index, bill in route.hops)

@@ -32,20 +32,23 @@ Range = tuple[int, int]
 class Data(Burst):
     """A burst of a `Half`: knows which bytes it carries."""
 
-    __slots__ = ("_below", "half", "ranges", "sent")
+    __slots__ = ("_below", "buffers", "half", "ranges", "sent")
 
     def __init__(self, half: Half, start: int, size: int, now: float) -> None:
-        self.half, self.sent = half, now
+        self.half, self.sent, self.buffers = half, now, 1
         self.ranges: Sequence[Range] = ((start, size),)
-        way, legs, self._below = half.way, half.way.legs, 0
+        way, self._below = half.way, 0
         if half.queue is not None:
-            legs, self._below = half.queue.legs, size + BUFFER_OVERHEAD_BYTES
+            self._below = size + BUFFER_OVERHEAD_BYTES
             half.queue.bytes += self._below
-        super().__init__(way.clock, legs, way.following.charges(size), size, arrived=self._through, lost=self._gone)
+        charges = way.following.charges(size)
+        super().__init__(way.clock, half.legs, charges, size, arrived=self._through, lost=self._gone)
 
     def _through(self, now: float) -> None:
+        if self.half.polls is not None:
+            self.half.polls.reader = self.book.station
         for start, size in self.ranges:
-            self.half.received(start, size, self.sent, now)
+            self.half.received(start, size, self.sent, now, self.buffers)
 
     def _gone(self, now: float) -> None:
         if self._below:  # lost before it left the node

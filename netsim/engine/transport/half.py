@@ -31,11 +31,15 @@ from netsim.engine.queueing.tracing import (
     Part,
     count_as,
 )
+from netsim.engine.transport.acknowledging import Acknowledgements, Polls
 from netsim.engine.transport.backpressure import Reader, SendBuffer, SmallQueue, Stalls, Writer, small_queue_bytes
 from netsim.engine.transport.congestion import CongestionControl, Cubic
 from netsim.engine.transport.data import Data, Hole
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netsim.engine.queueing.burst import Leg
     from netsim.engine.queueing.clock import Clock
     from netsim.engine.queueing.tracing import Step
     from netsim.engine.transport.tcp import TcpSettings
@@ -54,10 +58,10 @@ class Half:
     """
 
     __slots__ = (
-        "_ack_owed", "_ack_timer", "_backoff", "_buffer", "_edge", "_goal", "_held", "_hindrance", "_holes", "_last",
-        "_messages", "_next", "_probes", "_probing", "_quick", "_reader", "_received", "_recovery", "_resend", "_rtt_s",
-        "_rtt_spread_s", "_sacked", "_since", "_una", "_writer", "_written", "back", "clock", "control", "queue",
-        "retransmits", "settings", "stalls", "timeouts", "way",
+        "_ack_buffers", "_ack_owed", "_ack_timer", "_acks", "_backoff", "_buffer", "_edge", "_goal", "_held",
+        "_hindrance", "_holes", "_last", "_messages", "_next", "_probes", "_probing", "_quick", "_reader", "_received",
+        "_recovery", "_resend", "_rtt_s", "_rtt_spread_s", "_sacked", "_since", "_una", "_writer", "_written", "back",
+        "clock", "control", "legs", "polls", "queue", "retransmits", "settings", "stalls", "timeouts", "way",
     )  # fmt: skip
 
     def __init__(
@@ -78,11 +82,15 @@ class Half:
         self._rtt_s = self._rtt_spread_s = 0.0
         self._backoff = 1.0
         self._quick = settings.quick_acks
-        self._ack_owed, self._ack_timer = 0, False
+        self._ack_owed, self._ack_buffers, self._ack_timer = 0, 0, False
         self.retransmits = self.timeouts = 0
         self._buffer = SendBuffer(way.burst_bytes, way.mss, settings.send_buffer_bytes)
         self._writer: Writer | None = None
-        self.queue = SmallQueue.of(way, self._pump)
+        self.queue: SmallQueue | None = SmallQueue.of(way, self._pump)
+        legs = way.legs if self.queue is None else self.queue.legs
+        self.polls = Polls.over(way, legs)
+        self.legs: Sequence[Leg] = legs if self.polls is None else self.polls.legs
+        self._acks = Acknowledgements(way, back)
         window = settings.receive_window_bytes
         self._reader = None if reads_bps is None else Reader(reads_bps, window, way.mss)
         self._edge = inf if self._reader is None else self._reader.edge
@@ -283,8 +291,8 @@ class Half:
 
     # ------------------------------------------------------------------------------------------ receiver
 
-    def received(self, start: int, size: int, sent: float, now: float) -> None:
-        """Take data: deliver what is in order, acknowledge by the rules."""
+    def received(self, start: int, size: int, sent: float, now: float, buffers: int = 1) -> None:
+        """Take data that came as so many buffers: deliver what is in order, acknowledge by the rules."""
         end, before = start + size, self._received
         ordered = start <= before
         if ordered:
@@ -299,6 +307,7 @@ class Half:
             self._held.append((start, end))
             self._held.sort()
         self._ack_owed += size
+        self._ack_buffers += buffers
         if not ordered or self._held or self._quick > 0 or self._ack_owed >= 2 * self.way.mss:
             self._quick -= 1
             self._acknowledge(end, sent)
@@ -312,7 +321,8 @@ class Half:
             self._acknowledge(end, sent)
 
     def _acknowledge(self, highest: int, sent: float) -> None:
-        self._ack_owed = 0
+        size, buffers = self._ack_owed, self._ack_buffers
+        self._ack_owed = self._ack_buffers = 0
         upto, sacked = self._received, self._out_of_order
         edge = inf if self._reader is None else self._reader.tell(upto, sacked)
         if self._held:
@@ -335,7 +345,7 @@ class Half:
             # the sender would time out, repeat the last burst and be told again
             Notice(self.clock, now + self.rto_s, again, RTO)
 
-        self.back.send(0, back, lost)
+        self._acks.send(size, buffers, back, lost)
 
     @property
     def _out_of_order(self) -> int:

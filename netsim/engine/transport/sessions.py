@@ -267,10 +267,10 @@ class MortalHalf(Half):
         if self._connection.knows(self.way):
             super()._pump(now)
 
-    def received(self, start: int, size: int, sent: float, now: float) -> None:
+    def received(self, start: int, size: int, sent: float, now: float, buffers: int = 1) -> None:
         """Take data, if the receiving end still has the connection."""
         connection = self._connection
         if connection.knows(self.back):
-            super().received(start, size, sent, now)
+            super().received(start, size, sent, now, buffers)
         elif self.way is connection.forth:
             connection.reset(now)

@@ -29,18 +29,20 @@ class Way:
     following: tariff of all later packets.
     position: where the service lies in the list that first packets walk, 0 to 1.
     gates: tables that must have room for the flow, with what it wants of each.
+    acknowledging: tariff of the acknowledgements of large transfers, if they have one.
     """
 
     __slots__ = (
-        "_gates", "_opening_legs", "burst_bytes", "clock", "following", "legs", "mss", "opening", "position",
+        "_gates", "_opening_legs", "acknowledging", "burst_bytes", "by_role", "clock", "following", "legs", "mss",
+        "opening", "position",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0917 - two for every connection: keywords cost a tenth of it
         self, clock: Clock, legs: list[Any], opening: Tariff, following: Tariff, position: float = 0.0,
-        gates: Gates = (),
+        gates: Gates = (), acknowledging: Tariff | None = None,
     ) -> None:  # fmt: skip
         self.clock, self.opening, self.following, self.position = clock, opening, following, position
-        self._gates = gates
+        self._gates, self.acknowledging, self.by_role = gates, acknowledging, legs
         self.legs = picked = following.pick(legs)
         # routes of opening and later packets mostly visit the same stations
         self._opening_legs = picked if opening.pick is following.pick else opening.pick(legs)

@@ -59,13 +59,18 @@ def test_many_flows_behind_one_queue_spread_over_the_cores(tmp_path: Path) -> No
     assert 0.8 * queues < steered < 1.1 * queues
 
 
-@pytest.mark.parametrize("edge", [{**CLOSED, "pool": 1, "closed": {"concurrency": 1}}, {"kind": "stream"}])
-def test_one_flow_gains_nothing(tmp_path: Path, edge: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("edge", "least", "most"),
+    [({**CLOSED, "pool": 1, "closed": {"concurrency": 1}}, 0.85, 1.02), ({"kind": "stream"}, 1.0, 2.0)],
+)  # fmt: skip
+def test_one_flow_gains_what_leaves_the_cards_core_alone(
+    tmp_path: Path, edge: dict[str, Any], least: float, most: float
+) -> None:
     rates = []
     for steered in (False, True):
         found = run_replication(model_of(asked(tmp_path, 1, edge, rps=steered))[0])
         rates.append(next(scalar.value for scalar in found.scalars if scalar.metric == "goodput"))
-    assert 0.85 < rates[1] / rates[0] < 1.02
+    assert least < rates[1] / rates[0] < most
 
 
 @pytest.mark.parametrize("tunnel", [True, False])

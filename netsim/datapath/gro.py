@@ -1,0 +1,64 @@
+"""How much GRO merges: what one poll of the card finds of a flow.
+
+A busy card holds interrupts back (moderation), and the segments that come meanwhile are found by one poll. It takes
+`POLL_BUDGET` packets at most, and at its end everything merged so far goes up the stack (``napi_gro_flush``, Linux
+net/core/dev.c). A buffer ends at 64 KiB. So the more flows share a link, the fewer segments of each come together, and
+the more buffers go through the stack and are acknowledged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+from netsim.datapath.costs import Prices
+from netsim.datapath.nic import Merge
+from netsim.datapath.passes import fold
+from netsim.datapath.path import Path
+from netsim.datapath.types import Packet, Role, Route
+
+POLL_BUDGET = 64
+"""Packets of one poll (NAPI_POLL_WEIGHT)."""
+BEHIND_A_CARD = frozenset({Role.SOFTIRQ_CORE, Role.STEERED_CORE, Role.VIA_CORE, Role.VIA_STEERED_CORE})
+"""Cores whose hops are paid once a merged buffer."""
+_RECEIVING = (Role.SOFTIRQ_CORE, Role.STEERED_CORE)
+
+
+def merged_pieces(burst_bytes: float, mss_bytes: int, come_bytes: float) -> float:
+    """Return into how many buffers a burst is merged in the mean, 1 or more.
+
+    Parameters
+    ----------
+    burst_bytes: payload of the burst.
+    mss_bytes: payload of a segment.
+    come_bytes: what comes of the flow while the card holds interrupts back.
+    """
+    polled = min(max(come_bytes, mss_bytes), POLL_BUDGET * mss_bytes) / burst_bytes
+    return math.ceil(polled) / polled
+
+
+def acknowledged(burst_bytes: int, mss_bytes: int, merged: bool, pieces: float = 1.0) -> float:
+    """Return how many acknowledgements a burst causes: one a merged buffer, else one for two segments (RFC 5681)."""
+    return pieces if merged else max(1.0, burst_bytes / mss_bytes / 2)
+
+
+def polled(route: Route, path: Path, packet: Packet, prices: Callable[[str], Prices], mtu_bytes: int) -> Route:
+    """Return a route that knows what each further merged buffer costs, and for how long the receiver's card collects.
+
+    ``again_s`` of passes behind a card is the price of a loop, of what a buffer pays once. Where the receiving node
+    merges nothing the route stays as it is.
+    """
+    merging = [c for c in path.crossings if isinstance(c.hop, Merge) and c.role in _RECEIVING]
+    if not merging or not route.arrives_whole:
+        return route
+    again = fold(path, packet, lambda node: prices(node).in_loop, mtu_bytes=mtu_bytes, path_mtu_bytes=mtu_bytes)
+    passes = tuple(
+        item._replace(again_s=more.fixed_s) if item.role in BEHIND_A_CARD else item
+        for item, more in zip(route.passes, again.passes, strict=True)
+    )
+    first, more = (
+        next(bill.packet_ns for name, _, bill in each.hops if name == "stack.receive") * 1e-9 for each in (route, again)
+    )
+    moderation_s = prices(merging[-1].node)["nic.moderation"] * 1e-9
+    return replace(route, passes=passes, polled_s=moderation_s, input_s=(first, more))
