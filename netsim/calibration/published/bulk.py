@@ -137,7 +137,7 @@ def line(bench: Bench, setting: Setting) -> float:
 
 
 def merged_buffers(bench: Bench, setting: Setting) -> float:
-    """Return into how many buffers receivers merge a burst, where flows share the line evenly; virtual cards pass it on."""
+    """Return into how many buffers receivers merge a burst, where flows share the line; virtual cards pass it on."""
     if bench.subject(setting).same_node:
         return 1.0
     if not bench.ways(setting).forward.whole or bench.testbed.machine.nic_bps >= VIRTUAL_BPS:

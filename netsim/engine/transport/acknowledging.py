@@ -86,15 +86,19 @@ class Polls:
         wanted = merged_pieces(burst.size, tariff.mss, come_bytes) + self._owed
         burst.buffers = number = max(1, min(int(wanted), tariff.segments(burst.size)))
         self._owed = min(wanted - number, 1.0)
-        core, reader = self._core, self.reader
-        left = core is not None and reader is not None and core.urgent_free_s > reader.free_s > now
+        left = self.relieved(now)
         if number > 1 or left:
             burst.charges = tariff.merged(burst.size, number, left=left)
             charge = burst.charges[self._index]
         out = self._leg(burst, now, charge)
-        if core is None and self._leaves and isinstance(burst.book.station, Core):
+        if self._core is None and self._leaves and isinstance(burst.book.station, Core):
             self._core = burst.book.station
         return out
+
+    def relieved(self, now: float) -> bool:
+        """Tell whether the program's core takes packets through TCP for the one that the card wakes."""
+        core, reader = self._core, self.reader
+        return core is not None and reader is not None and core.urgent_free_s > reader.free_s > now
 
 
 class Acknowledgements:
