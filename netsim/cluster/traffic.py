@@ -58,7 +58,8 @@ class Edge:
     """One entry of the traffic: clients, what they ask, how often.
 
     ``clients`` are indices into ``cluster.pods`` (empty for external clients); ``rate_per_s`` is per client (for
-    external clients: in all). Exactly one of ``call`` and ``lookup`` is set: DNS lookups call nobody.
+    external clients: in all). Exactly one of ``call`` and ``lookup`` is set: DNS lookups call nobody. Streams hand over
+    ``writes`` bytes a send call, `None`: whole buffers.
     """
 
     label: str
@@ -71,6 +72,7 @@ class Edge:
     entry: Literal["cluster-ip", "node-port", "load-balancer"] = "load-balancer"
     pool: int = 8
     streams: int = 1
+    writes: int | None = None
     closed: ClosedLoop | None = None
     place: Place = field(default_factory=Place)
 
@@ -201,7 +203,7 @@ def _edge(cluster: Cluster, spec: TrafficSpec, label: str, place: Place) -> Edge
         each = together if external else together / len(clients)
     return Edge(
         label, spec.kind, clients, each, call=call, lookup=lookup, external=external, entry=spec.entry,
-        pool=spec.pool, streams=spec.streams, closed=spec.closed, place=place,
+        pool=spec.pool, streams=spec.streams, writes=spec.writes, closed=spec.closed, place=place,
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from netsim.cluster.cluster import Cluster
     from netsim.cluster.objects import Protocol as Transport
     from netsim.cluster.objects import Service
+    from netsim.datapath.costs import Prices
     from netsim.datapath.plugin import Plugin
     from netsim.datapath.types import Route, Routes
     from netsim.engine.faults import Faults
@@ -69,6 +70,10 @@ class Datapath(Protocol):
         service: tuple[str, int] | None = None, entry_node: int | None = None,
     ) -> Routes:
         """Return the compiled routes of a connection."""
+        ...
+
+    def prices_on(self, name: str) -> Prices:
+        """Return the prices on a node; those of the profile itself for the outside."""
         ...
 
 

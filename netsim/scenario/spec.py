@@ -285,14 +285,21 @@ class TrafficSpec(CallSpec):
     pool: int = Field(8, ge=1, description="connections a client pod keeps to a service, with keep-alive")
     closed: ClosedLoop | None = Field(None, description="closed loop instead of a rate")
     streams: int = Field(1, ge=1, description="parallel connections a client pod, kind stream")
+    writes: Annotated[Bytes, Field(gt=0)] | None = Field(
+        None,
+        description="bytes a send call of kind stream hands over; less than a socket buffer's is appended to one; "
+        "default: a whole buffer",
+    )
     entry: Literal["cluster-ip", "node-port", "load-balancer"] = Field(
         "load-balancer", description="how external clients enter"
     )
 
     @model_validator(mode="after")
-    def _reads_what_comes(self) -> TrafficSpec:
+    def _reads_and_writes_what_there_is(self) -> TrafficSpec:
         if self.kind in ("udp", "dns") and self.reads != ReadsSpec():
             raise ValueError("reads are of TCP: datagrams that nobody reads are lost|kind rpc or stream")
+        if self.kind != "stream" and self.writes is not None:
+            raise ValueError("a request is handed over by one call|writes: ... with kind stream")
         if self.kind == "stream" and self.reads.response is not None:
             raise ValueError("a stream has no responses to read|reads: {request: ...}")
         return self

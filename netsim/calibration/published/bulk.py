@@ -64,8 +64,7 @@ class Bulk:
             copied = there.copied(size, role=role)
             return Cost(there.on(role, size, pieces=pieces) - copied + more, copied)
 
-        # a sender sleeps when its socket's buffer is full, once a burst
-        sender, receiver = paid(Role.SENDER_CORE, bench.figure("sched.switch")), paid(Role.RECEIVER_CORE)
+        sender, receiver = paid(Role.SENDER_CORE, beside(bench, setting, size)), paid(Role.RECEIVER_CORE)
         alone = bench.testbed.machine.cores == 1
         if subject.same_node:
             # the sender's core carries the packet up to the receiver's queue
@@ -164,6 +163,12 @@ def _shared(softirq: Cost, receiver: Cost, transport: float) -> dict[str, Cost]:
     return {"softirq": softirq.plus(Cost(-moved)), "receiver": receiver.plus(Cost(moved))}
 
 
+def beside(bench: Bench, setting: Setting, size: int) -> float:
+    """Return what a sender does for a burst besides: it sleeps (its buffer is full), and appends small messages."""
+    calls = math.ceil(size / (setting.count("msg_bytes", 0) or size))
+    return bench.figure("sched.switch") + (calls - 1) * bench.figure("socket.append")
+
+
 def bulk_cpu(bench: Bench, setting: Setting, side: str) -> Cost:
     """Return CPU seconds of the ``client`` that sends, or the ``server``, for one burst at k = 1, copies as waiting."""
     ways, sends = bench.ways(setting), side == "client"
@@ -172,5 +177,5 @@ def bulk_cpu(bench: Bench, setting: Setting, side: str) -> Cost:
     acks = acknowledgements(ways, ways.burst_bytes, pieces)
     data = ways.forward.work(ways.burst_bytes, node=node, pieces=pieces)
     copied = ways.forward.copied(ways.burst_bytes, node=node)
-    asleep = bench.figure("sched.switch") if sends else 0.0
-    return Cost(data - copied + asleep + acks * ways.acks.work(1, node=node), copied)
+    more = beside(bench, setting, ways.burst_bytes) if sends else 0.0
+    return Cost(data - copied + more + acks * ways.acks.work(1, node=node), copied)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netsim.datapath.types import Role
 from netsim.engine.queueing.burst import Burst, Notice, Reaction, deliver
@@ -162,6 +162,19 @@ def small_queue_bytes(window: float, threshold: float, rtt_s: float, burst_bytes
         ratio = STARTING if window < threshold / 2.0 else STEADY
         limit = max(limit, ratio * window / rtt_s / (1 << PACING_SHIFT))
     return min(limit, most)
+
+
+class Calls(NamedTuple):
+    """How an application hands its data over: so many bytes a call, each but a buffer's first taking ``append_s``."""
+
+    bytes: int
+    append_s: float
+
+    def paid(self, charges: tuple[Any, ...], size: int) -> tuple[Any, ...]:
+        """Return the charges of a burst with the calls that have filled it, all of them on the sender's core."""
+        (service, *rest), *others = charges
+        calls = max(1, -(-size // self.bytes))
+        return (service + on_grid((calls - 1) * self.append_s), *rest), *others
 
 
 class Writer:

@@ -41,8 +41,7 @@ class Data(Burst):
         if half.queue is not None:
             self._below = size + BUFFER_OVERHEAD_BYTES
             half.queue.bytes += self._below
-        charges = way.following.charges(size)
-        super().__init__(way.clock, half.legs, charges, size, arrived=self._through, lost=self._gone)
+        super().__init__(way.clock, half.legs, half.charges(size), size, arrived=self._through, lost=self._gone)
 
     def _through(self, now: float) -> None:
         if self.half.polls is not None:

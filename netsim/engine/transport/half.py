@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections import deque
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from netsim.datapath.types import Role
 from netsim.engine.queueing.burst import Notice, Reaction, tell
 from netsim.engine.queueing.grid import on_grid
 from netsim.engine.queueing.tracing import (
@@ -32,7 +33,15 @@ from netsim.engine.queueing.tracing import (
     count_as,
 )
 from netsim.engine.transport.acknowledging import Acknowledgements, Polls
-from netsim.engine.transport.backpressure import Reader, SendBuffer, SmallQueue, Stalls, Writer, small_queue_bytes
+from netsim.engine.transport.backpressure import (
+    Calls,
+    Reader,
+    SendBuffer,
+    SmallQueue,
+    Stalls,
+    Writer,
+    small_queue_bytes,
+)
 from netsim.engine.transport.congestion import CongestionControl, Cubic
 from netsim.engine.transport.data import Data, Hole
 
@@ -58,7 +67,7 @@ class Half:
     """
 
     __slots__ = (
-        "_ack_buffers", "_ack_owed", "_ack_timer", "_acks", "_backoff", "_buffer", "_edge", "_goal", "_held",
+        "_ack_buffers", "_ack_owed", "_ack_timer", "_acks", "_backoff", "_buffer", "_calls", "_edge", "_goal", "_held",
         "_hindrance", "_holes", "_last", "_messages", "_next", "_probes", "_probing", "_quick", "_reader", "_received",
         "_recovery", "_resend", "_rtt_s", "_rtt_spread_s", "_sacked", "_since", "_una", "_writer", "_written", "back",
         "clock", "control", "legs", "polls", "queue", "retransmits", "settings", "stalls", "timeouts", "way",
@@ -95,6 +104,7 @@ class Half:
         self._reader = None if reads_bps is None else Reader(reads_bps, window, way.mss)
         self._edge = inf if self._reader is None else self._reader.edge
         self._probes, self._probing = 0, False
+        self._calls: Calls | None = None
         self._hindrance: Part | None = None
         self._since = 0.0
 
@@ -121,10 +131,18 @@ class Half:
         self._messages.append((self._goal, arrived))
         self._write(self.clock.now)
 
-    def stream(self) -> None:
-        """Send without end."""
+    def stream(self, calls: Calls | None = None) -> None:
+        """Send without end; an application of small ``calls`` fills each buffer by several."""
         self._goal = 1 << 62
+        self._calls = calls
         self._write(self.clock.now)
+
+    def charges(self, size: int) -> tuple[Any, ...]:
+        """Return what a burst pays at its stations."""
+        charges = self.way.following.charges(size)
+        if self._calls is None or self.way.following.stops[0] != Role.SENDER_CORE:
+            return charges
+        return self._calls.paid(charges, size)
 
     def stop(self) -> None:
         """End a stream: nothing new is sent; what is under way arrives."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import nan
 from typing import TYPE_CHECKING
 
+from netsim.engine.transport.backpressure import Calls
 from netsim.engine.transport.sessions import RESET
 from netsim.engine.workload.rpc import RpcCaller
 
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
 class Streamer(RpcCaller):
     """Opens streams and keeps them sending until the run ends.
 
-    ``open`` lists the streams under way: connection, when it was begun, when it was connected.
+    ``open`` lists the streams under way: connection, when it was begun, when it was connected. Applications hand over
+    ``writes`` bytes a send call, `None`: whole buffers.
     """
 
-    def __init__(self, network: Network, call: Call, name: str, around: Surroundings) -> None:
+    def __init__(
+        self, network: Network, call: Call, name: str, around: Surroundings, writes: int | None = None
+    ) -> None:
         super().__init__(network, call, name, around)
+        self._writes = writes
         self.open: list[tuple[Connection, float, float]] = []
 
     def stream(self, source: Party) -> Task:
@@ -42,8 +47,16 @@ class Streamer(RpcCaller):
         if connection.failed:
             self.fail("connect")
             return
-        connection.outgoing.stream()
+        connection.outgoing.stream(self._calls(source))
         self.open.append((connection, began, now))
+
+    def _calls(self, source: Party) -> Calls | None:
+        """Return how a client hands its data over: what small calls cost beyond that which begins a buffer."""
+        if self._writes is None:
+            return None
+        node = self.network.node_of(source)
+        name = "" if node is None else self.network.cluster.nodes[node].name
+        return Calls(self._writes, self.network.datapath.prices_on(name)["socket.append"] * 1e-9)
 
     def finish(self, now: float) -> None:
         """End the streams and book what they delivered: one sample a stream, whose request lasted as long as it did."""

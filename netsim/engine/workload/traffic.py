@@ -99,7 +99,7 @@ def _start_streams(
     network: Network, edge: Edge, followed: Sequence[int], lookups: Lookups, until: Until
 ) -> Client:
     assert edge.call is not None
-    performer = Streamer(network, edge.call, edge.label, _surroundings(network, edge, lookups))
+    performer = Streamer(network, edge.call, edge.label, _surroundings(network, edge, lookups), edge.writes)
     for client in _parties(edge, followed):
         for _ in range(edge.streams):
             begin(performer.stream(client))

@@ -1,0 +1,99 @@
+"""One set of mechanisms: an ordinary run of a published testbed gives what `netsim validate` has the model say of it.
+
+Both at the profile's own prices, without baseline rows and with no source left out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netsim.calibration.published import testbed
+from netsim.calibration.published.bench import Bench
+from netsim.calibration.published.bulk import Bulk
+from netsim.calibration.published.case import Row, load_case
+from netsim.calibration.published.transport import RoundTrip
+from netsim.datapath.costs import load_profile
+from netsim.engine.run import Replication, run_replication
+from netsim.scenario import build
+from netsim.study.runner import model_of
+
+CASE = replace(load_case("cni-100g"), sources=())
+PROFILE = load_profile("server")
+BENCH = Bench(CASE, CASE.hardware, testbed.Testbed(CASE.hardware, PROFILE.clock_ghz), PROFILE, ())
+ROWS = {row.id: row for row in CASE.rows}
+ROUND_TRIPS, STREAMS = ("D-011", "D-012", "D-013", "D-014", "D-015"), ("D-001", "D-002", "D-003", "D-004", "D-005")
+
+ASKS = {"request": "1B", "response": "1B", "connection": "keep-alive", "pool": 1, "closed": {"concurrency": 1}}
+
+
+def manifests(on_host: bool) -> str:
+    """Return two nodes with a client and a server, and a headless Service: nothing is translated."""
+    host = str(on_host).lower()
+    documents = [f"{{apiVersion: v1, kind: Node, metadata: {{name: {name}}}}}" for name in "ab"]
+    documents += [
+        f"{{apiVersion: v1, kind: Pod, metadata: {{name: {app}, labels: {{app: {app}}}}}, "
+        f"spec: {{nodeName: {node}, hostNetwork: {host}, containers: [{{name: c, image: x}}]}}}}"
+        for app, node in (("client", "a"), ("server", "b"))
+    ]
+    documents += [
+        "{apiVersion: v1, kind: Service, metadata: {name: server}, "
+        "spec: {clusterIP: None, selector: {app: server}, ports: [{port: 8080}]}}"
+    ]
+    return "\n---\n".join(documents)
+
+
+def ran(folder: Path, row: Row, traffic: dict[str, Any], **run: Any) -> Replication:
+    """Run a row's testbed as a scenario."""
+    subject, hardware = BENCH.subject(row.setting), CASE.hardware
+    (folder / "bed.yaml").write_text(manifests(subject.source == "host"), encoding="utf-8")
+    special = resources.files("netsim") / "data" / "published" / "plugins" / f"{subject.plugin.name}.yaml"
+    document = {
+        "cluster": {
+            "manifests": "bed.yaml",
+            "machine": {"cores": hardware.cores, "nic": "100Gbit/s", "mtu": hardware.mtu, "clock_ghz": 3.0},
+            "fabric": {"link_latency": f"{hardware.one_way_s * 5e8:g}ns"},
+        },
+        "network": {
+            "plugin": str(special) if special.is_file() else subject.plugin.name,
+            **({} if subject.bare else {"proxy": subject.proxy}),
+        },
+        "dns": {"lookups": "none"},
+        "traffic": [{"from": "client", "to": "server:8080", **traffic}],
+        "run": run,
+    }
+    return run_replication(model_of(build(document, directory=folder))[0])
+
+
+def modelled_s(question: Bulk | RoundTrip, row: Row) -> float:
+    return math.fsum(question.cost(BENCH, row.setting))
+
+
+@pytest.mark.parametrize("row", ROUND_TRIPS)
+def test_a_round_trip_takes_what_the_validation_has_it_take(tmp_path: Path, row: str) -> None:
+    found = ran(tmp_path, ROWS[row], ASKS, duration="2ms", warmup="0s")
+    latency = float(found.times["latency"][1:].mean())
+    assert latency == pytest.approx(modelled_s(RoundTrip(), ROWS[row]), rel=0.01)
+
+
+@pytest.mark.parametrize("row", STREAMS)
+def test_a_stream_carries_what_its_busiest_core_lets_through(tmp_path: Path, row: str) -> None:
+    """A reader that is ahead now and then takes fewer packets off its card's core than the mean would have it."""
+    found = ran(tmp_path, ROWS[row], {"kind": "stream"}, duration="15ms", warmup="10ms")
+    rate = next(scalar.value for scalar in found.scalars if scalar.metric == "goodput")
+    bits = 8.0 * BENCH.ways(ROWS[row].setting).burst_bytes
+    assert rate == pytest.approx(bits / modelled_s(Bulk(), ROWS[row]), rel=0.06)
+
+
+def test_small_messages_slow_both_alike(tmp_path: Path) -> None:
+    row = ROWS["D-001"]
+    found = ran(tmp_path, row, {"kind": "stream", "writes": "1000B"}, duration="10ms", warmup="5ms")
+    rate = next(scalar.value for scalar in found.scalars if scalar.metric == "goodput")
+    bits = 8.0 * BENCH.ways(row.setting).burst_bytes
+    expected = math.fsum(Bulk().cost(BENCH, row.setting.but(msg_bytes="1000")))
+    assert rate == pytest.approx(bits / expected, rel=0.06)
