@@ -43,6 +43,27 @@ def acknowledged(burst_bytes: int, mss_bytes: int, merged: bool, pieces: float =
     return pieces if merged else max(1.0, burst_bytes / mss_bytes / 2)
 
 
+def left_to_program(card_s: float, program_s: float, input_s: float) -> float:
+    """Return how much of the transport's input a card's core leaves to the program's in the mean, seconds a burst.
+
+    Packets that find the program at work wait in its socket's backlog, which takes them through TCP itself. Where the
+    card's core is the slower one, the program is at work for the share x of the time, so it gets that share of the
+    input: ``x = (program + x input) / (card - x input)``; no more than makes both alike.
+
+    Parameters
+    ----------
+    card_s, program_s: work of both cores, all input on the card's.
+    input_s: of it, what the transport's input takes.
+    """
+    evenly = max(0.0, min((card_s - program_s) / 2, input_s))
+    if not evenly:
+        return 0.0
+    half = (card_s - input_s) / (2 * input_s)
+    if half * half < program_s / input_s:
+        return evenly
+    return min(evenly, input_s * (half - math.sqrt(half * half - program_s / input_s)))
+
+
 def polled(route: Route, path: Path, packet: Packet, prices: Callable[[str], Prices], mtu_bytes: int) -> Route:
     """Return a route that knows what each further merged buffer costs, and for how long the receiver's card collects.
 

@@ -56,7 +56,7 @@ def ran(folder: Path, row: Row, traffic: dict[str, Any], **run: Any) -> Replicat
     document = {
         "cluster": {
             "manifests": "bed.yaml",
-            "machine": {"cores": hardware.cores, "nic": "100Gbit/s", "mtu": hardware.mtu, "clock_ghz": 3.0},
+            "machine": {"cores": hardware.cores, "nic": "100Gbit/s", "mtu": hardware.mtu, "ring": 8192},
             "fabric": {"link_latency": f"{hardware.one_way_s * 5e8:g}ns"},
         },
         "network": {
@@ -83,11 +83,11 @@ def test_a_round_trip_takes_what_the_validation_has_it_take(tmp_path: Path, row:
 
 @pytest.mark.parametrize("row", STREAMS)
 def test_a_stream_carries_what_its_busiest_core_lets_through(tmp_path: Path, row: str) -> None:
-    """A reader that is ahead now and then takes fewer packets off its card's core than the mean would have it."""
+    """Without losses: the ring holds a window, and what a slow start overshoots."""
     found = ran(tmp_path, ROWS[row], {"kind": "stream"}, duration="15ms", warmup="10ms")
     rate = next(scalar.value for scalar in found.scalars if scalar.metric == "goodput")
     bits = 8.0 * BENCH.ways(ROWS[row].setting).burst_bytes
-    assert rate == pytest.approx(bits / modelled_s(Bulk(), ROWS[row]), rel=0.06)
+    assert rate == pytest.approx(bits / modelled_s(Bulk(), ROWS[row]), rel=0.04)
 
 
 def test_small_messages_slow_both_alike(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from netsim.calibration.published.hardware import VIRTUAL_BPS
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.testbed import RECEIVER, SENDER, Ways
-from netsim.datapath.gro import acknowledged, merged_pieces
+from netsim.datapath.gro import acknowledged, left_to_program, merged_pieces
 from netsim.datapath.link import FRAMING_BYTES
 from netsim.datapath.types import Packet, Role
 
@@ -158,8 +158,7 @@ def _shared(softirq: Cost, receiver: Cost, transport: float) -> dict[str, Cost]:
     While a program holds its socket, packets wait in the socket's backlog and the program itself takes them through TCP
     (Linux tcp_add_backlog, release_sock). What comes before TCP stays where the interrupt is.
     """
-    surplus = math.fsum(softirq) - math.fsum(receiver)
-    moved = max(0.0, min(surplus / 2, transport))
+    moved = left_to_program(math.fsum(softirq), math.fsum(receiver), transport)
     return {"softirq": softirq.plus(Cost(-moved)), "receiver": receiver.plus(Cost(moved))}
 
 

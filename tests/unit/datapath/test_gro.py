@@ -9,7 +9,7 @@ from small_cluster import small_cluster
 
 from netsim.cluster.objects import Machine
 from netsim.datapath.datapath import Datapath
-from netsim.datapath.gro import POLL_BUDGET, acknowledged, merged_pieces
+from netsim.datapath.gro import POLL_BUDGET, acknowledged, left_to_program, merged_pieces
 from netsim.datapath.types import LINK_ROLES, Role, Route
 
 BURST, MSS = 65_484, 1_460
@@ -72,6 +72,16 @@ def test_acknowledgements_pass_no_program_and_each_is_a_packet() -> None:
         assert item.segment_s > 0.0
     forward = sum(item.fixed_s for item in data.passes if item.role not in LINK_ROLES)
     assert sum(item.segment_s for item in acks.passes if item.role not in LINK_ROLES) < forward
+
+
+def test_a_program_takes_the_share_of_the_input_for_which_it_is_at_work() -> None:
+    moved = left_to_program(20.0, 12.0, 1.5)
+    busy = (12.0 + moved) / (20.0 - moved)
+    assert moved == pytest.approx(1.5 * busy)
+    assert left_to_program(13.0, 12.0, 1.5) == pytest.approx(0.5)
+    assert left_to_program(12.0, 13.0, 1.5) == 0.0
+    assert left_to_program(12.0, 2.0, 0.0) == 0.0
+    assert left_to_program(12.0, 0.0, 1.5) == 0.0
 
 
 def test_datagrams_have_no_acknowledgements() -> None:
