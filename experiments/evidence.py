@@ -37,7 +37,7 @@ STUDIES = (
         ("--quiet-trials", "200", "--power-trials", "100"),
     ),
 )
-MEASURED = ("hop-transfer",)
+MEASURED = ("hop-transfer", "ebpf-steps")
 """Studies of what was measured as root on some machine: their records stand in the table, nothing here runs them."""
 
 

@@ -38,12 +38,12 @@ def attach(device: str, target: str, helper: int) -> tuple[int, int]:
         )
     )
     code, licence = ctypes.create_string_buffer(program, len(program)), ctypes.create_string_buffer(_LICENSE)
-    loaded = _bpf(
+    loaded = bpf(
         _PROG_LOAD,
         struct.pack("=IIQQ", _SCHED_CLS, len(program) // 8, ctypes.addressof(code), ctypes.addressof(licence)),
     )
     try:
-        return loaded, _bpf(_LINK_CREATE, struct.pack("=IIII", loaded, socket.if_nametoindex(device), _TCX_INGRESS, 0))
+        return loaded, bpf(_LINK_CREATE, struct.pack("=IIII", loaded, socket.if_nametoindex(device), _TCX_INGRESS, 0))
     except CommandError:
         os.close(loaded)
         raise
@@ -53,12 +53,19 @@ def _instruction(code: int, register: int, immediate: int) -> bytes:
     return struct.pack("=BBhi", code, register, 0, immediate)
 
 
-def _bpf(command: int, attributes: bytes) -> int:
+def bpf(command: int, attributes: bytes | ctypes.Array[ctypes.c_char]) -> int:
+    """Make a bpf() system call and return what it does: a descriptor of what was opened, or 0.
+
+    Raises
+    ------
+    CommandError
+        When the kernel refuses, or the machine's number of the call is not known.
+    """
     number = _BPF_SYSCALL.get(platform.machine())
     if number is None:
         raise CommandError(f"bpf: no system call number known for {platform.machine()}")
     libc = ctypes.CDLL(None, use_errno=True)
-    union = attributes.ljust(128, b"\0")
+    union = attributes.ljust(128, b"\0") if isinstance(attributes, bytes) else attributes
     handle = int(libc.syscall(number, command, union, len(union)))
     if handle < 0:
         raise CommandError(f"bpf: {os.strerror(ctypes.get_errno())}")
