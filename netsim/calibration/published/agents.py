@@ -1,9 +1,10 @@
 """Questions about proxies that nobody asks anything of, or too much: their CPU time at rest, how late a busy one is.
 
-At rest a proxy writes everything once an hour, and asks every half minute whether its rules are still there
-(``ipt.Monitor``). In ipvs mode every sync asks the kernel for each virtual server; what set syncs off in releases
-before 1.20 were the leaders of scheduler and controller manager, who renewed a record among the Endpoints every two
-seconds each (``--leader-elect-retry-period``).
+At rest a proxy writes everything once an hour, asks every half minute whether its rules are still there
+(``ipt.Monitor``), and its collector goes over all it keeps every two minutes (``forcegcperiod`` of Go's runtime). In
+ipvs mode every sync asks the kernel for each virtual server; what set syncs off in releases before 1.20 were the
+leaders of scheduler and controller manager, who renewed a record among the Endpoints every two seconds each
+(``--leader-elect-retry-period``).
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ import re
 from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.lateness import BATCH_S
 from netsim.calibration.published.setting import Setting
-from netsim.calibration.published.syncing import full_sync, load_of
+from netsim.calibration.published.syncing import full_sync, load_of, memory
 from netsim.datapath.pacing import FULL_SYNC_PERIOD_S
 from netsim.errors import InputError, Place
 
 CANARIES, CHECKED_S = 2, 30.0
 """One of each family, looked for every ``iptablesSyncPeriod``."""
+COLLECTED_S, LIVE, OBJECT_BYTES = 120.0, 0.5, 100.0
+"""Go's collector: its period at rest, what of the memory is alive (``GOGC=100`` lets it double), and an object's size.
+To mark one is a miss of all caches."""
 LEADERS, RENEWED_S = 2, 2.0
 DIAL_S = 30.0
 """Kubernetes' Go client gives up a connection after so long (``net.Dialer`` of k8s.io/client-go/transport)."""
@@ -34,7 +38,8 @@ def cpu_at_rest(bench: Bench, setting: Setting) -> float:
         look = full_sync(bench, setting) + _node_ports(bench, setting)
         return min(1.0, look * LEADERS / RENEWED_S)
     checks = CANARIES * _seconds(bench, "tool.start") / CHECKED_S
-    return min(1.0, full_sync(bench, setting) / FULL_SYNC_PERIOD_S + checks)
+    marked = LIVE * memory(bench, setting) / OBJECT_BYTES * bench.figure("memory.miss") / COLLECTED_S
+    return min(1.0, full_sync(bench, setting) / FULL_SYNC_PERIOD_S + checks + marked)
 
 
 def update_latency(bench: Bench, setting: Setting) -> float:
