@@ -48,8 +48,8 @@ class FirstPacket:
     """A percentile of the round trip of a connection's first packet through a Service.
 
     The Service's place in the list is uniform, so a linear list adds ``scan x U(0, 1)`` to a part that does not depend
-    on Services and has a spread of its own. That part's percentiles come from baseline rows (a mode without a list),
-    or from the model's time and the usual spread of such times.
+    on Services; both have a spread of their own (caches that others fill, interrupts). That part's percentiles come
+    from baseline rows (a mode without a list), or from the model's time and the usual spread of such times.
 
     Both ends are taken to be on one node: publications whose first percentiles are below any round trip between hosts
     leave no room for a second one, which would walk the whole list once more.
@@ -80,8 +80,10 @@ class FirstPacket:
         flat = self._flat(bench, setting)
         if not scan:
             return Answer(float(np.interp(self.percentile, PROBABILITIES, flat)))
-        uniform = (np.arange(GRID) + 0.5) / GRID * scan
-        both = np.add.outer(np.interp((np.arange(GRID) + 0.5) / GRID, PROBABILITIES, flat), uniform).ravel()
+        tail, shares = bench.figure("tail.walk"), (np.arange(GRID) + 0.5) / GRID
+        spread = np.interp(shares, WALK_SHARES, [*WALK_SPREAD, tail**0.4, tail, tail])
+        walk = np.quantile(np.multiply.outer(shares * scan, spread), shares)
+        both = np.add.outer(np.interp(shares, PROBABILITIES, flat), walk)
         return Answer(float(np.quantile(both, self.percentile)))
 
     def _flat(self, bench: Bench, setting: Setting) -> npt.NDArray[np.float64]:
@@ -111,6 +113,8 @@ def one_node(setting: Setting) -> Setting:
     return setting.but(path="pod-service-same-node")
 
 
+WALK_SHARES, WALK_SPREAD = (0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 1.0), (0.8, 0.84, 0.9, 1.0)
+"""Times of one and the same walk over their median, up to it (source ``walks``); above they reach ``tail.walk``."""
 PROBABILITIES = np.array([0.0, 0.01, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0])
 
 

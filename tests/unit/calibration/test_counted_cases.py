@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from netsim.calibration.published import CaseResult, load_case, validate_case
+from netsim.datapath.costs import load_profile
 
 HEADER = "id,metric,configuration,value,unit,role\n"
 
@@ -165,3 +166,14 @@ def test_times_below_a_tools_resolution_are_shares_of_its_first_bucket(tmp_path:
     assert {point.id: point.predicted for point in result.trivial} == pytest.approx({"a": 0.99, "b": 18.0})
     assert [point.id for point in result.points] == ["c"]
     assert "configuration.resolution" in result.excluded[0].reason
+
+
+def test_a_long_walks_upper_percentile_is_beyond_the_end_of_the_list(tmp_path: Path) -> None:
+    rows = "".join(
+        f"p{p},first_packet_rtt_p{p},proxy=iptables;services=30000,500,us,target\n" for p in ("01", "50", "90", "99")
+    )
+    found = predicted(tmp_path, rows)
+    end = 30000 * load_profile("server").prices()["rule.first"] * 1e-3
+    assert found["p01"] < 0.1 * end < found["p50"]
+    assert 0.45 * end < found["p50"] < 0.6 * end
+    assert found["p90"] < 1.1 * end < found["p99"] < 1.9 * end
