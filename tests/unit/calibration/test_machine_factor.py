@@ -31,6 +31,12 @@ def test_the_rest_is_shared_and_more_of_it_is_waiting_where_the_clock_is_known(s
     assert (known > 1) == (seconds > 21e-6)
 
 
+def test_a_host_three_times_as_slow_saves_power_unless_its_clock_is_stated() -> None:
+    """Of two explanations for a long time the likelier is taken: waiting beside a known clock, else a slow clock."""
+    assert factor(66e-6) < 1.4
+    assert factor(66e-6, surely=False) > 3
+
+
 def test_no_more_is_work_than_was_measured() -> None:
     for seconds in (12e-6, 18e-6, 25e-6, 50e-6, 100e-6):
         assert factor(seconds) * ROUND_TRIP.work < seconds
