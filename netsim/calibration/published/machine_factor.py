@@ -46,6 +46,6 @@ SPREAD_OF_WAITING = 0.5
 """Standard deviation of the logarithm of waiting: its largest part, ``interrupt.latency``, ranges from a half to four
 and a half times its value, the others within a factor of two."""
 SPREAD_OF_WORK, SPREAD_OF_UNSTATED_WORK = 0.16, 0.56
-"""The same of work: ``machine.factor`` up to 1.3 where the clock is stated, at 1.645 standard deviations. Where it is not,
-neither is what governs it, and a processor that saves power does a light load at 1.2 GHz or less: 3.0 / 1.2."""
+"""The same of work, at 1.645 standard deviations: ``machine.factor`` up to 1.3 where the clock is stated. Where it is
+not, neither is what governs it, and a processor that saves power does a light load at 1.2 GHz or less: 3.0 / 1.2."""
 GRID, SEARCH_STEPS = 200, 40
