@@ -79,7 +79,7 @@ def query_seconds(bench: Bench, setting: Setting) -> float:
                          allowed=", ".join(SERVERS))  # fmt: skip
     work = bench.figure(key)
     if setting.text("cache") in ("off", "miss") or setting.text("plugin") == "forward":
-        work += bench.figure("dns.forward")
+        work += bench.figure("dns.forward") / _served_by_an_exchange(server, setting)
         work += bench.figure(BEHIND[server]) if server in BEHIND else 0.0
     if setting.text("upstream_sockets").startswith("new"):
         work += bench.figure("dns.socket")
@@ -90,6 +90,17 @@ def query_seconds(bench: Bench, setting: Setting) -> float:
     return work + way.on(Role.SENDER_CORE, ANSWER_BYTES, skip=SOCKETS)
 
 
+def _served_by_an_exchange(server: str, setting: Setting) -> int:
+    """Return how many queries one exchange with an upstream server answers.
+
+    Recursors attach a query to the exchange for its name that is already on its way (Unbound ``mesh_new_client``, BIND
+    ``fetchctx``), so where all queries ask for one name, all that wait share it.
+    """
+    one_name = setting.text("query").lower().startswith(ONE_NAME)
+    return setting.count("outstanding", OUTSTANDING) if one_name and server in RECURSORS else 1
+
+
+RECURSORS, ONE_NAME = ("unbound", "bind"), ("single", "nxdomain")
 SERVED = {"cni": "kubenet", "path": "pod-pod-cross-node"}
 """Where a server and its clients are unless a row says otherwise."""
 ANSWER_BYTES = 120

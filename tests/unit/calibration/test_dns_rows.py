@@ -35,6 +35,16 @@ def test_servers_differ_and_forwarding_costs(tmp_path: Path) -> None:
     assert go < missed < native
 
 
+def test_recursors_answer_all_that_wait_for_one_name_by_one_exchange(tmp_path: Path) -> None:
+    off = ("single service", "NXDOMAIN", "multiple services")
+    settings = ["server=Unbound", *(f"server=Unbound;cache=off;query={query}" for query in off)]
+    settings += [f"server=CoreDNS;cache=off;query={query}" for query in (off[0], off[2])]
+    cached, one, none, many, go_one, go_many = predicted(tmp_path, *settings)
+    assert one == none == pytest.approx(cached, rel=0.02)
+    assert many < 0.7 * one
+    assert go_one == go_many
+
+
 def test_a_server_that_follows_the_search_path_looks_up_every_name(tmp_path: Path) -> None:
     plain, followed, longer, inside = predicted(
         tmp_path, "autopath=off", "autopath=on", "autopath=on;search=6", "autopath=on;name=internal"
