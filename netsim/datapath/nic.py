@@ -105,8 +105,9 @@ class Interrupt(Plain):
     name: str = "nic.interrupt"
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
-        """Charge set-up time only."""
-        return Bill(setup_ns=prices["interrupt.latency"] + prices["interrupt.poll"])
+        """Charge set-up time; setting polling up is work in it."""
+        poll = prices["interrupt.poll"]
+        return Bill(setup_ns=prices["interrupt.latency"] + poll, idle_ns=poll)
 
 
 @dataclass(frozen=True, slots=True)

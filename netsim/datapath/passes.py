@@ -133,6 +133,7 @@ def _pass(role: Role, bills: list[Bill], mss_bytes: int) -> Pass:
         scan_s=total("scan_ns"),
         setup_s=total("setup_ns"),
         latency_s=total("latency_ns"),
+        idle_s=total("idle_ns"),
         packet_s=segment_s + byte_s * mss_bytes if on_link else 0.0,
         pipelined=on_link,
     )

@@ -193,7 +193,8 @@ class Composer:
         else:
             yield from self._across(asked, sender, receiver, reply)
         if receiver.node is not None:
-            reader = SocketReceive(self._read(asked, sender, receiver), self._joined(asked, sender, receiver))
+            joined, in_pod = self._joined(asked, sender, receiver), receiver.pod is not None
+            reader = SocketReceive(self._read(asked, sender, receiver), joined, in_pod)
             yield Crossing(reader, Role.RECEIVER_CORE, receiver.node_name)
             if asked.at_socket and reply and asked.protocol == "UDP":
                 yield Crossing(self._balancer(asked), Role.RECEIVER_CORE, receiver.node_name)

@@ -84,10 +84,15 @@ class StackReceive(Plain):
 
 @dataclass(frozen=True, slots=True)
 class SocketReceive(Plain):
-    """The receiving thread: it is woken if it waits, returns from its system call and copies the data out."""
+    """The receiving thread: it is woken if it waits, returns from its system call and copies the data out.
+
+    A thread in a ``pod`` goes to sleep and wakes up through run queues nested by cgroup, beside the way of the message:
+    dequeued at each level after it has answered, enqueued by who wakes it.
+    """
 
     interrupts: Interrupts = "hashed"
     joined: bool = False
+    pod: bool = False
     name: str = "socket.receive"
 
     @property
@@ -96,10 +101,11 @@ class SocketReceive(Plain):
         return Bursts.WHOLE
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
-        """Charge call and copy; the wake-up delays an idle receiver only."""
+        """Charge call and copy; the wake-up delays an idle receiver only, and so does its work."""
         call = prices[_call("receive", packet, self.joined)] + (prices["socket.open"] if packet.new else 0.0)
         byte = read_ns(self.interrupts, prices)
-        return Bill(packet_ns=call, byte_ns=byte, setup_ns=prices["wakeup.latency"])
+        sleep = prices["socket.sleep.pod"] if self.pod else 0.0
+        return Bill(packet_ns=call, byte_ns=byte, setup_ns=prices["wakeup.latency"], idle_ns=sleep)
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,8 @@ class Bill(NamedTuple):
     payload byte. ``scan_ns`` is the time to walk the *whole* service list; a first packet pays a fraction of it, its
     service's position, which the engine draws. ``rules`` counts rules walked in the mean, for reports.
     ``latency_ns`` delays the burst without occupying anybody; ``setup_ns`` delays it only when the station was idle.
+    ``idle_ns`` is work that only an idle station has besides, and which delays nobody: within the set-up where polling
+    is set up, while nobody is there where a thread goes to sleep.
     """
 
     packet_ns: float = 0.0
@@ -114,6 +116,7 @@ class Bill(NamedTuple):
     rules: float = 0.0
     latency_ns: float = 0.0
     setup_ns: float = 0.0
+    idle_ns: float = 0.0
 
 
 class Hop(Protocol):
@@ -159,7 +162,8 @@ class Pass(NamedTuple):
     ``setup_s`` passes before the station starts when it was idle (wake-up, interrupt), without keeping it busy;
     ``latency_s`` passes after the station is done (propagation, DMA). On links ``pipelined`` is True and
     ``packet_s`` is the time of one full-sized packet (its tail leaves that much after its head). ``again_s`` is what
-    each buffer behind the first one costs where GRO merges a burst to several.
+    each buffer behind the first one costs where GRO merges a burst to several. ``idle_s`` is the work that a core has
+    besides if it was idle, and which delays nobody in this burst.
     """
 
     role: Role
@@ -172,6 +176,7 @@ class Pass(NamedTuple):
     packet_s: float = 0.0
     pipelined: bool = False
     again_s: float = 0.0
+    idle_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,12 +19,12 @@ class FreeCore(Core):
 
     def softirq(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
         """Serve a burst in interrupt context."""
-        _, _, after_s, limit_s = charge
+        _, _, after_s, limit_s, _ = charge
         return super().softirq(burst, now, CoreCharge(0.0, 0.0, after_s, limit_s))
 
     def thread(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
         """Serve a burst in a thread."""
-        _, _, after_s, limit_s = charge
+        _, _, after_s, limit_s, _ = charge
         return super().thread(burst, now, CoreCharge(0.0, 0.0, after_s, limit_s))
 
 

@@ -158,14 +158,15 @@ class Tariff:
                 lead = 0.0
             elif each.role in _THREADS:
                 # a thread may still be preempted when it is through, so what follows it is told to the next link
-                charges.append(CoreCharge(service, on_grid(each.setup_s), 0.0, self._room(each, service, segments)))
+                room = self._room(each, service, segments)
+                charges.append(CoreCharge(service, on_grid(each.setup_s), 0.0, room, on_grid(each.idle_s)))
                 if _pauses(each, following):
                     charges.append(CoreCharge(latency))
                 else:
                     lead = latency
             else:
                 room = self._room(each, service, self.buffers(number, segments))
-                charges.append(CoreCharge(service, on_grid(each.setup_s), latency, room))
+                charges.append(CoreCharge(service, on_grid(each.setup_s), latency, room, on_grid(each.idle_s)))
         return charges
 
     def buffers(self, number: int, segments: int) -> int:
@@ -204,8 +205,8 @@ def _picker(stops: tuple[int, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]
 
 def _longer(charge: tuple[float, ...], more_s: float) -> tuple[float, ...]:
     """Return the charge of a core with more (or less) work, and the room of its ring in that measure."""
-    service, setup, after, limit = charge
-    return service + more_s, setup, after, limit * (service + more_s) / service if service else limit
+    service, setup, after, limit, idle = charge
+    return service + more_s, setup, after, limit * (service + more_s) / service if service else limit, idle
 
 
 def _pairs(passes: Sequence[Pass]) -> list[tuple[Pass, Pass | None]]:

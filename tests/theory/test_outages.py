@@ -15,6 +15,7 @@ from brute_force import Job, preemptive
 
 from netsim.engine.background.background import BackgroundCore, BackgroundLink
 from netsim.engine.background.jobs import Arrivals, Draws, Profile, Source
+from netsim.engine.background.pacing import AT_ONCE
 from netsim.engine.queueing.audit import audit
 from netsim.engine.queueing.burst import Burst, Notice, deliver
 from netsim.engine.queueing.clock import Clock
@@ -229,7 +230,8 @@ def test_a_crashed_process_leaves_its_core_to_the_others(seed: int) -> None:
 def test_background_work_stays_away_during_an_outage_and_is_applied_up_to_it(looks: int) -> None:
     """However often the station is looked at: the profile's load outside the outage, nothing within."""
     clock = Clock()
-    urgent, threads = (((0.0, on_grid(1e-5), 0),), 0.0, 30_000.0), (((0.0, on_grid(2e-5), 0),), 0.0, 10_000.0)
+    urgent = (((0.0, on_grid(1e-5), 0),), AT_ONCE, 30_000.0)
+    threads = (((0.0, on_grid(2e-5), 0),), AT_ONCE, 10_000.0)
     profile = Profile([Arrivals.of([urgent]), Arrivals.of([threads])])
     core = BackgroundCore("core", clock, Source(Draws(Streams(1)), 1, profile))
     link = BackgroundLink("link", Source(Draws(Streams(2)), 1, profile))

@@ -17,7 +17,7 @@ from netsim.calibration.published import testbed
 from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.bulk import Bulk
 from netsim.calibration.published.case import Row, load_case
-from netsim.calibration.published.transport import RoundTrip
+from netsim.calibration.published.transport import RoundTrip, host_cpu
 from netsim.datapath.costs import load_profile
 from netsim.engine.run import Replication, run_replication
 from netsim.scenario import build
@@ -97,3 +97,18 @@ def test_small_messages_slow_both_alike(tmp_path: Path) -> None:
     bits = 8.0 * BENCH.ways(row.setting).burst_bytes
     expected = math.fsum(Bulk().cost(BENCH, row.setting.but(msg_bytes="1000")))
     assert rate == pytest.approx(bits / expected, rel=0.06)
+
+
+@pytest.mark.parametrize("row", ROUND_TRIPS)
+@pytest.mark.parametrize(("side", "node"), [("client", "a"), ("server", "b")])
+def test_hosts_work_as_long_for_a_round_trip(tmp_path: Path, row: str, side: str, node: str) -> None:
+    """Setting polling up, and pods that fall asleep, included."""
+    found = ran(tmp_path, ROWS[row], ASKS, duration="4ms", warmup="2ms")
+    used = math.fsum(
+        scalar.value
+        for scalar in found.scalars
+        if scalar.metric == "utilization" and scalar.scope == "station" and scalar.name.startswith(f"{node}/core")
+    )
+    latency = float(found.times["latency"][1:].mean())
+    modelled = math.fsum(host_cpu(BENCH, ROWS[row].setting, "round-trip", side))
+    assert used * latency == pytest.approx(modelled, rel=0.02)

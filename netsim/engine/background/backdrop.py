@@ -18,7 +18,7 @@ from netsim.engine.places import Site, agent_of, plain_station
 from netsim.engine.workload.dns_server import LOCAL_WORK_S, QUERY_WORK_S
 
 if TYPE_CHECKING:
-    from netsim.engine.background.pacing import Pieces
+    from netsim.engine.background.pacing import Pieces, Setup
     from netsim.engine.background.sampling import Plan
     from netsim.engine.model import Model
     from netsim.engine.network import Network
@@ -247,22 +247,22 @@ def _others(clients: Sequence[int], followed: Sequence[int]) -> Sequence[int]:
     return [client for client in clients if client not in known]
 
 
-def _classes(what: What, weighted: Iterable[tuple[Flow, End, float]]) -> Iterator[tuple[Pieces, float, float]]:
+def _classes(what: What, weighted: Iterable[tuple[Flow, End, float]]) -> Iterator[tuple[Pieces, Setup, float]]:
     """Yield the jobs of one kind (pieces, set-up, rate) that ends of flows bring, each with its weight."""
     for flow, end, weight in weighted:
         jobs = flow.jobs.get((end, what), ())
         if jobs:
             each = flow.rate_at(end) * weight
-            for pieces, setup_s, per_transaction in jobs:
-                yield pieces, setup_s, each * per_transaction
+            for pieces, setup, per_transaction in jobs:
+                yield pieces, setup, each * per_transaction
 
 
-def _arrivals(classes: Iterable[tuple[Pieces, float, float]]) -> Arrivals:
+def _arrivals(classes: Iterable[tuple[Pieces, Setup, float]]) -> Arrivals:
     """Add up the jobs that come to one station."""
-    rates: dict[tuple[Pieces, float], float] = defaultdict(float)
-    for pieces, setup_s, rate in classes:
-        rates[pieces, setup_s] += rate
-    return Arrivals.of((pieces, setup_s, rate) for (pieces, setup_s), rate in rates.items())
+    rates: dict[tuple[Pieces, Setup], float] = defaultdict(float)
+    for pieces, setup, rate in classes:
+        rates[pieces, setup] += rate
+    return Arrivals.of((pieces, setup, rate) for (pieces, setup), rate in rates.items())
 
 
 def _profile(*streams: Arrivals) -> Profile | None:

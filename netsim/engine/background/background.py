@@ -86,11 +86,11 @@ class BackgroundCore(_Unseen, Core):
         memory_s = source.profile.memory_s
         if now - begin > memory_s:
             begin = self._skip(begin, on_grid(now - memory_s))
-        for arrival, which, service, setup in source.arrivals(begin, now):
+        for arrival, which, service, (setup, besides) in source.arrivals(begin, now):
             free = self.free_s
-            self.busy_s += service
+            idle = free <= arrival
+            self.busy_s += service + (min(besides, arrival - free) if idle else 0.0)
             if which == 0:
-                idle = free <= arrival
                 source.waited_s = 0.0 if idle else max(0.0, self.urgent_free_s - arrival)
                 start = arrival + setup if idle else max(arrival, self.urgent_free_s)
                 self.urgent_free_s = start + service
@@ -98,7 +98,7 @@ class BackgroundCore(_Unseen, Core):
                 self.free_s = start + service if idle else free + service
             else:
                 source.waited_s = max(0.0, free - arrival)
-                self.free_s = (arrival + setup if free <= arrival else free) + service
+                self.free_s = (arrival + setup if idle else free) + service
 
     def _skip(self, begin: float, to: float) -> float:
         """Pass over a stretch nobody saw; returns where it ends."""
@@ -106,7 +106,7 @@ class BackgroundCore(_Unseen, Core):
         source.forget(to)
         work = on_grid(profile.load * (to - begin))
         urgent = on_grid(profile.loads[0] * (to - begin))
-        self.busy_s += work
+        self.busy_s += work + on_grid(profile.idle_load * (to - begin))
         self._ahead_s += urgent
         if profile.saturated:
             self.free_s = max(self.free_s, begin) + work

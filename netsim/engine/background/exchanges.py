@@ -15,7 +15,7 @@ from math import fsum
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from netsim.datapath.types import Role
-from netsim.engine.background.pacing import DATAGRAMS, Pace, Pieces, Visit, visits
+from netsim.engine.background.pacing import AT_ONCE, DATAGRAMS, Pace, Pieces, Setup, Visit, visits
 from netsim.engine.kernel.shaping import HEADER_BYTES
 from netsim.engine.workload.dns_server import LOCAL_WORK_S, QUERY_WORK_S
 
@@ -34,10 +34,10 @@ Counts = dict[tuple[End, What], dict[Visit, float]]
 
 
 class Job(NamedTuple):
-    """One class of work: its pieces and their set-up time, and how many of it a transaction brings."""
+    """One class of work: its pieces and their set-up, and how many of it a transaction brings."""
 
     pieces: Pieces
-    setup_s: float
+    setup: Setup
     per_transaction: float
 
     @property
@@ -207,7 +207,7 @@ def _placed(message: Mapping[Role, Visit], back: bool) -> Iterator[tuple[End, Wh
 
 
 def _once(service_s: float) -> Visit:
-    return Visit(((0.0, service_s, 0),), 0.0)
+    return Visit(((0.0, service_s, 0),), AT_ONCE)
 
 
 def _join(jobs: dict[Key, Visit], key: Key, visit: Visit) -> None:
@@ -220,7 +220,7 @@ def _joined(one: Visit, other: Visit) -> Visit:
     """Return two jobs as one: they start together, and wait for the longer set-up."""
     (_, first, _), *rest = one.pieces
     (_, also, _), *more = other.pieces
-    return Visit(((0.0, first + also, 0), *sorted((*rest, *more))), max(one.setup_s, other.setup_s))
+    return Visit(((0.0, first + also, 0), *sorted((*rest, *more))), max(one.setup, other.setup))
 
 
 _OF_NODE: Mapping[tuple[End, What], What] = {("target", "thread"): "host", ("target", "pool"): "local-dns"}

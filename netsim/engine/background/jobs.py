@@ -19,12 +19,13 @@ from math import fsum, sqrt
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from netsim.engine.background.pacing import AT_ONCE
 from netsim.engine.queueing.grid import array_on_grid, on_grid
 from netsim.engine.randomness import portable
 from netsim.engine.randomness.streams import mix
 
 if TYPE_CHECKING:
-    from netsim.engine.background.pacing import Pieces
+    from netsim.engine.background.pacing import Pieces, Setup
     from netsim.engine.queueing.vector import Floats
     from netsim.engine.randomness.streams import Streams
 
@@ -49,22 +50,22 @@ window: after the job's first burst), service in seconds."""
 class Arrivals:
     """One stream of background jobs at a station: rate, and classes with their shares.
 
-    A job's first burst takes ``services_s`` and comes with the job; ``rests`` are the bursts that follow. Each of them
-    waits for ``setups_s`` at an idle core.
+    A job's first burst takes ``services_s`` and comes with the job; ``rests`` are the bursts that follow. ``setups`` is
+    what each of them has to do with an idle core.
     """
 
     rate_per_s: float
     services_s: tuple[float, ...]
-    setups_s: tuple[float, ...]
+    setups: tuple[Setup, ...]
     cumulated: tuple[float, ...]
     rests: tuple[Windows, ...]
 
     @staticmethod
-    def of(classes: Iterable[tuple[Pieces, float, float]]) -> Arrivals:
+    def of(classes: Iterable[tuple[Pieces, Setup, float]]) -> Arrivals:
         """Return the stream of classes (pieces, set-up, rate)."""
         kept = sorted(each for each in classes if each[2] > 0.0 and any(service_s > 0.0 for _, service_s, _ in each[0]))
         if not kept:
-            return Arrivals(0.0, (0.0,), (0.0,), (1.0,), ((),))
+            return Arrivals(0.0, (0.0,), (AT_ONCE,), (1.0,), ((),))
         total = fsum(rate for _, _, rate in kept)
         return Arrivals(
             total, tuple(on_grid(pieces[0][1]) for pieces, _, _ in kept), tuple(setup for _, setup, _ in kept),
@@ -109,6 +110,12 @@ class Arrivals:
         return self.rate_per_s * self.moment(1)
 
     @cached_property
+    def idle_load(self) -> float:
+        """Work a second that a core would have besides if this stream always found it idle."""
+        each = fsum(share * idle_s for share, (_, idle_s) in zip(self.shares, self.setups, strict=True))
+        return self.rate_per_s * each
+
+    @cached_property
     def second_moment_per_s(self) -> float:
         """Rate times the second moment of the work of a job."""
         return self.rate_per_s * self.moment(2)
@@ -141,10 +148,11 @@ class Draws:
 class Profile:
     """The background of a kind of station: one stream for a link, interrupts and threads for a core. Shared.
 
-    ``totals`` are the utilisations by no stream, the first one, the first two.
+    ``totals`` are the utilisations by no stream, the first one, the first two; ``idle_load`` is the work a second that
+    an idle core has besides, as often as a burst finds one.
     """
 
-    __slots__ = ("load", "loads", "longest_s", "memory_s", "rate_per_s", "saturated", "streams", "totals")
+    __slots__ = ("idle_load", "load", "loads", "longest_s", "memory_s", "rate_per_s", "saturated", "streams", "totals")
 
     def __init__(self, streams: Sequence[Arrivals]) -> None:
         self.streams = tuple(streams)
@@ -153,6 +161,7 @@ class Profile:
         self.load = fsum(self.loads)
         self.totals = tuple(fsum(self.loads[:upto]) for upto in range(3))
         self.saturated = self.load >= SATURATED
+        self.idle_load = max(0.0, 1.0 - self.load) * min(1.0, fsum(each.idle_load for each in streams))
         second = fsum(each.second_moment_per_s for each in streams)
         self.memory_s = MOST_ARRIVALS / self.rate_per_s
         if not self.saturated:
@@ -169,7 +178,7 @@ class Source:
         self._uniforms, self._exponentials, self._table = draws.uniforms, draws.exponentials, draws.table
         self._at = mix(draws.salt ^ start) % TABLE
         self.profile, self._rate_per_s = profile, profile.rate_per_s
-        self._later: list[tuple[float, int, float, float, Windows]] = []
+        self._later: list[tuple[float, int, float, Setup, Windows]] = []
         self.waited_s = 0.0
 
     def uniform(self) -> float:
@@ -182,7 +191,7 @@ class Source:
         self._at = at = (self._at + 1) % TABLE
         return self._exponentials[at] / self._rate_per_s
 
-    def arrivals(self, begin: float, end: float) -> Iterable[tuple[float, int, float, float]]:
+    def arrivals(self, begin: float, end: float) -> Iterable[tuple[float, int, float, Setup]]:
         """Return the bursts that come before ``end``: time, which stream they belong to, service and set-up.
 
         ``begin`` is where the last call ended; jobs under way then go on. The station tells in ``waited_s`` how long
@@ -221,7 +230,7 @@ class Source:
         services = np.array(stream.services_s)[np.minimum(chosen, len(stream.services_s) - 1)]
         return array_on_grid(times[:count]), services
 
-    def _until(self, time: float, end: float) -> Iterator[tuple[float, int, float, float]]:
+    def _until(self, time: float, end: float) -> Iterator[tuple[float, int, float, Setup]]:
         """Yield the bursts before ``end``; the next job comes at ``time``."""
         later = self._later
         while True:
@@ -242,7 +251,7 @@ class Source:
             else:
                 return
 
-    def _follow(self, time: float, which: int, setup: float, windows: Windows) -> None:
+    def _follow(self, time: float, which: int, setup: Setup, windows: Windows) -> None:
         """Note the bursts of the next window; the last of them brings the windows after it."""
         window, *further = windows if windows[0] else windows[1:]
         for index, (after, service) in enumerate(window, 1):
@@ -260,14 +269,14 @@ class Source:
             for _ in self.arrivals(to - self.profile.longest_s, to):
                 pass
 
-    def _pick(self) -> tuple[int, float, float, Windows]:
+    def _pick(self) -> tuple[int, float, Setup, Windows]:
         """Draw which stream a job belongs to, its first burst's service, its set-up and what follows."""
         streams, which = self.profile.streams, 0
         if len(streams) > 1 and self.uniform() * self.profile.rate_per_s >= streams[0].rate_per_s:
             which = 1
         stream = streams[which]
         index = min(bisect_left(stream.cumulated, self.uniform()), len(stream.services_s) - 1)
-        return which, stream.services_s[index], stream.setups_s[index], stream.rests[index]
+        return which, stream.services_s[index], stream.setups[index], stream.rests[index]
 
     def stationary(self, upto: int) -> float:
         """Draw the work present when a station serves the first ``upto`` streams (Pollaczek-Khinchine)."""

@@ -21,11 +21,16 @@ Pieces = tuple[tuple[float, float, int], ...]
 """Bursts of one message at one station, in order: seconds after the first one, service in seconds, number of window."""
 
 
+Setup = tuple[float, float]
+"""What a burst has to do with an idle core: for how long it waits, and the work that only an idle core has."""
+AT_ONCE: Setup = (0.0, 0.0)
+
+
 class Visit(NamedTuple):
     """What a message brings to one station of its way: its bursts, and the longest set-up among them."""
 
     pieces: Pieces
-    setup_s: float
+    setup: Setup
 
 
 class Pace(NamedTuple):
@@ -75,12 +80,13 @@ DATAGRAMS = Pace()
 
 def priced(
     tariff: Tariff, size: int, position: float = 0.5, *, buffers: float = 1.0
-) -> Iterator[tuple[Role, float, float]]:
+) -> Iterator[tuple[Role, float, Setup]]:
     """Yield (role, service, set-up) of one burst, received as so many buffers, at every station of its route."""
     walking = tariff.charges(size, position) if buffers == 1.0 else tariff.merged(size, buffers)
     for index, charge, walked in zip(tariff.stops, tariff.named(size), walking, strict=False):
         if index != PAUSE:
-            yield Role(index), walked[0], 0.0 if isinstance(charge, LinkCharge) else charge.setup_s
+            setup = AT_ONCE if isinstance(charge, LinkCharge) else (charge.setup_s, charge.idle_s)
+            yield Role(index), walked[0], setup
 
 
 _Visits = tuple[Mapping[Role, Visit], Mapping[Role, Visit]]
@@ -107,9 +113,9 @@ def visits(pace: Pace, forth: Tariff, back: Tariff, size: int, position: float) 
 
 def _visits(pace: Pace, forth: Tariff, back: Tariff, size: int, position: float) -> _Visits:
     there: dict[Role, list[tuple[float, float, int]]] = {}
-    setups: dict[Role, float] = {}
+    setups: dict[Role, Setup] = {}
     told: dict[Role, list[tuple[float, float, int]]] = {}
-    told_setups: dict[Role, float] = {}
+    told_setups: dict[Role, Setup] = {}
     acknowledges = pace.acknowledges(forth, size)
     began = 0.0
     for number, bursts in enumerate(pace.windows(forth, size)):
@@ -118,15 +124,15 @@ def _visits(pace: Pace, forth: Tariff, back: Tariff, size: int, position: float)
         for burst in bursts:
             slowest = 0.0
             pieces = forth.pieces(burst) if acknowledges else 1.0
-            for role, service_s, setup_s in priced(forth, burst, position, buffers=pieces):
+            for role, service_s, setup in priced(forth, burst, position, buffers=pieces):
                 after = behind.get(role, 0.0)
                 there.setdefault(role, []).append((began + after, service_s, number))
-                setups[role] = max(setups.get(role, 0.0), setup_s)
+                setups[role] = max(setups.get(role, AT_ONCE), setup)
                 behind[role] = after + slowest
                 slowest = max(slowest, service_s)
-            for role, service_s, setup_s in priced(back, forth.acknowledgements(burst)) if acknowledges else ():
+            for role, service_s, setup in priced(back, forth.acknowledgements(burst)) if acknowledges else ():
                 told.setdefault(role, []).append((began + through, service_s, number))
-                told_setups[role] = setup_s
+                told_setups[role] = setup
             through += slowest
         began += max(through, forth.unloaded_s(bursts[0]) + back.unloaded_s(0))
     return (

@@ -191,7 +191,7 @@ class Reader:
                 if time - before != charge[2] + charge[0] + charge[3] or charge[0] != charge[1]:
                     lag = self._link(found, phase, seen, charge, (before, time, lag))
             else:
-                service, setup, after, _ = charge
+                service, setup, after, _, _ = charge
                 extra = time - before - service - after
                 if seen.walk >= 0 and service != seen.service_s:
                     found[seen.walk + phase] = found.get(seen.walk + phase, 0.0) + service - seen.service_s

@@ -30,13 +30,16 @@ class CoreCharge(NamedTuple):
     """What a pass on a core costs one burst.
 
     ``setup_s`` passes first if the core is idle and does not keep it busy; ``after_s`` passes when the core is done;
-    a burst that finds more than ``limit_s`` of work ahead of it is lost (ring, socket buffer).
+    a burst that finds more than ``limit_s`` of work ahead of it is lost (ring, socket buffer). ``idle_s`` is work that
+    a core has besides if it is idle and that delays nobody: an interrupt's is within the set-up, a thread's is done
+    while nobody is there, and cut short by who comes.
     """
 
     service_s: float
     setup_s: float = 0.0
     after_s: float = 0.0
     limit_s: float = inf
+    idle_s: float = 0.0
 
 
 class LinkCharge(NamedTuple):
@@ -145,10 +148,11 @@ class Core(Station):
 
     def softirq(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
         """Serve a burst in interrupt context; return when it leaves."""
-        service, setup, after, limit = charge
+        service, setup, after, limit, idle = charge
         free = self.free_s
         if free <= now:
             self.free_s = end = now + setup + service
+            self.busy_s += idle
         else:
             urgent = self.urgent_free_s
             if urgent > now:
@@ -171,13 +175,14 @@ class Core(Station):
 
     def thread(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
         """Serve a burst in a thread; return when it leaves if nothing preempts it."""
-        service, setup, _, limit = charge
+        service, setup, _, limit, idle = charge
         book = self.book
         if book.current_s == now:
             return self._go_on(burst, now, service)
         free = self.free_s
         if free <= now:
             end = now + setup + service
+            self.busy_s += idle if now - free > idle else now - free
         elif free - now > limit:
             self.refuse(burst, now)
             return None
@@ -287,7 +292,7 @@ class Delay(Station):
 
     def hold(self, burst: Burst, now: float, charge: CoreCharge) -> float:
         """Hold a burst for its charge."""
-        service, setup, after, _ = charge
+        service, setup, after, _, _ = charge
         duration = service + setup + after
         self.arrived += 1
         self.busy_s += service
@@ -310,7 +315,7 @@ class Pool(Station):
 
     def serve(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
         """Serve a burst by whichever worker is free first."""
-        service, setup, after, limit = charge
+        service, setup, after, limit, _ = charge
         start = self.free_times[0]
         if start <= now:
             start = now + setup
@@ -359,7 +364,7 @@ class TokenBucket(Station):
 
     def shape(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
         """Hold a burst until the bucket has tokens for it; ``charge.service_s`` is its size at the bucket's rate."""
-        service, _, after, _ = charge
+        service, _, after, _, _ = charge
         if self._slower > 1.0:
             service = on_grid(service * self._slower)
         filled = now - self.depth_s

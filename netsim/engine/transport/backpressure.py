@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from netsim.datapath.types import Role
 from netsim.engine.queueing.burst import Burst, Notice, Reaction, deliver
 from netsim.engine.queueing.grid import on_grid
+from netsim.engine.queueing.stations import CoreCharge
 from netsim.engine.queueing.tracing import SEND_BUFFER, SMALL_QUEUE, Part
 
 if TYPE_CHECKING:
@@ -191,7 +192,8 @@ class Writer:
         self._clock, self._wakes, self.asleep = way.clock, wakes, True
         on_core = way.following.stops[0] == Role.SENDER_CORE
         self._legs: tuple[Leg, ...] = (way.legs[0], deliver) if on_core else ()
-        self._charges = (0.0, _wake_up_s(back.following), 0.0, float("inf")), None
+        setup_s, idle_s = _wake_up_s(back.following)
+        self._charges = (0.0, setup_s, 0.0, float("inf"), idle_s), None
 
     def wake(self) -> None:
         """Let it go on as soon as it gets its core."""
@@ -202,12 +204,12 @@ class Writer:
             Notice(self._clock, self._clock._now, self._wakes, SEND_BUFFER)
 
 
-def _wake_up_s(tariff: Tariff) -> float:
-    """Return what waking a thread at the end of a route takes when its core is idle."""
+def _wake_up_s(tariff: Tariff) -> tuple[float, float]:
+    """Return what waking a thread at the end of a route takes when its core is idle, and its work besides."""
     for stop, charge in zip(tariff.stops, tariff.named(0), strict=False):
-        if stop == Role.RECEIVER_CORE:
-            return charge[1]
-    return 0.0
+        if stop == Role.RECEIVER_CORE and isinstance(charge, CoreCharge):
+            return charge.setup_s, charge.idle_s
+    return 0.0, 0.0
 
 
 class Reader:

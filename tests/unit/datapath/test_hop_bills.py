@@ -316,6 +316,16 @@ def test_waking_delays_an_idle_reader_only(hot: Prices) -> None:
     assert bill.latency_ns == 0
 
 
+def test_polling_is_set_up_and_a_pods_thread_sleeps_beside_the_way(hot: Prices) -> None:
+    host, pod = SocketReceive().bill(DATA, hot), SocketReceive(pod=True).bill(DATA, hot)
+    assert pod == host._replace(idle_ns=hot["socket.sleep.pod"])
+    assert host.idle_ns == 0.0
+    (interrupt, *_) = receive(Machine(), tunnelled=False)
+    bill = interrupt.bill(DATA, hot)
+    assert 0.0 < bill.idle_ns == hot["interrupt.poll"] < bill.setup_ns
+    assert bill.packet_ns == 0.0
+
+
 def test_plain_devices_have_one_price(hot: Prices) -> None:
     for hop, key in (
         (Loopback(), "loopback.packet"), (Switch(), "bridge.packet"), (Bridge(), "bridge.gateway"),

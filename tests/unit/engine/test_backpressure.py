@@ -87,7 +87,7 @@ def test_a_sleeping_writer_needs_its_core_again() -> None:
     connection.request(120_000, there.append)
     core = connection.forth.legs[0].__self__  # type: ignore[attr-defined]
     pair.clock.run(until=began + 9e-3)
-    Burst(pair.clock, (core.thread, deliver), ((3e-3, 0.0, 0.0, inf), None))
+    Burst(pair.clock, (core.thread, deliver), ((3e-3, 0.0, 0.0, inf, 0.0), None))
     pair.clock.run()
     assert there[0] - began == pytest.approx(12e-3 + 5e-3, rel=0.01)
 

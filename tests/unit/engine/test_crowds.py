@@ -9,6 +9,7 @@ import pytest
 from netsim.engine.background import jobs
 from netsim.engine.background.background import BackgroundLink
 from netsim.engine.background.jobs import Arrivals, Draws, Profile, Source
+from netsim.engine.background.pacing import AT_ONCE
 from netsim.engine.queueing.grid import on_grid
 from netsim.engine.randomness.streams import Streams
 
@@ -18,7 +19,7 @@ VISITS = [0.0005, 0.0021, 0.0022, 0.0022001, 0.004, 0.0102, 0.05]
 
 def states(rate_per_s: float, limit_s: float) -> list[tuple[float, float, int]]:
     """Visit a link at times more and less apart; return its state after each."""
-    classes = [(((0.0, SMALL_S, 0),), 0.0, rate_per_s * 0.75), (((0.0, LARGE_S, 0),), 0.0, rate_per_s * 0.25)]
+    classes = [(((0.0, SMALL_S, 0),), AT_ONCE, rate_per_s * 0.75), (((0.0, LARGE_S, 0),), AT_ONCE, rate_per_s * 0.25)]
     source = Source(Draws(Streams(5)), 3, Profile([Arrivals.of(classes)]))
     link = BackgroundLink("link", source)
     link._limit_s = limit_s
@@ -41,5 +42,5 @@ def test_what_goes_on_is_served_one_by_one() -> None:
     """Jobs of several bursts wait for what becomes of their first one; few arrivals cost less by themselves."""
     whole, parts = ((0.0, SMALL_S, 0),), ((0.0, SMALL_S, 0), (1e-4, SMALL_S, 0))
     for pieces, span_s, crowded in ((whole, 0.01, True), (parts, 0.01, False), (whole, 1e-5, False)):
-        source = Source(Draws(Streams(1)), 0, Profile([Arrivals.of([(pieces, 0.0, 100_000.0)])]))
+        source = Source(Draws(Streams(1)), 0, Profile([Arrivals.of([(pieces, AT_ONCE, 100_000.0)])]))
         assert (source.crowd(0.0, span_s) is not None) is crowded

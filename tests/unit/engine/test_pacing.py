@@ -9,9 +9,12 @@ import pytest
 from engine_parts import Pair, route
 
 from netsim.datapath.types import Role
+from netsim.engine.background.background import BackgroundCore
 from netsim.engine.background.jobs import Arrivals, Draws, Profile, Source
-from netsim.engine.background.pacing import DATAGRAMS, Pace, visits
+from netsim.engine.background.pacing import AT_ONCE, DATAGRAMS, Pace, visits
 from netsim.engine.pricing import Limits, Tariff
+from netsim.engine.queueing.clock import Clock
+from netsim.engine.queueing.grid import on_grid
 from netsim.engine.randomness.streams import Streams
 from netsim.engine.transport.tcp import TcpSettings
 
@@ -60,7 +63,7 @@ def test_a_transfer_takes_as_long_as_tcp_needs() -> None:
 
 
 def source(pieces: tuple[tuple[float, float, int], ...], rate: float) -> Source:
-    return Source(Draws(Streams(1)), 0, Profile((Arrivals.of([(pieces, 0.0, rate)]),)))
+    return Source(Draws(Streams(1)), 0, Profile((Arrivals.of([(pieces, AT_ONCE, rate)]),)))
 
 
 def test_background_bursts_bring_the_work_of_their_jobs_whatever_is_skipped() -> None:
@@ -93,3 +96,22 @@ def test_a_burst_under_way_comes_where_no_job_does() -> None:
     assert [each[0] for each in found.arrivals(0.0, time + 5e-4)] == [time]
     assert list(found.arrivals(time + 5e-4, time + 9e-4)) == []
     assert [each[0] for each in found.arrivals(time + 9e-4, time + 2e-3)] == [pytest.approx(time + 1e-3)]
+
+
+def test_a_core_that_background_finds_idle_works_besides() -> None:
+    """Played burst by burst, and passed over."""
+    rate, service_s, besides_s = 20_000.0, on_grid(10e-6), on_grid(4e-6)
+    plain = ((0.0, service_s, 0),)
+    used = []
+    for setup in (AT_ONCE, (0.0, besides_s)):
+        clock = Clock()
+        profile = Profile([Arrivals.of([(plain, setup, rate)]), Arrivals.of([])])
+        core = BackgroundCore("core", clock, Source(Draws(Streams(3)), 1, profile))
+        for step in range(1, 401):
+            core.catch_up(on_grid(step * 1e-4))
+        played = core.busy_s
+        core.catch_up(0.54)
+        used.append((played / 0.04, (core.busy_s - played) / 0.5))
+    load = rate * service_s
+    for before, after in zip(*used, strict=True):
+        assert after - before == pytest.approx((1 - load) * rate * besides_s, rel=0.1)

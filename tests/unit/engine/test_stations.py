@@ -33,6 +33,19 @@ def test_an_idle_core_is_woken_first_and_others_queue_behind() -> None:
     assert core.busy_s == 6 * US
 
 
+def test_an_idle_core_has_work_besides_that_delays_nobody() -> None:
+    clock, core = Clock(), Core("core")
+    interrupt, message = CoreCharge(US, 2 * US, idle_s=US), CoreCharge(3 * US, US, idle_s=4 * US)
+    raised = send(clock, [core.softirq], [interrupt], 100 * US)
+    slept = send(clock, [core.thread], [message], 200 * US)
+    queued = send(clock, [core.thread], [message], 201 * US)
+    soon = send(clock, [core.thread], [message], 209 * US)
+    clock.run()
+    assert (raised, slept, queued, soon) == ([103 * US], [204 * US], [207 * US], [213 * US])
+    assert core.busy_s == (1 + 1) * US + (3 + 4) * US + 3 * US + (3 + 2) * US  # the last one cuts the sleep short
+    audit(clock, [core])
+
+
 def test_a_running_thread_goes_on_before_waiting_ones() -> None:
     clock, core = Clock(), Core("core")
     work, ends = CoreCharge(2 * US), []
