@@ -130,7 +130,7 @@ def line(bench: Bench, setting: Setting) -> float:
         return ideal
     for row, _ in bench.baselines("bulk"):
         of_row = capacity(bench, row.setting)
-        if row.setting.streams == setting.streams and NEAR_LINE * of_row <= row.quantity.si <= of_row:
+        if row.setting.streams == setting.streams and NEAR_LINE * of_row <= row.quantity.si:
             return ideal * row.quantity.si / of_row
     return ideal
 

@@ -80,9 +80,7 @@ class Late:
         fitted = bench.parameters.get(row.id)
         if fitted is not None:
             return fitted.value
-        value = _solve(
-            lambda s: _late(bench, row.setting, pace(row.setting, s), question.percentile), row.quantity.si
-        )
+        value = _solve(lambda s: _late(bench, row.setting, pace(row.setting, s), question.percentile), row.quantity.si)
         bench.note(f"{name} ({row.id})", value, row.id)
         return value
 

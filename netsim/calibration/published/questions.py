@@ -135,6 +135,9 @@ def _full_sync(row: Row) -> Question:
     return Counted("commands" if by_commands else "full-sync", rule, scaled=by_commands)
 
 
+_STATISTIC = r"mean|avg|average|median|tail|min|max|stddev|jitter|p\d+(\.\d+)?|\d+(\.\d+)?th|percentile|us|usec|ms"
+_TIMED = r"latency|rtt|lat|ping|round_trip(_time)?|one_way"
+"""Names of times that say nothing else than that a packet goes and comes."""
 METRICS: tuple[tuple[str, Maker], ...] = (
     (r"network_programming", lambda row: Late(percentile_of(row))),
     (r"added_by_min_sync", _counted("pace", syncing.added_by_pace)),
@@ -206,7 +209,7 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"throughput|bandwidth|goodput|tcp_(stream|bw)|transfer_rate", _bulk),
     (r"forward_latency", lambda row: ForwardLatency(function_of(row.setting).family)),
     (r"lookup|dns|quer|polic|convergence|start|sync|connect", _unanswered),
-    (r"(^|_)(latency|rtt|lat)(_|$)|round_trip|ping", _round_trip),
+    (rf"^((tcp|udp|netperf|sockperf|qperf|{_STATISTIC}|{_TIMED})(_|$))+$", _round_trip),
 )
 """Patterns of metric names in order; the first that is found decides."""
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from netsim.calibration.published.bench import LINE_RATE, Answer, Bench, Cost, Question
 from netsim.calibration.published.bulk import NEAR_LINE, Bulk, Flows, bulk_cpu, capacity
-from netsim.calibration.published.case import Row
+from netsim.calibration.published.case import Row, baselines
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.testbed import RECEIVER, SENDER
 from netsim.datapath.costs import Regime
 from netsim.datapath.types import Role
+from netsim.errors import InputError, Place
 
-TAIL = 0.95
-"""Percentiles from here on are tails: the spread of round trips without queueing is in the cost profile."""
 ONE_WAY_TOOLS = ("sockperf", "qperf")
 """Tools that print half of a round trip."""
 
@@ -50,8 +50,8 @@ class RoundTrip:
 
     @property
     def kind(self) -> str:
-        """Tails are compared with tails, datagrams with datagrams."""
-        return f"{self._mean}-tail" if self.percentile >= TAIL else self._mean
+        """Percentiles are compared with the same percentile, datagrams with datagrams; medians count as means."""
+        return self._mean if self.percentile == MEDIAN else f"{self._mean}-p{100 * self.percentile:g}"
 
     @property
     def _mean(self) -> str:
@@ -59,7 +59,7 @@ class RoundTrip:
 
     @property
     def stands_in(self) -> str:
-        """Where no baseline row has a tail, the mean stands in; where none is of datagrams, TCP's."""
+        """Where no baseline row has a percentile, the mean stands in; where none is of datagrams, TCP's."""
         return self._mean if self.kind != self._mean else self.family
 
     @property
@@ -68,7 +68,15 @@ class RoundTrip:
         return 0 if self.kind != self._mean or self.family != "round-trip" else 2 if self.protocol == "TCP" else 3
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
-        """Return all work of both directions, and the waiting of both."""
+        """Return all work of both directions, and the waiting of both.
+
+        Raises
+        ------
+        InputError
+            When it is a server that answers, and no baseline row says what that takes.
+        """
+        if self.family == "http" and not any("http" in row.metric.lower() for row in baselines(bench.case)):
+            raise InputError("no baseline row says what the server does for a request", place=Place(field="metric"))
         ways = bench.ways(setting, surroundings(bench, setting), self.protocol)
         size = max(1, setting.count("msg_bytes", 1))
         work = ways.forward.work(size) + ways.reply.work(size)
@@ -94,8 +102,20 @@ class RoundTrip:
         """Return a rate of all flows, or a time."""
         if dimension == "time":
             wide = self.kind != self._mean and not any(bench.baselines(self.kind))
-            return Answer(seconds * (bench.figure("tail.round_trip") if wide else 1.0) / (2 if one_way(setting) else 1))
+            spread = bench.figure("tail.round_trip") ** far_out(self.percentile) if wide else 1.0
+            return Answer(seconds * spread / (2 if one_way(setting) else 1))
         return Answer(setting.streams / seconds)
+
+
+MEDIAN = 0.5
+
+
+def far_out(percentile: float) -> float:
+    """Return how far out a percentile is: 0 for the median, 1 for the 99th, which the cost profile has.
+
+    Between and beyond, a time's logarithm grows with that of the share that takes longer (a Pareto tail).
+    """
+    return math.log((1 - percentile) / (1 - MEDIAN)) / math.log((1 - 0.99) / (1 - MEDIAN))
 
 
 def surroundings(bench: Bench, setting: Setting) -> Regime:

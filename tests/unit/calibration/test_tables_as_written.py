@@ -70,13 +70,13 @@ def test_units_that_could_mean_anything(unit: str) -> None:
         ("iperf3_throughput", "Mbit/s", "bulk"), ("UDP_STREAM", "Mbit/s", "datagrams"),
         ("udp bw", "Mbit/s", "datagrams"),
         ("TCP_RR", "tps", "round-trip"), ("transactions_per_second", "tps", "round-trip"), ("rtt", "us", "round-trip"),
-        ("p99_latency", "us", "round-trip-tail"), ("latency_99th_percentile", "us", "round-trip-tail"),
-        ("udp_latency_p50", "us", "round-trip-udp"), ("tcp_rr_latency_p90", "us", "round-trip"),
+        ("p99_latency", "us", "round-trip-p99"), ("latency_99th_percentile", "us", "round-trip-p99"),
+        ("udp_latency_p50", "us", "round-trip-udp"), ("tcp_rr_latency_p90", "us", "round-trip-p90"),
         ("TCP_CRR", "tps", "connection"), ("cps", "conn/s", "connection"),
         ("connections_per_second", "1/s", "connection"),
         ("cpu_usage", "%", "cpu-round-trip"), ("receiver_cpu", "cores/(Gbit/s)", "cpu-bulk"),
         ("service_demand", "us/KB", "cpu-bulk"), ("http_requests_per_second", "req/s", "requests-kept"),
-        ("http_qps", "req/s", "requests-kept"), ("http_p99", "ms", "http-tail"),
+        ("http_qps", "req/s", "requests-kept"), ("http_p99", "ms", "http-p99"),
     ],
 )  # fmt: skip
 def test_metrics(metric: str, unit: str, kind: str) -> None:
@@ -220,3 +220,22 @@ def test_messages_of_short_connections(tmp_path: Path) -> None:
 def test_keys_that_equal_rows_share_are_not_called_unused(tmp_path: Path) -> None:
     rows = "".join(f"r{p},first_packet_latency_p{p},proxy=iptables;services=5000,0.1,ms,target\n" for p in (50, 99))
     assert run(tmp_path, rows).unknown == ()
+
+
+def test_percentiles_in_their_order(tmp_path: Path) -> None:
+    """Without baseline rows of a percentile the mean stands in, wider the further out; with one it is the one."""
+    rows = "b,tcp_rr_latency,cni=none,30,us,baseline\n"
+    rows += "".join(f"t{p},tcp_rr_latency_p{p},cni=none;path=host-host,40,us,target\n" for p in (25, 50, 90, 99, 99.9))
+    predicted = [point.predicted for point in run(tmp_path, rows).points]
+    assert predicted == sorted(set(predicted))
+    assert predicted[1] == pytest.approx(30)
+    assert predicted[3] == pytest.approx(39)
+    own = run(tmp_path, rows + "b99,tcp_rr_latency_p99,cni=none,80,us,baseline\n")
+    assert next(point.predicted for point in own.points if point.id == "t99") == pytest.approx(80)
+
+
+def test_a_server_of_unknown_work(tmp_path: Path) -> None:
+    target = "t,http_latency_p99,cni=calico;path=service,1,ms,target\n"
+    (refused,) = run(tmp_path, target).excluded
+    assert "server" in refused.reason
+    assert not run(tmp_path, "b,http_latency_mean,cni=none,0.5,ms,baseline\n" + target).excluded
