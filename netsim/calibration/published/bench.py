@@ -22,7 +22,7 @@ from netsim.calibration.published.case import Case, Row
 from netsim.calibration.published.hardware import Hardware
 from netsim.calibration.published.machine_factor import work_factor
 from netsim.calibration.published.quantities import Dimension
-from netsim.calibration.published.setting import Setting
+from netsim.calibration.published.setting import Setting, alone
 from netsim.calibration.published.subject import Subject
 from netsim.calibration.published.testbed import Testbed, Ways
 from netsim.datapath.costs import CostProfile, Prices, Regime
@@ -247,9 +247,13 @@ class Bench:
     # ---------------------------------------------------------------- anchors and contention
 
     def anchor(self, question: Question, setting: Setting) -> Anchor | None:
-        """Return the baseline row measured most like ``setting``, ``None`` where there is none."""
-        found = self._likest(question.kind, setting)
-        return found or self._likest(getattr(question, "stands_in", question.kind), setting, whatever="keepalive")
+        """Return the baseline row measured most like ``setting``, ``None`` where there is none.
+
+        Where none has as many flows at once, one of a single flow stands in.
+        """
+        other = getattr(question, "stands_in", question.kind)
+        found = self._likest(question.kind, setting) or self._likest(other, setting, whatever="keepalive")
+        return found or (self.anchor(question, alone(setting)) if setting.streams > 1 else None)
 
     def _likest(self, kind: str, setting: Setting, whatever: str = "") -> Anchor | None:
         best: tuple[int, Row, Question] | None = None
@@ -309,30 +313,34 @@ class Bench:
         """Return the predicted answer to a question in some setting."""
         cost = question.cost(self, setting)
         anchor = self.anchor(question, setting)
-        contention = self.contention(question, setting)
-        scale = self.factor * contention
+        scale = self._scale(question, setting)
         if anchor is None:
             seconds = cost.waiting + scale * cost.work
         elif self._same_hops(question, setting, anchor.row.setting):
             seconds = cost.waiting + scale * cost.work
             if "k" not in self.parameters:
-                of_anchor = anchor.cost.waiting + scale * anchor.cost.work
+                of_anchor = anchor.cost.waiting + self._scale(question, anchor.row.setting) * anchor.cost.work
                 seconds *= anchor.seconds / of_anchor
                 self._fit(anchor.row, "measured over modelled", anchor.seconds / of_anchor)
         elif isinstance(question, Staged):
-            seconds = self._slowest(question, setting, anchor, scale)
+            seconds = self._slowest(question, setting, anchor)
         elif isinstance(question, Woken) and self._one_within_a_host(setting, anchor.row.setting):
-            seconds = self._woken(question, setting, anchor, cost, scale)
+            seconds = self._woken(question, setting, anchor, cost)
         else:
+            own = self._scale(question, anchor.row.setting)
             added = scale * (cost.work - anchor.cost.work)
             # hops that a plugin spares are the machine's own, those it adds were measured on another
             added *= self.figure("transfer.added_work") if added > 0 else 1.0
+            added += (scale - own) * anchor.cost.work
             seconds = anchor.seconds + added + cost.waiting - anchor.cost.waiting
-            rest = anchor.seconds - anchor.cost.waiting - scale * anchor.cost.work
-            self._fit(anchor.row, "rest, s", rest)
+            self._fit(anchor.row, "rest, s", anchor.seconds - anchor.cost.waiting - own * anchor.cost.work)
         return question.answer(self, setting, max(seconds, 1e-12), dimension)
 
-    def _slowest(self, question: Staged, setting: Setting, anchor: Anchor, scale: float) -> float:
+    def _scale(self, question: Question, setting: Setting) -> float:
+        """Return k c."""
+        return self.factor * self.contention(question, setting)
+
+    def _slowest(self, question: Staged, setting: Setting, anchor: Anchor) -> float:
         """Return the time of the slowest core, where each has its own work.
 
         What the model does not explain of the baseline is its slowest core's; the others have time left, so work that
@@ -341,9 +349,10 @@ class Bench:
         """
         before, after = question.stages(self, anchor.row.setting), question.stages(self, setting)
         busiest = max(before, key=lambda core: before[core])
-        rest = anchor.seconds - scale * before[busiest]
+        own = self._scale(question, anchor.row.setting) * before[busiest]
+        rest = anchor.seconds - own
         self._fit(anchor.row, "rest, s", rest)
-        scale *= min(1.0, anchor.seconds / (scale * before[busiest]))
+        scale = self._scale(question, setting) * min(1.0, anchor.seconds / own)
         transfer = self.figure("transfer.added_work")
 
         def time(core: str) -> float:
@@ -358,17 +367,17 @@ class Bench:
             return False
         return self.subject(setting).same_node == self.subject(other).same_node
 
-    def _woken(self, question: Woken, setting: Setting, anchor: Anchor, cost: Cost, scale: float) -> float:
+    def _woken(self, question: Woken, setting: Setting, anchor: Anchor, cost: Cost) -> float:
         """Return the time of a row within a host by one between hosts, or the reverse.
 
         What a bare round trip takes beyond its work, cards and cable is waking up: cores from idle states by an
         interrupt, programs by their packet. Within a host there is only the second.
         """
         here, there = question.asleep(self, setting), question.asleep(self, anchor.row.setting)
-        beside = scale * anchor.cost.work + anchor.cost.waiting - there
+        beside = self._scale(question, anchor.row.setting) * anchor.cost.work + anchor.cost.waiting - there
         slower = max(0.0, anchor.seconds - beside) / there
         self._fit(anchor.row, "waking over the model's", slower)
-        return scale * cost.work + cost.waiting + (slower - 1) * here
+        return self._scale(question, setting) * cost.work + cost.waiting + (slower - 1) * here
 
     def _one_within_a_host(self, setting: Setting, other: Setting) -> bool:
         return self.subject(setting).same_node != self.subject(other).same_node

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 from netsim.calibration.published.bench import LINE_RATE, Answer, Bench, Cost
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.hardware import VIRTUAL_BPS
 from netsim.calibration.published.quantities import Dimension
-from netsim.calibration.published.setting import Setting
+from netsim.calibration.published.setting import Setting, alone
 from netsim.calibration.published.testbed import RECEIVER, SENDER, Ways
 from netsim.datapath.gro import acknowledged, left_to_program, merged_pieces
 from netsim.datapath.link import FRAMING_BYTES
@@ -101,7 +102,17 @@ class Bulk:
             return Answer(rate)
         limit = line(bench, setting)
         total = rate * setting.streams
+        if setting.streams > 1:
+            total = min(total, hosts_limit(bench, setting), self.thread_limit(bench, setting))
         return Answer(min(total, limit), total >= limit, LINE_RATE if total >= limit else "")
+
+    def thread_limit(self, bench: Bench, setting: Setting) -> float:
+        """Return the bits a second of one program thread at each end, where a tool has no more for all its streams."""
+        if not one_threaded(setting):
+            return math.inf
+        programs = [cost for name, cost in self.cores(bench, setting).items() if name not in ("softirq", "gateway")]
+        busier = max(bench.factor * cost.work + cost.waiting for cost in programs)
+        return bench.ways(setting).burst_bytes * 8 / busier / pace(bench, setting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +128,32 @@ class Flows(Bulk):
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return seconds of one flow for one burst, or what one flow takes where the row only shows the line."""
         if row.quantity.si >= NEAR_LINE * capacity(bench, row.setting):
-            single = row.setting.but(**{key: "1" for key in ("streams", "processes") if key in row.setting})
+            single = alone(row.setting)
             anchor = bench.anchor(Bulk(), single)
             return anchor.seconds if anchor is not None else Bulk().cost(bench, single).work * bench.factor
         return Bulk.seconds(self, bench, row)
+
+
+def one_threaded(setting: Setting) -> bool:
+    """Tell whether the row's tool runs all its streams in one thread, as iperf3 did before 3.16 (its release notes)."""
+    found = re.search(r"iperf-?3(?:\D+(\d+)\.(\d+))?", setting.text("tool").lower())
+    return found is not None and (found[1] is None or (int(found[1]), int(found[2])) < (3, 16))
+
+
+def hosts_limit(bench: Bench, setting: Setting) -> float:
+    """Return the bits a second at which the busier host has no core left."""
+    sides = [bulk_cpu(bench, setting, side) for side in ("client", "server")]
+    scale = bench.factor * bench.contention(Flows(), setting)
+    busier = max(scale * side.work + side.waiting for side in sides)
+    return bench.testbed.machine.cores * bench.ways(setting).burst_bytes * 8 / busier / pace(bench, setting)
+
+
+def pace(bench: Bench, setting: Setting) -> float:
+    """Return what a baseline row of one flow, as far apart, took over the model's time; 1 without such a row."""
+    anchor = bench.anchor(Bulk(), alone(setting))
+    if anchor is None or bench.subject(anchor.row.setting).same_node != bench.subject(setting).same_node:
+        return 1.0
+    return anchor.seconds / (anchor.cost.waiting + bench.factor * anchor.cost.work)
 
 
 def line(bench: Bench, setting: Setting) -> float:

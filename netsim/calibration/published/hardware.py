@@ -148,8 +148,8 @@ def stated_in(text: str) -> dict[str, Any]:
 
 
 _VIRTUAL = re.compile(
-    r"\bVMs?\b|virtio|vCPU|VMware|Hyper-V|virtual machine|EC2|GCE|cloud|instance|kind\b|\b[a-z]\d[a-z]*\.\d*x?large\b|"
-    r"\b[nec]\d[a-z]?-(?:standard|high\w+)-\d"
+    r"\bVMs?\b|virtio|vCPU|VMware|Hyper-V|virtual machine|EC2|GCE|cloud|instance|kind\b|"
+    r"\b[a-z]\d[a-z]*\.\d*x?large\b(?!\.)|\b[nec]\d[a-z]?-(?:standard|high\w+)-\d"
 )
 _METAL = re.compile(r"bare[- ]?metal|\.metal\b")
 _STATED: tuple[tuple[str, str, type], ...] = (

@@ -17,6 +17,10 @@ SUBJECT_KEYS = frozenset(
 """Keys that say what is measured; the others say how. A baseline row fits a target that is measured in the same way."""
 
 
+FLOWS = ("streams", "processes", "connections", "parallel")
+"""Keys that say how many flows there are at once."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """The keys of one row with the case's defaults filled in; what nobody asks for is named at the end."""
@@ -82,7 +86,7 @@ class Setting:
     @property
     def streams(self) -> int:
         """Flows at once: ``streams``, ``processes``, ``connections`` or ``parallel``."""
-        return next((self.count(key) for key in ("streams", "processes", "connections", "parallel") if key in self), 1)
+        return next((self.count(key) for key in FLOWS if key in self), 1)
 
     @property
     def unused(self) -> tuple[str, ...]:
@@ -112,3 +116,8 @@ class Setting:
     def but(self, **changes: str) -> Setting:
         """Return the setting with some values changed; what is asked of it counts for this one too."""
         return replace(self, values={**self.values, **changes})
+
+
+def alone(setting: Setting) -> Setting:
+    """Return the setting of one flow."""
+    return setting.but(**{key: "1" for key in FLOWS if key in setting})
