@@ -107,12 +107,15 @@ class Bulk:
         return Answer(min(total, limit), total >= limit, LINE_RATE if total >= limit else "")
 
     def thread_limit(self, bench: Bench, setting: Setting) -> float:
-        """Return the bits a second of one program thread at each end, where a tool has no more for all its streams."""
+        """Return the bits a second of one program thread at each end, where a tool has no more for all its streams.
+
+        As the model has it: what one flow takes on the testbed may be another core's time.
+        """
         if not one_threaded(setting):
             return math.inf
         programs = [cost for name, cost in self.cores(bench, setting).items() if name not in ("softirq", "gateway")]
         busier = max(bench.factor * cost.work + cost.waiting for cost in programs)
-        return bench.ways(setting).burst_bytes * 8 / busier / pace(bench, setting)
+        return bench.ways(setting).burst_bytes * 8 / busier
 
 
 @dataclass(frozen=True, slots=True)

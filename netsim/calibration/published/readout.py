@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netsim.calibration.published.bench import Answer, Bench, Cost
+from netsim.calibration.published.case import baselines
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.transport import RoundTrip
@@ -42,8 +43,15 @@ class RequestTime(RoundTrip):
     family: str = "http"
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
-        """Return the round trip's, and refuse a resolution that is none."""
-        resolution_of(setting)
+        """Return the round trip's.
+
+        Raises
+        ------
+        InputError
+            When the resolution is none, or neither a tool's nor a baseline row say anything of the server's work.
+        """
+        if not resolution_of(setting) and not any("http" in row.metric.lower() for row in baselines(bench.case)):
+            raise InputError("no baseline row says what the server does for a request", place=Place(field="metric"))
         return RoundTrip.cost(self, bench, setting)
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:

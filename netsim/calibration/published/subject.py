@@ -151,6 +151,7 @@ def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping
     tokens = _path(setting, plugin)
     segmentation, merging = _ladder(setting)
     source, target = _ends([token for token in tokens if token in ENDS], rule, tokens)
+    same_node = "same" in tokens or "hairpin" in tokens
     if plugin.name == "bare" and "pod" in (source, target):
         plugin = load_plugin("kubenet")
     plugin = _programmed(plugin, setting)
@@ -161,11 +162,11 @@ def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping
         proxy=_proxy(setting, rule, plugin, hardware),
         source=source,
         target=target,
-        same_node="same" in tokens or "hairpin" in tokens,
+        same_node=same_node,
         service="service" in tokens or "hairpin" in tokens,
         hairpin="hairpin" in tokens,
         gateway="gateway" in tokens,
-        checksum=_checksums(setting, plugin, hardware),
+        checksum=_checksums(setting, plugin, hardware, wrapped="pod" in (source, target) and not same_node),
         segmentation=segmentation,
         merging=merging,
         steered=hardware.interrupts == "steered" or _aimed(setting),
@@ -299,8 +300,8 @@ def _aimed(setting: Setting) -> bool:
     return bool({"arfs", "all"} & set(re.split(r"[^a-z]+", setting.text("offload").lower())))
 
 
-def _checksums(setting: Setting, plugin: Plugin, hardware: Hardware) -> bool:
-    """Tell whether the device pods send through has checksum offload."""
+def _checksums(setting: Setting, plugin: Plugin, hardware: Hardware, *, wrapped: bool) -> bool:
+    """Tell whether the devices that packets meet have checksum offload; tunnels only do where they are wrapped."""
     offload = setting.text("offload").lower()
     if re.search(r"checksum[-_ ]?(?:offload)?[-_ ]?off\b", offload):
         return False
@@ -309,4 +310,4 @@ def _checksums(setting: Setting, plugin: Plugin, hardware: Hardware) -> bool:
     off = release is not None and CHECKSUM_OFF[0] <= release < CHECKSUM_OFF[1]
     vxlan = plugin.encapsulation is not None and plugin.encapsulation.kind == "vxlan"
     calicos = plugin.name.startswith("calico") and "canal" not in setting.text("cni").lower()  # Canal's is Flannel's
-    return not ((old or off) and vxlan and calicos)
+    return not ((old or off) and vxlan and calicos and wrapped)

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 from netsim.calibration.published.bench import LINE_RATE, Answer, Bench, Cost, Question
 from netsim.calibration.published.bulk import NEAR_LINE, Bulk, Flows, bulk_cpu, capacity
-from netsim.calibration.published.case import Row, baselines
+from netsim.calibration.published.case import Row
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.testbed import RECEIVER, SENDER
 from netsim.datapath.costs import Regime
 from netsim.datapath.types import Role
-from netsim.errors import InputError, Place
 
 ONE_WAY_TOOLS = ("sockperf", "qperf")
 """Tools that print half of a round trip."""
@@ -68,15 +67,7 @@ class RoundTrip:
         return 0 if self.kind != self._mean or self.family != "round-trip" else 2 if self.protocol == "TCP" else 3
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
-        """Return all work of both directions, and the waiting of both.
-
-        Raises
-        ------
-        InputError
-            When it is a server that answers, and no baseline row says what that takes.
-        """
-        if self.family == "http" and not any("http" in row.metric.lower() for row in baselines(bench.case)):
-            raise InputError("no baseline row says what the server does for a request", place=Place(field="metric"))
+        """Return all work of both directions, and the waiting of both."""
         ways = bench.ways(setting, surroundings(bench, setting), self.protocol)
         size = max(1, setting.count("msg_bytes", 1))
         work = ways.forward.work(size) + ways.reply.work(size)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from netsim.calibration.published import CaseResult, load_case, validate_case
+from netsim.calibration.published.bulk import one_threaded
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.hardware import Hardware
 from netsim.calibration.published.quantities import quantity
@@ -239,3 +240,38 @@ def test_a_server_of_unknown_work(tmp_path: Path) -> None:
     (refused,) = run(tmp_path, target).excluded
     assert "server" in refused.reason
     assert not run(tmp_path, "b,http_latency_mean,cni=none,0.5,ms,baseline\n" + target).excluded
+
+
+def test_one_flow_stands_in_for_many(tmp_path: Path) -> None:
+    rows = (
+        "b,tcp_throughput,cni=none;path=host-host-same-node;streams=1,12,Gbit/s,baseline\n"
+        "t,tcp_throughput,cni=kubenet;path=pod-pod-same-node;streams=2,20,Gbit/s,target\n"
+    )
+    (point,) = run(tmp_path, rows, "hardware: {cores: 32, clock_ghz: 3.0}").points
+    assert 16 < point.predicted < 24
+
+
+def test_cores_of_a_host_limit_its_flows(tmp_path: Path) -> None:
+    rows = "".join(
+        f"t{streams},tcp_throughput,cni=kubenet;path=pod-pod-same-node;streams={streams},50,Gbit/s,target\n"
+        for streams in (1, 2, 64, 128)
+    )
+    one, two, many, more = (point.predicted for point in run(tmp_path, rows, "hardware: {cores: 4}").points)
+    assert one < two
+    assert many == pytest.approx(more)
+    assert many < 4 * one
+
+
+@pytest.mark.parametrize(
+    ("tool", "one"),
+    [("iperf3", True), ("iperf 3.9", False), ("iperf3-3.9", True), ("iperf3 3.16", False), ("iperf3-3.17", False),
+     ("iperf2", False), ("netperf", False)],
+)  # fmt: skip
+def test_tools_of_one_thread(tool: str, one: bool) -> None:
+    assert one_threaded(Setting.read(f"cni=none;tool={tool}")) is one
+
+
+def test_tunnels_without_checksums_do_not_slow_pods_of_one_node() -> None:
+    configuration = "cni=calico-3.25;encapsulation=vxlan;path=pod-pod-{}-node"
+    assert not subject(configuration.format("cross")).checksum
+    assert subject(configuration.format("same")).checksum
