@@ -275,3 +275,18 @@ def test_tunnels_without_checksums_do_not_slow_pods_of_one_node() -> None:
     configuration = "cni=calico-3.25;encapsulation=vxlan;path=pod-pod-{}-node"
     assert not subject(configuration.format("cross")).checksum
     assert subject(configuration.format("same")).checksum
+
+
+def test_ways_of_single_packets(tmp_path: Path) -> None:
+    """Tracking and translating cost something, a bridge is no router, and AF_XDP is not XDP."""
+    ways = ("linux-bridge", "ip-forward", "ip-forward conntrack", "ip-forward nat", "xdp-redirect", "veth-xdp-redirect")
+    rows = "".join(
+        f"{number},pps_per_core,cni=none;path=nic-forward-nic;function={way},1,Mpps,target\n"
+        for number, way in enumerate(ways)
+    )
+    refused = "z,pps_per_core,cni=none;path=nic-forward-nic;function=af-xdp forward,1,Mpps,target\n"
+    result = run(tmp_path, rows + refused)
+    rates = {ways[int(point.id)]: point.predicted for point in result.points}
+    assert rates["linux-bridge"] > rates["ip-forward"] > rates["ip-forward conntrack"] > rates["ip-forward nat"]
+    assert rates["xdp-redirect"] > 2 * rates["veth-xdp-redirect"]
+    assert [row.id for row in result.excluded] == ["z"]
