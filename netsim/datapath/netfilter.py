@@ -18,23 +18,26 @@ HookName = Literal["prerouting", "input", "forward", "output", "postrouting"]
 class Netfilter(Tagged):
     """A hook with the node's tables attached; the filter table sits at FORWARD, INPUT and OUTPUT.
 
-    ``tables`` is for namespaces that have others than a node's (`TABLES`).
+    ``tables`` is for namespaces that have others than a node's (`TABLES`), ``sets`` counts rules of the plugin's own that
+    every packet is compared with, each a look-up in a set.
     """
 
     hop: HookName
     tables: int | None = None
+    sets: int = 0
 
     def hops(self, leg: Leg) -> Iterator[Hop]:
         """Yield the hook with the filter rules a packet meets there."""
         where = FILTERED.get(self.hop)
         tables = TABLES[self.hop] if self.tables is None else self.tables
         if where is None:
-            yield Hook(f"netfilter.{self.hop}", tables=tables, orphans=self.hop == "prerouting")
+            yield Hook(f"netfilter.{self.hop}", tables=tables, sets=self.sets, orphans=self.hop == "prerouting")
             return
         first = leg.walks.first.get(where, Walk()).filter_mean
         if leg.nat is not None and where == "forward":
             first = leg.walks.service.filter_mean
-        yield Hook(f"netfilter.{self.hop}", first, leg.walks.established.get(where, Walk()).filter_mean, tables=tables)
+        later = leg.walks.established.get(where, Walk()).filter_mean
+        yield Hook(f"netfilter.{self.hop}", first, later, tables=tables, sets=self.sets)
 
 
 FILTERED: Mapping[HookName, Where] = {"forward": "forward", "input": "in", "output": "out"}
@@ -57,12 +60,13 @@ class Hook(Plain):
     first: float = 0.0
     established: float = 0.0
     tables: int = 1
+    sets: int = 0
     orphans: bool = False
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
         """Charge the tables and their rules: cold ones for a connection's first packet, hot ones afterwards."""
         rules = self.first if packet.new else self.established
-        entered = self.tables * prices["netfilter.hook"]
+        entered = self.tables * prices["netfilter.hook"] + self.sets * prices["ipset.lookup"]
         return Bill(packet_ns=entered + rules * prices[rule_price(packet.new)], rules=rules)
 
 

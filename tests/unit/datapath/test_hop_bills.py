@@ -111,8 +111,8 @@ def test_a_namespace_with_fewer_tables_enters_fewer(hot: Prices) -> None:
         for name, known in (("output", None), ("postrouting", None), ("output", 1))
     }
     assert tables == {"output": 1, "postrouting": 2}
-    (host,) = Netfilter("output").hops(Leg())
-    assert host.bill(DATA, hot).packet_ns == 3 * hot["netfilter.hook"]
+    (host,) = Netfilter("output", sets=2).hops(Leg())
+    assert host.bill(DATA, hot).packet_ns == 3 * hot["netfilter.hook"] + 2 * hot["ipset.lookup"]
 
 
 def test_ipvs_follows_its_row_of_the_table_of_virtual_servers(hot: Prices) -> None:
@@ -333,6 +333,7 @@ def test_plain_devices_have_one_price(hot: Prices) -> None:
     ):  # fmt: skip
         assert hop.bill(DATA, hot).packet_ns == hot[key]
     assert Switching().bill(DATA, hot).packet_ns == hot["ovs.lookup"]
+    assert Switching(compiled=True).bill(DATA, hot).packet_ns == hot["ovs.lookup"] / 2
     assert Macvlan().bill(DATA, hot).packet_ns == hot["macvlan.packet"]
 
 
