@@ -18,8 +18,8 @@ HookName = Literal["prerouting", "input", "forward", "output", "postrouting"]
 class Netfilter(Tagged):
     """A hook with the node's tables attached; the filter table sits at FORWARD, INPUT and OUTPUT.
 
-    ``tables`` is for namespaces that have others than a node's (`TABLES`), ``sets`` counts rules of the plugin's own that
-    every packet is compared with, each a look-up in a set.
+    ``tables`` is for namespaces that have others than a node's (`TABLES`), ``sets`` counts rules of the plugin's own
+    that every packet is compared with, each a look-up in a set.
     """
 
     hop: HookName
