@@ -90,7 +90,9 @@ def interval(
     level: float,
     discrepancy: float = DISCREPANCY,
 ) -> tuple[float, float]:
-    """Return the interval of a prediction.
+    """Return the interval of a prediction, which holds the prediction itself.
+
+    Ranges that reach further to one side, and baseline rows, can move nearly all draws to one side of it.
 
     Parameters
     ----------
@@ -110,7 +112,7 @@ def interval(
         discrepancy = 0.0
     middle = quantile(samples, weight, 0.5) if moved else value
     beside = math.hypot(math.log1p(noise), discrepancy)
-    return _widened(low, middle, beside, -1), _widened(high, middle, beside, 1)
+    return min(value, _widened(low, middle, beside, -1)), max(value, _widened(high, middle, beside, 1))
 
 
 def _widened(end: float, middle: float, beside: float, sign: int) -> float:

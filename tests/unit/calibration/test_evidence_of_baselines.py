@@ -84,3 +84,10 @@ def test_a_baseline_row_narrows_a_case(tmp_path: Path, monkeypatch: pytest.Monke
     narrow = validate([str(tmp_path)], draws=400, discrepancy=0.0).cases[0].points[0].half_width
     monkeypatch.setattr(validation, "weights", lambda draws: np.ones(len(draws)))
     assert narrow < 0.97 * validate([str(tmp_path)], draws=400, discrepancy=0.0).cases[0].points[0].half_width
+
+
+def test_an_interval_holds_its_prediction() -> None:
+    """Draws that all lie above the prediction move the interval up, and its end no further than the prediction."""
+    low, high = interval(1.0, [1.5, 1.6, 1.7], np.ones(3), noise=0.02, level=0.9, discrepancy=0.0)
+    assert low == 1.0
+    assert high > 1.6
