@@ -1,4 +1,4 @@
-"""Tunnels between nodes: VXLAN, Geneve, IPIP.
+"""Tunnels between nodes: VXLAN, Geneve, IPIP, and those that encrypt (`netsim.datapath.encryption`).
 
 The outer packets are packets of the node. Where its netfilter tracks them they pass hooks and conntrack like any other,
 and if the tunnel derives its outer source port from the inner flow every new inner flow makes new outer flows, one per
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from netsim.cluster.service_rules import Walk
 from netsim.datapath.costs import Prices
+from netsim.datapath.encryption import CIPHERS, SEALED_BYTES, Cipher, Open, Seal
 from netsim.datapath.netfilter import TABLES, Hook, HookName
 from netsim.datapath.service_nat import NoService
 from netsim.datapath.step import Leg, Plain, Tagged, Tunnel
@@ -39,12 +40,17 @@ class Encapsulation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["vxlan", "geneve", "ipip"]
+    kind: Literal["vxlan", "geneve", "ipip", "wireguard", "ipsec"]
     outer_tuple: Literal["per-flow", "per-node-pair"] = "per-flow"
     underlay_conntrack: bool = True
     metadata: bool = False
     remembers: bool = False
     hooked: bool = True
+
+    @property
+    def cipher(self) -> Cipher | None:
+        """How packets are encrypted; ``None`` for plain tunnels."""
+        return next((cipher for cipher in CIPHERS if cipher == self.kind), None)
 
     @property
     def outer_entries(self) -> int:
@@ -54,6 +60,8 @@ class Encapsulation(BaseModel):
     def overhead_bytes(self, ipv6_underlay: bool = False) -> int:
         """Return the bytes a packet grows by: outer IP, UDP and tunnel header, the inner Ethernet header."""
         outer = IPV6_BYTES if ipv6_underlay else IPV4_BYTES
+        if self.cipher is not None:
+            return outer + SEALED_BYTES[self.cipher]
         if self.kind == "ipip":
             return outer
         return outer + UDP_BYTES + TUNNEL_HEADER_BYTES[self.kind] + ETHERNET_BYTES
@@ -70,7 +78,9 @@ class Encap(Tagged):
         """Yield the encapsulation and the outer packet's way out, if the packet leaves in a tunnel."""
         if self.encapsulation is None or leg.tunnel_out is None:
             return
-        overhead = self.encapsulation.overhead_bytes(":" in leg.tunnel_out.local)
+        overhead, cipher = self.encapsulation.overhead_bytes(":" in leg.tunnel_out.local), self.encapsulation.cipher
+        if cipher is not None:
+            yield Seal(cipher)
         yield Encapsulate(leg.tunnel_out, overhead, self.encapsulation.remembers)
         yield from _outer(leg, self.encapsulation, ("output", "postrouting"))
 
@@ -87,6 +97,8 @@ class Decap(Tagged):
         if self.encapsulation is None or leg.tunnel_in is None:
             return
         yield from _outer(leg, self.encapsulation, ("prerouting", "input"))
+        if self.encapsulation.cipher is not None:
+            yield Open(self.encapsulation.cipher)
         yield Decapsulate(self.encapsulation.overhead_bytes(":" in leg.tunnel_in.local), self.encapsulation.metadata)
 
 

@@ -330,7 +330,10 @@ class Composer:
 
     def _in(self, steps: LegSteps, leg: Leg, role: Role) -> Iterator[Crossing]:
         """Lay a leg behind the card; where a tunnel ends, inner segments may be merged."""
-        yield from (Crossing(hop, role, leg.node) for hop in receive(leg.machine, leg.tunnel_in is not None))
+        tunnel, card = self.plugin.encapsulation, leg.machine
+        if tunnel is not None and tunnel.cipher is not None:
+            card = replace(card, tunnel=False)  # no card merges what it cannot read
+        yield from (Crossing(hop, role, leg.node) for hop in receive(card, leg.tunnel_in is not None))
         other = steered(leg.machine, role)
         if other is not role:
             yield from (Crossing(Steer(), role, leg.node), Crossing(Backlog(), other, leg.node))
@@ -339,7 +342,7 @@ class Composer:
             for hop in step.hops(leg):
                 yield Crossing(hop, role, leg.node)
                 if isinstance(hop, Decapsulate):
-                    yield from (Crossing(merge, role, leg.node) for merge in merge_after_decapsulation(leg.machine))
+                    yield from (Crossing(merge, role, leg.node) for merge in merge_after_decapsulation(card))
 
     # ---------------------------------------------------------------- wires
 

@@ -19,14 +19,16 @@ from netsim.calibration.published.hardware import Hardware
 from netsim.calibration.published.policies import NO_POLICIES, Policies, policies_of
 from netsim.calibration.published.setting import Setting
 from netsim.cluster.service_rules import ProxyMode
+from netsim.datapath.encryption import CIPHERS, Cipher
 from netsim.datapath.plugin import Plugin, combination, load_plugin
 from netsim.errors import InputError, Place
 
 End = Literal["pod", "host", "external"]
-TUNNELS: tuple[Literal["vxlan", "geneve", "ipip"], ...] = ("vxlan", "geneve", "ipip")
+Tunnel = Literal["vxlan", "geneve", "ipip", "wireguard", "ipsec"]
+TUNNELS: tuple[Tunnel, ...] = ("wireguard", "ipsec", "vxlan", "geneve", "ipip")
 NO_TUNNEL = ("", "none", "no", "off", "unknown", "native", "direct", "cross-subnet", "crosssubnet")
 """What rows write where nodes of one subnet wrap nothing, or where they do not say."""
-ENCRYPTED = re.compile(r"wireguard|ipsec|\besp\b|encrypt")
+SPELLED: Mapping[Cipher, str] = {"wireguard": r"wireguard|\bwg\b", "ipsec": r"ipsec|\besp\b|xfrm"}
 OUTSIDE = re.compile(r"\bvpp\b|dpdk|flannel.*\budp\b|sleeve|nsx|contrail|tungsten")
 """Data planes that pass the kernel by, or are a program's: nothing of the model prices them."""
 CHECKSUM_FIXED = (5, 7)
@@ -179,9 +181,13 @@ def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping
 def _wrapped(setting: Setting) -> Setting:
     """Return the setting with the tunnel that its own key or the plugin's name says. Raises `InputError`."""
     cni, stated = setting.text("cni").lower(), setting.text("encapsulation").lower().replace("ip-in-ip", "ipip")
-    for key, told in (("cni", cni), ("encapsulation", stated)):
-        if ENCRYPTED.search(told):
-            raise InputError("the model prices no encryption", place=Place(field=f"configuration.{key}"), got=told)
+    ciphers = (cipher for cipher in CIPHERS for told in (cni, stated) if re.search(SPELLED[cipher], told))
+    cipher = next(ciphers, None)
+    if cipher is not None:
+        stated = cipher
+    elif "encrypt" in cni + stated:
+        raise InputError("which encryption is not said", place=Place(field="configuration.encapsulation"), got=stated,
+                         allowed=", ".join(CIPHERS))  # fmt: skip
     if OUTSIDE.search(cni):
         raise InputError("the model has no data plane outside the kernel", place=Place(field="configuration.cni"),
                          got=cni)  # fmt: skip

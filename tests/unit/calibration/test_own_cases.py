@@ -53,7 +53,7 @@ def test_names_of_a_case(tmp_path: Path) -> None:
 
 def test_what_is_not_understood_is_excluded_with_its_reason(tmp_path: Path) -> None:
     rows = (
-        HEADER + BARE + "t2,smell,cni=none,1,us,target\n" + "t3,tcp_rr_rate,cni=cilium;encapsulation=wireguard,1,us,\n"
+        HEADER + BARE + "t2,smell,cni=none,1,us,target\n" + "t3,tcp_rr_rate,cni=cilium;encapsulation=encrypted,1,us,\n"
     )
     reasons = {item.id: item.reason for item in run(tmp_path, rows).excluded}
     assert "smell" in reasons["t2"]

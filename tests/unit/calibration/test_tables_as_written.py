@@ -121,6 +121,10 @@ def test_percentiles(metric: str, configuration: str, share: float | None) -> No
         ("cni=gke-dataplane-v2", "cilium-native", "ebpf"),
         ("cni=sriov", "macvlan", "iptables"), ("cni=kindnet", "kubenet", "iptables"), ("cni=host", "bare", "iptables"),
         ("cni=calico;encapsulation=IP-in-IP", "calico-ipip", "iptables"),
+        ("cni=flannel+wireguard", "flannel-vxlan+wireguard", "iptables"),
+        ("cni=calico;encapsulation=wireguard", "calico-vxlan+wireguard", "iptables"),
+        ("cni=cilium-1.14-ebpf;encapsulation=none;proxy=ebpf", "cilium-native", "ebpf"),
+        ("cni=calico;encapsulation=ESP", "calico-vxlan+ipsec", "iptables"),
         ("cni=ovs-vxlan", "antrea-geneve+vxlan", "iptables"),
         ("cni=calico;encapsulation=cross-subnet", "calico-bgp", "iptables"),
     ],
@@ -133,7 +137,7 @@ def test_names(configuration: str, plugin: str, proxy: str) -> None:
 @pytest.mark.parametrize(
     ("configuration", "said"),
     [
-        ("cni=flannel+wireguard", "encryption"), ("cni=calico;encapsulation=wireguard", "encryption"),
+        ("cni=weave-encrypted", "encryption"),
         ("cni=calico-vpp", "outside the kernel"), ("cni=flannel-udp", "outside the kernel"),
         ("cni=calico;encapsulation=gre", "no such tunnel"), ("cni=calico;path=pod-moon", "path"),
         ("cni=mystery", "not known"),
