@@ -40,3 +40,7 @@ def test_a_host_three_times_as_slow_saves_power_unless_its_clock_is_stated() -> 
 def test_no_more_is_work_than_was_measured() -> None:
     for seconds in (12e-6, 18e-6, 25e-6, 50e-6, 100e-6):
         assert factor(seconds) * ROUND_TRIP.work < seconds
+
+
+def test_a_host_that_is_quick_has_little_waiting_before_it_has_a_clock_that_none_has() -> None:
+    assert factor(13e-6, surely=False) > 0.7
