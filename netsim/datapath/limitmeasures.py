@@ -18,7 +18,7 @@ from netsim.cluster.limitbook import KnownLimit
 from netsim.datapath.conntrack import TCP_CLOSED_S, UDP_SHORT_S, usual_limit
 from netsim.datapath.costs import load_profile
 from netsim.datapath.limitfacts import ClusterFacts, PluginFacts, TrafficFacts
-from netsim.datapath.programming import full_size, sync_seconds
+from netsim.datapath.programming import full_size, legacy_restore_seconds, sync_seconds
 
 SOCKET_TIME_WAIT_S = 60.0
 """Time a socket stays in TIME_WAIT (kernel include/net/tcp.h TCP_TIMEWAIT_LEN)."""
@@ -150,8 +150,8 @@ def _iptables_rules(state: State) -> float | None:
 
 def _locked(state: State) -> float | None:
     """Seconds for which iptables-restore (legacy, the back-end with a lock) holds the lock to write everything."""
-    price_ns = load_profile("server").prices()["tool.iptables_line"]
-    return _times(_iptables_rules(state), price_ns * 1e-9)
+    rules = _iptables_rules(state)
+    return None if rules is None else legacy_restore_seconds(rules, load_profile("server").prices())
 
 
 def _full_sync(state: State) -> float | None:

@@ -35,6 +35,9 @@ JUMPS = 12
 CACHED_OBJECTS = 160_000.0
 """Objects of a transaction, about 200 bytes each (``struct nft_trans_rule`` and kin), that 32 MB of cache hold."""
 
+CACHED_LINES = 30_000.0
+"""Lines of a legacy table, about 1 KB each with the copies that tool and kernel make, that 32 MB of cache hold."""
+
 
 class SyncSize(NamedTuple):
     """What one sync writes, and what is there, in the mode's unit: lines, objects, calls or map entries.
@@ -98,6 +101,18 @@ def full_size(proxy: str, services: float, endpoints: float) -> SyncSize:
 def sync_seconds(proxy: str, size: SyncSize, prices: Prices, *, full: bool = False) -> float:
     """Return how long one sync takes; a ``full`` one writes everything, any other adds to what is there."""
     return SYNCS[proxy](size, prices, full) * 1e-9
+
+
+def legacy_restore_seconds(lines: float, prices: Prices) -> float:
+    """Return how long legacy iptables-restore writes a table, its lock held; beyond the caches lines are dearer."""
+    far = max(0.0, lines - CACHED_LINES)
+    return (lines * prices["tool.iptables_line"] + far * prices["tool.iptables_line_far"]) * 1e-9
+
+
+def legacy_lines(seconds: float, prices: Prices) -> float:
+    """Return how many lines it writes in that time."""
+    line, far = prices["tool.iptables_line"] * 1e-9, prices["tool.iptables_line_far"] * 1e-9
+    return min(seconds / line, (seconds + CACHED_LINES * far) / (line + far))
 
 
 def _iptables(size: SyncSize, prices: Prices, full: bool) -> float:

@@ -11,7 +11,14 @@ from typing import NamedTuple
 from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.setting import Setting
 from netsim.datapath.costs import Prices
-from netsim.datapath.programming import JUMPS, SyncSize, full_size, sync_seconds
+from netsim.datapath.programming import (
+    JUMPS,
+    SyncSize,
+    full_size,
+    legacy_lines,
+    legacy_restore_seconds,
+    sync_seconds,
+)
 from netsim.errors import InputError, Place
 
 PODS_PER_NODE = 30
@@ -107,8 +114,9 @@ def restore(bench: Bench, setting: Setting) -> float:
     """Return seconds of one iptables-restore of a whole table, the wait for a contended lock included."""
     lines = setting.number("lines") or load_of(setting).size("iptables").written
     waits = LOCK_WAIT_S if "contended" in setting.text("lock") else 0.0
-    line = "tool.iptables_nft_line" if "nft" in setting.text("backend") else "tool.iptables_line"
-    return waits + _work(bench, "tool.start") + lines * _work(bench, line)
+    nft = "nft" in setting.text("backend")
+    written = lines * _work(bench, "tool.iptables_nft_line") if nft else legacy_restore_seconds(lines, _prices(bench))
+    return waits + _work(bench, "tool.start") + written
 
 
 def add_rules(bench: Bench, setting: Setting) -> float:
@@ -142,8 +150,7 @@ def memory(bench: Bench, setting: Setting) -> float:
 
 def endpoints_at_the_lock(bench: Bench, setting: Setting) -> float:
     """Return how many endpoints a legacy iptables-restore writes in as long as others wait for its lock."""
-    lines = LOCK_WAIT_S / _work(bench, "tool.iptables_line")
-    return lines / full_size("iptables", 0.0, 1.0).written
+    return legacy_lines(LOCK_WAIT_S, _prices(bench)) / full_size("iptables", 0.0, 1.0).written
 
 
 def calls_before_restore(bench: Bench, setting: Setting) -> float:
