@@ -26,8 +26,12 @@ Role = Literal["baseline", "target", "range", "excluded"]
 ROLES: tuple[Role, ...] = ("baseline", "target", "range", "excluded")
 _MEANT: Mapping[str, Role] = {"calibration": "baseline", "test": "target", "exclude": "excluded"}
 """Other words for roles."""
-_CPU_LIMIT = re.compile(r"\b(\d+m) CPU")
-"""A pod's CPU limit, where an environment states one."""
+_TOLD = {
+    "cpu": re.compile(r"\b(\d+m) CPU"),
+    "cache": re.compile(r"\bcache (off|hit|miss)\b"),
+    "tool": re.compile(r"\b(fortio|sockperf|qperf)\b", re.IGNORECASE),
+}
+"""Keys of a row that an environment may state instead: a pod's CPU limit, a DNS server's cache, tools that matter."""
 _SPELLINGS = {"configuration": ("configuration", "config"), "note": ("note", "notes"), "reason": ("reason",)}
 
 
@@ -187,9 +191,9 @@ def _surroundings(
     names = {text: f"environment-{number}" for number, text in enumerate(others, start=2)}
 
     def keys(row: Row, text: str) -> dict[str, str]:
-        limit = _CPU_LIMIT.search(text)
+        told = {key: match[1].lower() for key, pattern in _TOLD.items() if (match := pattern.search(text))}
         machine = {"machine": names[text]} if text in names else {}
-        return {**machine, **({"cpu": limit[1]} if limit and "cpu" not in row.setting else {})}
+        return {**machine, **{key: value for key, value in told.items() if key not in row.setting}}
 
     placed = tuple(
         replace(row, setting=row.setting.but(**keys(row, text))) for row, text in zip(rows, environments, strict=True)

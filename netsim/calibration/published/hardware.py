@@ -137,6 +137,8 @@ def stated_in(text: str) -> dict[str, Any]:
         match = re.search(pattern, text, re.IGNORECASE)
         if match and key not in stated:
             stated[key] = convert(match[1])
+    if "cores" not in stated and (size := _SIZE.search(text)):
+        stated["cores"] = _processors(size)
     own = next((kernel for name, kernel in DISTRIBUTIONS.items() if re.search(name, text)), None)
     if own is not None and "kernel" not in stated:
         stated["kernel"] = own
@@ -149,8 +151,25 @@ def stated_in(text: str) -> dict[str, Any]:
 
 _VIRTUAL = re.compile(
     r"\bVMs?\b|virtio|vCPU|VMware|Hyper-V|virtual machine|EC2|GCE|cloud|instance|kind\b|"
-    r"\b[a-z]\d[a-z]*\.\d*x?large\b(?!\.)|\b[nec]\d[a-z]?-(?:standard|high\w+)-\d"
+    r"\b[a-z]\d[a-z]*\.(?:medium|\d*x?large)\b(?!\.)|\b[nec]\d[a-z]?-(?:standard|high\w+)-\d|\bStandard_[A-Z]\d|"
+    r"\b\d+C\d+G\b"
 )
+_SIZE = re.compile(
+    r"\b(?P<burst>t)?[a-z]?\d[a-z]*\.(?P<size>medium|(?P<times>\d*)x?large)\b|"
+    r"\b[nec]\d[a-z]?-(?:standard|high\w+)-(?P<gce>\d+)|\bStandard_[A-Z]+(?P<azure>\d+)|\b(?P<plain>\d+)C\d+G\b"
+)
+"""Names of instances that tell their virtual processors: of AWS, GCE, Azure, and as cores and memory (``4C8G``)."""
+
+
+def _processors(size: re.Match[str]) -> int:
+    told = size["gce"] or size["azure"] or size["plain"]
+    if told:
+        return int(told)
+    if size["size"] == "medium":
+        return 2 if size["burst"] else 1
+    return 2 if size["size"] == "large" else 4 * int(size["times"] or 1)
+
+
 _METAL = re.compile(r"bare[- ]?metal|\.metal\b")
 _STATED: tuple[tuple[str, str, type], ...] = (
     ("clock_ghz", r"(\d+(?:\.\d+)?) ?GHz", float),
