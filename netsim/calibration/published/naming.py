@@ -78,7 +78,7 @@ def query_seconds(bench: Bench, setting: Setting) -> float:
         raise InputError("no price for this DNS server", place=Place(field="configuration.server"), got=server,
                          allowed=", ".join(SERVERS))  # fmt: skip
     work = bench.figure(key)
-    if setting.text("cache") in ("off", "miss") or setting.text("plugin") == "forward":
+    if forwards(setting):
         work += bench.figure("dns.forward") / _served_by_an_exchange(server, setting)
         work += bench.figure(BEHIND[server]) if server in BEHIND else 0.0
     if setting.text("upstream_sockets").startswith("new"):
@@ -88,6 +88,11 @@ def query_seconds(bench: Bench, setting: Setting) -> float:
     ends = {key: value for key, value in SERVED.items() if key not in setting}
     way = bench.ways(setting.but(**ends), protocol="UDP").reply
     return work + way.on(Role.SENDER_CORE, ANSWER_BYTES, skip=SOCKETS)
+
+
+def forwards(setting: Setting) -> bool:
+    """Tell whether a server asks another one for each query."""
+    return setting.text("cache") in ("off", "miss") or setting.text("plugin") == "forward"
 
 
 def _served_by_an_exchange(server: str, setting: Setting) -> int:
@@ -125,7 +130,9 @@ def side_by_side(bench: Bench, setting: Setting) -> float:
 class QueryRate:
     """Queries a second a server answers: its processors over the CPU time of a query. A lookup is several queries.
 
-    A saturated server's rate is work alone, so a baseline row measures the machine.
+    Servers in C have one thread unless told otherwise; those in Go one reader for each socket they listen on, which
+    takes its part of every query before others can. A saturated server's rate is work alone, so a baseline row measures
+    the machine.
     """
 
     per_lookup: bool = False
@@ -133,13 +140,22 @@ class QueryRate:
     calibrates: int = 3
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
-        """Return CPU time of a query over processors, or over the share of one that a limit leaves."""
+        """Return CPU time of a query over processors, or over the share of one that a limit leaves; or one thread's."""
         cores = setting.number("vcpu", setting.number("cores", bench.hardware.cores))
         limit = setting.text("cpu")
         if limit:
             share = setting.number("cpu") * (1e-3 if limit.endswith("m") else 1.0)
             cores = min(cores, share)
-        return Cost(query_seconds(bench, setting) / cores)
+        whole = query_seconds(bench, setting)
+        return Cost(max(whole / cores, self._alone(bench, setting, whole) / min(1.0, cores)))
+
+    @staticmethod
+    def _alone(bench: Bench, setting: Setting, whole: float) -> float:
+        """Return the part of a query's time that one thread has to itself."""
+        server = setting.text("server", "coredns").lower()
+        if SERVERS.get(server) != "dns.query.native":
+            return bench.figure("dns.reader") / max(1, setting.count("listen_sockets", 1))
+        return whole - (bench.figure(BEHIND[server]) if server in BEHIND and forwards(setting) else 0.0)
 
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return the time between two queries of one server."""
@@ -236,7 +252,7 @@ class Memory:
         if "on" in setting.text("autopath") or "verified" in setting.text("pods"):
             each += bench.figure("dns.pod_bytes")
         cached = CACHE_ENTRIES * bench.figure("dns.cached_bytes") if setting.text("cache") == "full" else 0.0
-        return self._objects(setting) * each + cached
+        return bench.figure("dns.base_bytes") + self._objects(setting) * each + cached
 
     @staticmethod
     def _objects(setting: Setting) -> float:

@@ -154,6 +154,7 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"kube_proxy_cpu|agent_cpu", _counted("proxy-cpu", agents.cpu_at_rest)),
     (r"endpoint_update_latency", _counted("update-latency", agents.update_latency)),
     (r"ipt_do_table|rule_traversal", lambda row: Traversal()),
+    (r"share_of_filtering", _unanswered),  # of a CPU whose other work no row states
     (r"connections_accepted|accept_rate", _accepted),
     (r"policy_sync_time", _counted("policy-sync", policing.policy_sync)),
     (r"api_timeout", _counted("dial", agents.dial_limit, set=True)),

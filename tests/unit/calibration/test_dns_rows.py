@@ -31,7 +31,9 @@ def test_a_limit_and_replicas_scale_what_a_server_answers(tmp_path: Path) -> Non
 
 
 def test_servers_differ_and_forwarding_costs(tmp_path: Path) -> None:
-    go, native, missed = predicted(tmp_path, "server=CoreDNS", "server=Unbound", "server=Unbound;cache=off")
+    go, native, missed = predicted(
+        tmp_path, "server=CoreDNS;cores=1", "server=Unbound;cores=1", "server=Unbound;cores=1;cache=off"
+    )
     assert go < missed < native
 
 
@@ -47,7 +49,8 @@ def test_recursors_answer_all_that_wait_for_one_name_by_one_exchange(tmp_path: P
 
 def test_a_server_that_follows_the_search_path_looks_up_every_name(tmp_path: Path) -> None:
     plain, followed, longer, inside = predicted(
-        tmp_path, "autopath=off", "autopath=on", "autopath=on;search=6", "autopath=on;name=internal"
+        tmp_path, "cores=1;autopath=off", "cores=1;autopath=on", "cores=1;autopath=on;search=6",
+        "cores=1;autopath=on;name=internal",
     )
     assert longer < followed < plain
     assert inside == plain
@@ -114,14 +117,15 @@ def test_a_generator_loses_nothing_until_a_sockets_buffer_is_full(tmp_path: Path
 
 def test_the_server_behind_a_cache_answers_what_is_not_in_it(tmp_path: Path) -> None:
     hit, miss, go = predicted(
-        tmp_path, "server=kube-dns;cache=hit", "server=kube-dns;cache=miss", "server=CoreDNS;cache=hit"
+        tmp_path, "server=kube-dns;cache=hit;cores=1", "server=kube-dns;cache=miss;cores=1", "server=CoreDNS;cores=1"
     )
     assert miss < go < hit
 
 
 def test_sockets_for_each_exchange_and_shared_sockets_cost(tmp_path: Path) -> None:
     kept, new, own, shared = predicted(
-        tmp_path, "plugin=forward;upstream_sockets=persistent", "plugin=forward;upstream_sockets=new each",
+        tmp_path, "cores=1;plugin=forward;upstream_sockets=persistent",
+        "cores=1;plugin=forward;upstream_sockets=new each",
         "listen_sockets=5", "listen_sockets=5;after=reload",
     )  # fmt: skip
     assert new < kept
@@ -145,3 +149,13 @@ def test_a_nodes_own_cache_is_nearer_than_the_service(tmp_path: Path) -> None:
     )
     near, far = run(tmp_path, rows).points
     assert near.predicted < far.predicted
+
+
+def test_one_thread_bounds_servers_on_many_processors(tmp_path: Path) -> None:
+    one, many = predicted(tmp_path, "server=dnsmasq;cores=1", "server=dnsmasq;cores=16")
+    assert many == pytest.approx(one)
+    alone, eight, sockets = predicted(
+        tmp_path, "server=CoreDNS;cores=1", "server=CoreDNS;cores=32", "server=CoreDNS;cores=32;listen_sockets=4"
+    )
+    assert alone < eight < sockets
+    assert eight < 16 * alone  # the reader of its only socket
