@@ -3,7 +3,8 @@
 A busy card holds interrupts back (moderation), and the segments that come meanwhile are found by one poll. It takes
 `POLL_BUDGET` packets at most, and at its end everything merged so far goes up the stack (``napi_gro_flush``, Linux
 net/core/dev.c). A buffer ends at 64 KiB. So the more flows share a link, the fewer segments of each come together, and
-the more buffers go through the stack and are acknowledged.
+the more buffers go through the stack and are acknowledged. A core that falls behind finds fuller queues than moderation
+leaves, and merges more.
 """
 
 from __future__ import annotations
@@ -36,6 +37,20 @@ def merged_pieces(burst_bytes: float, mss_bytes: int, come_bytes: float) -> floa
     """
     polled = min(max(come_bytes, mss_bytes), POLL_BUDGET * mss_bytes) / burst_bytes
     return math.ceil(polled) / polled
+
+
+def merged_behind(collected: float, full: float, buffer_s: float, segments_s: float, supply_s: float) -> float:
+    """Return into how many buffers a burst is merged by a core that may fall behind: as few as it must, to keep up.
+
+    Parameters
+    ----------
+    collected: buffers where polls find what moderation collects.
+    full: where they find as much as they take.
+    buffer_s: work for a buffer.
+    segments_s: for the burst's segments, however they are merged.
+    supply_s: time in which the burst is brought: the sender's, or the line's.
+    """
+    return min(collected, max(full, (supply_s - segments_s) / buffer_s)) if buffer_s > 0.0 else collected
 
 
 def acknowledged(burst_bytes: int, mss_bytes: int, merged: bool, pieces: float = 1.0) -> float:

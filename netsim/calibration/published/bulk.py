@@ -12,7 +12,7 @@ from netsim.calibration.published.hardware import VIRTUAL_BPS
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting, alone
 from netsim.calibration.published.testbed import RECEIVER, SENDER, Ways
-from netsim.datapath.gro import acknowledged, left_to_program, merged_pieces
+from netsim.datapath.gro import acknowledged, left_to_program, merged_behind, merged_pieces
 from netsim.datapath.link import FRAMING_BYTES
 from netsim.datapath.types import Packet, Role
 
@@ -172,7 +172,11 @@ def line(bench: Bench, setting: Setting) -> float:
 
 
 def merged_buffers(bench: Bench, setting: Setting) -> float:
-    """Return into how many buffers receivers merge a burst, where flows share the line; virtual cards pass it on."""
+    """Return into how many buffers receivers merge a burst, where flows share the line; virtual cards pass it on.
+
+    A card's core that would be the slowest falls behind and merges more (`merged_behind`); one that is the program's too
+    does not, its polls go first.
+    """
     if bench.subject(setting).same_node:
         return 1.0
     if not bench.ways(setting).forward.whole or bench.testbed.machine.nic_bps >= VIRTUAL_BPS:
@@ -180,7 +184,19 @@ def merged_buffers(bench: Bench, setting: Setting) -> float:
     ways = bench.ways(setting)
     mss = ways.forward.route.mss_bytes
     come = goodput(bench, ways) / setting.streams * bench.figure("nic.moderation") / 8
-    return merged_pieces(ways.burst_bytes, mss, come)
+    collected = merged_pieces(ways.burst_bytes, mss, come)
+    if bench.subject(setting).steered or bench.testbed.machine.cores == 1:
+        return collected
+    full, size = merged_pieces(ways.burst_bytes, mss, math.inf), ways.burst_bytes
+
+    def card_s(pieces: float) -> float:
+        stack = ways.forward.on(Role.SOFTIRQ_CORE, size, pieces=pieces) + pieces * ways.acks.on(Role.SENDER_CORE, 1)
+        return bench.factor * stack
+
+    buffer_s = card_s(2.0) - card_s(1.0)
+    sent = bench.factor * (ways.forward.on(Role.SENDER_CORE, size) + beside(bench, setting, size))
+    supply_s = max(sent, size * 8 * setting.streams / goodput(bench, ways))
+    return merged_behind(collected, full, buffer_s, card_s(1.0) - buffer_s, supply_s)
 
 
 def acknowledgements(ways: Ways, size: int, pieces: float = 1.0) -> float:

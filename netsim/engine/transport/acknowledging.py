@@ -2,7 +2,7 @@
 
 A burst comes to the core its card wakes as so many segments. How many of them one poll finds together depends on how
 the link's traffic mixes (`netsim.datapath.gro`): the flow's share of it is what of the link's time its own bursts have
-taken, the last ones counting most. Each buffer beyond the first goes through the stack once more and is acknowledged by
+taken, the last ones counting most. A core that is behind finds what came in all that time. Each buffer beyond the first goes through the stack once more and is acknowledged by
 itself; the acknowledgements of a burst travel as one, packet by packet.
 
 While a program holds its socket, packets wait in the socket's backlog and the program itself takes them through TCP
@@ -82,7 +82,9 @@ class Polls:
         self._own_s = MEMORY * self._own_s + link_s
         self._link_s = MEMORY * self._link_s + max(others_s, link_s)
         share = self._own_s / self._link_s
-        come_bytes = share * tariff.route.polled_s * burst.size / link_s
+        core = self._core
+        behind_s = core.urgent_free_s - now if core is not None else 0.0
+        come_bytes = share * max(tariff.route.polled_s, behind_s) * burst.size / link_s
         wanted = merged_pieces(burst.size, tariff.mss, come_bytes) + self._owed
         burst.buffers = number = max(1, min(int(wanted), tariff.segments(burst.size)))
         self._owed = min(wanted - number, 1.0)
@@ -91,14 +93,14 @@ class Polls:
             burst.charges = tariff.merged(burst.size, number, left=left)
             charge = burst.charges[self._index]
         out = self._leg(burst, now, charge)
-        if self._core is None and self._leaves and isinstance(burst.book.station, Core):
+        if self._core is None and isinstance(burst.book.station, Core):
             self._core = burst.book.station
         return out
 
     def relieved(self, now: float) -> bool:
         """Tell whether the program's core takes packets through TCP for the one that the card wakes."""
         core, reader = self._core, self.reader
-        return core is not None and reader is not None and core.urgent_free_s > reader.free_s > now
+        return self._leaves and core is not None and reader is not None and core.urgent_free_s > reader.free_s > now
 
 
 class Acknowledgements:
