@@ -332,9 +332,16 @@ class Bench:
             # hops that a plugin spares are the machine's own, those it adds were measured on another
             added *= self.figure("transfer.added_work") if added > 0 else 1.0
             added += (scale - own) * anchor.cost.work
+            rest = anchor.seconds - anchor.cost.waiting - own * anchor.cost.work
             seconds = anchor.seconds + added + cost.waiting - anchor.cost.waiting
-            self._fit(anchor.row, "rest, s", anchor.seconds - anchor.cost.waiting - own * anchor.cost.work)
+            seconds += max(0.0, rest) * (self._calls(question, setting) / self._calls(question, anchor.row.setting) - 1)
+            self._fit(anchor.row, "rest, s", rest)
         return question.answer(self, setting, max(seconds, 1e-12), dimension)
+
+    def _calls(self, question: Question, setting: Setting) -> int:
+        """Return a program's calls for a burst of a stream: what baselines have beyond the model goes with them."""
+        size = self.ways(setting).burst_bytes if question.kind == BULK[0] else 1
+        return math.ceil(size / (setting.count("msg_bytes", 0) or size)) if size > 1 else 1
 
     def _scale(self, question: Question, setting: Setting) -> float:
         """Return k c."""

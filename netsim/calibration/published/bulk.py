@@ -174,8 +174,8 @@ def line(bench: Bench, setting: Setting) -> float:
 def merged_buffers(bench: Bench, setting: Setting) -> float:
     """Return into how many buffers receivers merge a burst, where flows share the line; virtual cards pass it on.
 
-    A card's core that would be the slowest falls behind and merges more (`merged_behind`); one that is the program's too
-    does not, its polls go first.
+    A card's core that would be the slowest falls behind and merges more (`merged_behind`); one that is the program's
+    too does not, its polls go first.
     """
     if bench.subject(setting).same_node:
         return 1.0

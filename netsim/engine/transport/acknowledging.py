@@ -2,8 +2,9 @@
 
 A burst comes to the core its card wakes as so many segments. How many of them one poll finds together depends on how
 the link's traffic mixes (`netsim.datapath.gro`): the flow's share of it is what of the link's time its own bursts have
-taken, the last ones counting most. A core that is behind finds what came in all that time. Each buffer beyond the first goes through the stack once more and is acknowledged by
-itself; the acknowledgements of a burst travel as one, packet by packet.
+taken, the last ones counting most. A core that is behind finds what came in all that time. Each buffer beyond the first
+goes through the stack once more and is acknowledged by itself; the acknowledgements of a burst travel as one, packet
+by packet.
 
 While a program holds its socket, packets wait in the socket's backlog and the program itself takes them through TCP
 (Linux tcp_add_backlog, release_sock). So a card's core that is further behind is relieved by a program at work.

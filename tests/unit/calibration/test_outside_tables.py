@@ -131,3 +131,12 @@ def test_macvlan_passes_the_node_by() -> None:
     device = profile.prices()["macvlan.packet"] * 1e-9
     assert work("cni=macvlan;path=pod-pod-cross-node") == pytest.approx(bare + 2 * device)
     assert work("cni=macvlan;proxy=iptables;path=pod-service-cross-node") > bare + 1e-6
+
+
+def test_what_a_stream_takes_beyond_the_model_goes_with_the_calls_of_its_program(tmp_path: Path) -> None:
+    rows = f"b,tcp_throughput,{BARE};msg_bytes=4096,3,Gbit/s,baseline\n"
+    rows += "".join(f"t{n},tcp_throughput,{POD};msg_bytes={n},3,Gbit/s,target\n" for n in (2048, 4096, 8192, 65536))
+    rates = [point.predicted for point in run(tmp_path, rows).points]
+    assert rates == sorted(rates)
+    assert rates[1] < 3 < rates[2]
+    assert rates[0] < 0.6 * rates[1]

@@ -9,7 +9,7 @@ from small_cluster import small_cluster
 
 from netsim.cluster.objects import Machine
 from netsim.datapath.datapath import Datapath
-from netsim.datapath.gro import POLL_BUDGET, acknowledged, left_to_program, merged_pieces
+from netsim.datapath.gro import POLL_BUDGET, acknowledged, left_to_program, merged_behind, merged_pieces
 from netsim.datapath.types import LINK_ROLES, Role, Route
 
 BURST, MSS = 65_484, 1_460
@@ -88,3 +88,9 @@ def test_datagrams_have_no_acknowledgements() -> None:
     routes = Datapath(small_cluster(), "kubenet").routes(0, 4, protocol="UDP")
     assert routes.forward_acks is None
     assert routes.reply_acks is None
+
+
+def test_a_core_that_falls_behind_merges_as_much_as_it_must() -> None:
+    """2 us for the segments and 3 us a buffer: 4 buffers take 14 us, and polls can find all but 1.5 merged."""
+    merged = [merged_behind(4.0, 1.5, 3.0, 2.0, supply) for supply in (20.0, 14.0, 11.0, 8.0, 5.0, 1.0)]
+    assert merged == [4.0, 4.0, 3.0, 2.0, 1.5, 1.5]
