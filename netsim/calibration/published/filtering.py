@@ -99,6 +99,10 @@ class Traversal:
         return Answer(seconds * (_hertz(bench) if dimension == "count" else 1.0))
 
 
+NFT_BACKEND = (4, 18)
+"""Kernel of the first distributions whose iptables is nft's (Red Hat 8; Debian 10 has 4.19)."""
+
+
 def _hertz(bench: Bench) -> float:
     return (bench.hardware.clock_ghz or bench.profile.clock_ghz) * 1e9
 
@@ -108,6 +112,7 @@ class Accepted:
     """Connections a server accepts behind a list of rules that every packet it receives walks.
 
     The walk is softirq's, on the core that the card's queue wakes; the list stays in the last-level cache.
+    Distributions with kernels before 4.18 had the legacy back-end of iptables alone, whose rules lie in one piece.
 
     Parameters
     ----------
@@ -121,7 +126,9 @@ class Accepted:
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return the server's work for one connection."""
         bare = setting.but(cni=setting.text("cni", "none"), path=setting.text("path", "host-host"))
-        walk = ruleset_of(setting).seconds(bench.prices(), "rule.busy")
+        kernel = bench.hardware.kernel_version
+        legacy = "legacy" in setting.text("backend") or (kernel is not None and kernel < NFT_BACKEND)
+        walk = ruleset_of(setting).seconds(bench.prices(), "rule.legacy" if legacy else "rule.busy")
         return host_cpu(bench, bare, "connection", "server").plus(Cost(PACKETS_OF_CONNECTION / 2 * walk))
 
     def seconds(self, bench: Bench, row: Row) -> float:
