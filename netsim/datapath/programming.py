@@ -6,7 +6,8 @@ more than what is written:
 - nftables: each Service chooses its endpoint by a verdict map of its own. Making one walks the maps and the whole
   transaction so far (kernel ``nf_tables_newset``, ``__nft_set_trans_bind``; both led a profile of ``nft -f``), so a
   transaction costs ``lines x (line + maps x growth)``; what of it is out of cache costs half a miss instead, as half
-  of the final transaction is walked in the mean.
+  of the final transaction is walked in the mean. A full sync over a table that is there deletes as much as it adds:
+  its transaction is twice as long, and it walks the old maps too.
 - ipvs: every cluster IP is an address of one device, and a new one is compared with all before it
   (``inet_insert_ifa``).
 
@@ -43,13 +44,14 @@ class SyncSize(NamedTuple):
     """What one sync writes, and what is there, in the mode's unit: lines, objects, calls or map entries.
 
     ``each`` counts what grows beyond its number: verdict maps written (nftables), addresses bound (ipvs); ``known`` is
-    how many Services and endpoints the proxy has.
+    how many Services and endpoints the proxy has, ``replaced`` how many verdict maps a full sync finds and drops.
     """
 
     written: float
     there: float
     each: float = 0.0
     known: float = 0.0
+    replaced: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def programming(cluster: Cluster, proxy: ProxyMode, services: Iterable[str], pri
     work = service_tables(cluster, proxy)[0].sync(cluster.nodes[0], services)
     known = sum(len(each.ports) * (1 + len(cluster.endpoints(each.key))) for each in cluster.services)
     partial = SyncSize(work.partial, work.full, work.each_partial, known)
-    full = SyncSize(work.full, work.full, work.each_full, known)
+    full = SyncSize(work.full, work.full, work.each_full, known, replaced=work.each_full)
     return Programming(
         MIN_SYNC_S[proxy], sync_seconds(proxy, partial, prices), sync_seconds(proxy, full, prices, full=True)
     )
@@ -128,7 +130,8 @@ def _nftables(size: SyncSize, prices: Prices, full: bool) -> float:
     reread = 0.0 if full else size.there * prices["tool.nft_existing"]
     missed = max(0.0, 1 - CACHED_OBJECTS / size.written) if size.written else 0.0
     walked = (1 - missed) * prices["tool.nft_growth"] + missed * prices["memory.miss"] / 2
-    line = prices["proxy.line"] + prices["tool.nft_line"] + size.each * walked
+    maps = size.each + (prices["tool.nft_replaced"] - 1) * size.replaced
+    line = prices["proxy.line"] + prices["tool.nft_line"] + maps * walked
     return prices["tool.start"] + size.known * prices["proxy.look"] + reread + size.written * line
 
 

@@ -62,7 +62,8 @@ class Late:
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return the percentile."""
-        full = self._known(bench, "a full sync, s", True, full_sync(bench, setting), lambda of, s: _pace(of, s, s))
+        whole = full_sync(bench, setting, again=True)
+        full = self._known(bench, "a full sync, s", True, whole, lambda of, s: _pace(of, s, s))
         if writes_everything(setting):
             return Answer(_late(bench, setting, _pace(setting, full, full), self.percentile))
         one = one_change(bench, setting)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 from netsim.calibration.published import agents, counted, lookups, policing, syncing
 from netsim.calibration.published.balancing import Balanced, BalancerIdle
@@ -129,10 +130,18 @@ def _restore(row: Row) -> Question:
     return Counted("restore", rule)
 
 
-def _full_sync(row: Row) -> Question:
-    by_commands = "userspace" in row.setting.text("proxy")
-    rule = syncing.sync_by_commands if by_commands else syncing.full_sync
-    return Counted("commands" if by_commands else "full-sync", rule, scaled=by_commands)
+_WHICH = r"(worst|later|full|first|initial|cold|startup|restart|kube_proxy|proxy|iptables|ipvs|nftables)_"
+_SYNC = r"(re)?sync|(re)?sync_?proxy_?rules|restart"
+
+
+def _sync(row: Row) -> Question:
+    """Everything is written, unless the release writes changes alone and the name says nothing of a start."""
+    if "userspace" in row.setting.text("proxy"):
+        return _counted("commands", syncing.sync_by_commands, scaled=True)(row)
+    starts = re.search(r"full|first|initial|cold|start|worst", row.metric)
+    if not starts and syncing.writes_changes(row.setting):
+        return _counted("one-change", syncing.one_change)(row)
+    return _counted("full-sync", partial(syncing.full_sync, again="restart" in row.metric))(row)
 
 
 _STATISTIC = r"mean|avg|average|median|tail|min|max|stddev|jitter|p\d+(\.\d+)?|\d+(\.\d+)?th|percentile|us|usec|ms"
@@ -146,10 +155,9 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"endpoints_at_restore_lock", _counted("lock-size", syncing.endpoints_at_the_lock)),
     (r"commands_per_sync", _counted("calls", syncing.calls_before_restore)),
     (r"time_to_program_all", _counted("program-all", syncing.program_all)),
-    (r"time_to_add_one_service|incremental_sync", _counted("one-change", syncing.one_change)),
+    (r"time_to_add_one_service|(incremental|partial)_sync", _counted("one-change", syncing.one_change)),
     (r"time_to_add_one_proxy|single_iptables_command", _counted("commands", syncing.add_rules, scaled=True)),
-    (r"^full_sync_time", _full_sync),
-    (r"^(worst_|later_)?(full_)?sync_time", _counted("full-sync", syncing.full_sync)),
+    (rf"^({_WHICH})*({_SYNC})_(time|duration|latency)", _sync),
     (r"time_to_add_one_rule_set", _counted("commands", syncing.sync_by_commands, scaled=True)),
     (r"kube_proxy_cpu|agent_cpu", _counted("proxy-cpu", agents.cpu_at_rest)),
     (r"endpoint_update_latency", _counted("update-latency", agents.update_latency)),

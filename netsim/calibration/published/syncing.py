@@ -74,19 +74,26 @@ def writes_everything(setting: Setting) -> bool:
     return _off(setting, "partial_sync", "patch", "feature")
 
 
+def writes_changes(setting: Setting) -> bool:
+    """Tell whether a row says that its release writes changes alone."""
+    stated = any(key in setting for key in ("partial_sync", "feature"))
+    return stated and not writes_everything(setting)
+
+
 def _off(setting: Setting, *keys: str) -> bool:
     return any(setting.text(key).lower() == "off" for key in keys)
 
 
-def full_sync(bench: Bench, setting: Setting) -> float:
-    """Return seconds in which a proxy writes everything; in ipvs mode, in which it looks at everything.
+def full_sync(bench: Bench, setting: Setting, *, again: bool = False) -> float:
+    """Return seconds in which a proxy writes everything, ``again`` over what is there; in ipvs mode, looks at it.
 
     ipvs compares what is there with what should be at every sync, and loads all members of a set at once; releases
     without that patch started a process for each member.
     """
     load, proxy = load_of(setting), _proxy(setting)
     if proxy != "ipvs":
-        return sync_seconds(proxy, load.size(proxy), _prices(bench), full=True)
+        size = load.size(proxy)
+        return sync_seconds(proxy, size._replace(replaced=size.each * again), _prices(bench), full=True)
     entries = load.services * (2.0 if "external_ips" in setting else 1.0)
     looked = SyncSize(3 * entries + load.endpoints, entries, known=load.services + load.endpoints)
     one_by_one = _off(setting, "patch") or setting.text("ipset").startswith("one")
@@ -103,7 +110,7 @@ def one_change(bench: Bench, setting: Setting) -> float:
         listed = there.there * _work(bench, "tool.nft_list") + there.each**2 * _work(bench, "tool.nft_list_map")
         return _work(bench, "tool.start") + listed
     if writes_everything(setting):
-        return full_sync(bench, setting)
+        return full_sync(bench, setting, again=True)
     one = full_size(proxy, 1.0, load.endpoints / load.services)
     # ipvs asks for each virtual server twice, iptables writes the list of all Services again
     besides = {"ipvs": 2 * load.services, "iptables": load.services}.get(proxy, 0.0)
@@ -134,8 +141,7 @@ def program_all(bench: Bench, setting: Setting) -> float:
 
     The last one waits for the sync that is running when it appears, half of one on average, and for its own.
     """
-    last = one_change if not _off(setting, "partial_sync") else full_sync
-    return load_of(setting).services / CREATED_PER_S + 1.5 * last(bench, setting)
+    return load_of(setting).services / CREATED_PER_S + 1.5 * one_change(bench, setting)
 
 
 def memory(bench: Bench, setting: Setting) -> float:

@@ -177,3 +177,17 @@ def test_a_long_walks_upper_percentile_is_beyond_the_end_of_the_list(tmp_path: P
     assert found["p01"] < 0.1 * end < found["p50"]
     assert 0.45 * end < found["p50"] < 0.6 * end
     assert found["p90"] < 1.1 * end < found["p99"] < 1.9 * end
+
+
+def test_names_of_syncs_tell_what_is_written(tmp_path: Path) -> None:
+    table = "services=10000;endpoints_per_service=2"
+    found = predicted(
+        tmp_path,
+        f"first,initial_sync_time,proxy=nftables;{table},1,s,target\n"
+        f"again,restart_sync_time,proxy=nftables;{table},1,s,target\n"
+        f"part,partial_sync_time,proxy=nftables;{table},1,s,target\n"
+        f"gate,sync_proxy_rules_duration_p50,proxy=iptables;{table};feature=MinimizeIPTablesRestore,1,s,target\n"
+        f"off,sync_proxy_rules_duration_p50,proxy=iptables;{table};feature=off,1,s,target\n",
+    )
+    assert found["part"] < 0.1 * found["first"] < 0.1 * found["again"]
+    assert found["gate"] < 0.5 * found["off"]
