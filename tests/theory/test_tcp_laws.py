@@ -79,5 +79,5 @@ def test_timeouts_cost_what_padhye_and_others_say_at_most(p: float, timed_out: b
     rtt_s, rto_s = 0.02, 0.2
     lower = 1.0 / (rtt_s * sqrt(2.0 * p / 3.0) + rto_s * min(1.0, 3.0 * sqrt(3.0 * p / 8.0)) * p * (1.0 + 32.0 * p**2))
     found, timeouts = throughput(Reno, rtt_s, p, random=True, span_s=100.0, settle_s=5.0)
-    assert (timeouts > 20) is timed_out
+    assert (timeouts > 2) is timed_out  # few: a probe notices what is lost at the end of a window
     assert lower < found < 1.1 * 1.3098 / sqrt(p) / rtt_s

@@ -47,6 +47,7 @@ device. ``window``: an acknowledgement is awaited, or room in the receiver's buf
 
 RTO = Part("timer", "RTO")
 SYN_RETRY = Part("timer", "SYN retry")
+TAIL_PROBE = Part("timer", "tail loss probe")
 WINDOW_PROBE = Part("timer", "window probe")
 DELAYED_ACK = Part("timer", "delayed ACK")
 DNS_TIMEOUT = Part("timer", "DNS timeout")

@@ -44,6 +44,7 @@ from netsim.engine.transport.backpressure import (
 )
 from netsim.engine.transport.congestion import CongestionControl, Cubic
 from netsim.engine.transport.data import Data, Hole
+from netsim.engine.transport.tail import TailProbe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,8 +70,9 @@ class Half:
     __slots__ = (
         "_ack_buffers", "_ack_owed", "_ack_timer", "_acks", "_backoff", "_buffer", "_calls", "_edge", "_goal", "_held",
         "_hindrance", "_holes", "_last", "_messages", "_next", "_probes", "_probing", "_quick", "_reader", "_received",
-        "_recovery", "_resend", "_rtt_s", "_rtt_spread_s", "_sacked", "_since", "_una", "_writer", "_written", "back",
-        "clock", "control", "legs", "polls", "queue", "retransmits", "settings", "stalls", "timeouts", "way",
+        "_recovery", "_resend", "_rtt_spread_s", "_sacked", "_since", "_tail", "_una", "_writer", "_written", "back",
+        "clock", "control", "legs", "polls", "queue", "quiet_since_s", "retransmits", "rtt_s", "settings", "stalls",
+        "timeouts", "way",
     )  # fmt: skip
 
     def __init__(
@@ -88,7 +90,7 @@ class Half:
         self._holes: list[Hole] = []
         self._resend: deque[Hole] = deque()
         self._recovery = self._sacked = 0
-        self._rtt_s = self._rtt_spread_s = 0.0
+        self.rtt_s = self._rtt_spread_s = 0.0
         self._backoff = 1.0
         self._quick = settings.quick_acks
         self._ack_owed, self._ack_buffers, self._ack_timer = 0, 0, False
@@ -105,6 +107,7 @@ class Half:
         self._edge = inf if self._reader is None else self._reader.edge
         self._probes, self._probing = 0, False
         self._calls: Calls | None = None
+        self._tail, self.quiet_since_s = TailProbe(self), 0.0
         self._hindrance: Part | None = None
         self._since = 0.0
 
@@ -118,7 +121,7 @@ class Half:
     @property
     def rto_s(self) -> float:
         """The retransmission timeout (RFC 6298, Linux's bounds), with its back-off."""
-        base = max(self.settings.minimum_rto_s, self._rtt_s + 4.0 * self._rtt_spread_s)
+        base = max(self.settings.minimum_rto_s, self.rtt_s + 4.0 * self._rtt_spread_s)
         return on_grid(min(base * self._backoff, self.settings.maximum_rto_s))
 
     def fits(self, size: int) -> bool:
@@ -216,7 +219,7 @@ class Half:
             return False
         control, settings = self.control, self.settings
         limit = factor * small_queue_bytes(
-            control.window, control.threshold, self._rtt_s, self.way.burst_bytes, settings.small_queue_bytes
+            control.window, control.threshold, self.rtt_s, self.way.burst_bytes, settings.small_queue_bytes
         )
         return queue.holds_up(limit, now) and self._next - self._una > self._last
 
@@ -248,6 +251,7 @@ class Half:
             self._pump(now)
 
     def _emit(self, start: int, size: int, now: float) -> None:
+        self.quiet_since_s = now
         if self.way.swallows(size):
             Notice(self.clock, now, lambda at: self.missing(start, size, now, at))
         else:
@@ -257,6 +261,7 @@ class Half:
         """Note a lost range; its timer runs from when it was sent. ``after`` is the trace of its burst."""
         hole = Hole(start, size, sent)
         self._holes.append(hole)
+        self._tail.watch(now, after)
         Notice(self.clock, max(now, sent + self.rto_s), lambda at: self._timeout(hole, at), RTO, after)
 
     def _timeout(self, hole: Hole, now: float) -> None:
@@ -272,20 +277,20 @@ class Half:
 
     def _acked(self, upto: int, highest: int, sacked: int, sent: float, now: float) -> None:
         """Take an acknowledgement: ``upto`` in order, ``sacked`` bytes beyond up to ``highest``."""
-        self._backoff = 1.0
+        self._backoff, self.quiet_since_s = 1.0, now
         self._sacked = sacked
         sample = now - sent
-        if self._rtt_s == 0.0:
-            self._rtt_s, self._rtt_spread_s = sample, sample / 2.0
+        if self.rtt_s == 0.0:
+            self.rtt_s, self._rtt_spread_s = sample, sample / 2.0
         else:
-            self._rtt_spread_s += (abs(self._rtt_s - sample) - self._rtt_spread_s) / 4.0
-            self._rtt_s += (sample - self._rtt_s) / 8.0
+            self._rtt_spread_s += (abs(self.rtt_s - sample) - self._rtt_spread_s) / 4.0
+            self.rtt_s += (sample - self.rtt_s) / 8.0
         fresh = upto - self._una
         if fresh > 0:
             self._una = upto
             # only a window that was used may grow
             if upto >= self._recovery and self._next - upto + fresh >= self.control.window / 2.0:
-                self.control.acked(fresh, now, self._rtt_s)
+                self.control.acked(fresh, now, self.rtt_s)
         self._detect(highest, sent, now)
         self._pump(now)
         if fresh > 0 and self._writer is not None and self._writer.asleep:
@@ -302,10 +307,29 @@ class Half:
         proof = highest - 3 * self.way.mss
         for hole in self._holes:
             if hole.open and hole.sent <= sent and hole.start + hole.size <= proof and hole not in self._resend:
-                if hole.start >= self._recovery:
-                    self.control.lost(now)
-                    self._recovery = self._next
-                self._resend.append(hole)
+                self._repeat(hole, now)
+
+    def _repeat(self, hole: Hole, now: float) -> None:
+        """Resend a range that is known to be lost."""
+        if hole.start >= self._recovery:
+            self.control.lost(now)
+            self._recovery = self._next
+        self._resend.append(hole)
+
+    @property
+    def missed(self) -> bool:
+        """Whether something is lost that nobody has noticed."""
+        return any(hole.open and hole not in self._resend for hole in self._holes)
+
+    def repeat_all(self, sent: float, now: float) -> None:
+        """Learn that all that was sent up to a time and is missing is lost: a later segment came."""
+        for hole in self._holes:
+            if hole.open and hole.sent <= sent and hole not in self._resend:
+                self._repeat(hole, now)
+        self.quiet_since_s = now
+        self._pump(now)
+        if self.missed:
+            self._tail.watch(now)
 
     # ------------------------------------------------------------------------------------------ receiver
 
@@ -332,6 +356,10 @@ class Half:
         elif not self._ack_timer:
             self._ack_timer = True
             Notice(self.clock, now + self.settings.delayed_ack_s, lambda at: self._ack_due(end, sent), DELAYED_ACK)
+
+    def acknowledge_probe(self, told: Reaction, lost: Reaction) -> None:
+        """Answer a probe at once."""
+        self._acks.send(0, 1, told, lost)
 
     def _ack_due(self, end: int, sent: float) -> None:
         self._ack_timer = False

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 import pytest
 from engine_parts import MSS, Pair, route
 
 from netsim.engine.queueing.burst import Burst
 from netsim.engine.transport.congestion import Cubic, Reno
+from netsim.engine.transport.tail import LEAST_S
 from netsim.engine.transport.tcp import Connection, TcpSettings
 
 RTT = 2 * 50e-6
@@ -238,3 +240,37 @@ def test_a_delayed_acknowledgement_comes_after_40_ms() -> None:
     connection.request(int(1.5 * MSS), there.append)  # one segment, then half of one that has to wait for the window
     pair.clock.run()
     assert there[0] - began == pytest.approx(0.04, rel=0.02)
+
+
+@pytest.mark.parametrize("probed", [True, False])
+def test_what_was_lost_at_a_windows_end_is_asked_for_before_the_timer(probed: bool) -> None:
+    """Two round trips and two ticks, not 200 ms; the timer remains where the probe is lost as well."""
+    pair = Pair(route(burst=MSS))
+    connection = pair.connect()
+    done: list[float] = []
+    connection.outgoing.send(100 * MSS, done.append)
+    pair.clock.run(until=0.01)
+    lost = 40 if probed else 41  # the last segments of the second message, and the probe
+    way = connection.forth
+    count = 0
+    leg = way.legs[1]
+
+    def lossy(burst: Burst, now: float, charge: Any) -> float | None:
+        nonlocal count
+        count += 1
+        if 0 < count - 60 <= lost:
+            burst.lose(now)
+            return None
+        return leg(burst, now, charge)
+
+    way.legs = connection.outgoing.legs = (way.legs[0], lossy, *way.legs[2:])
+    begun = pair.clock.now
+    connection.outgoing.send(100 * MSS, done.append)
+    pair.clock.run(until=2.0)
+    assert len(done) == 2
+    took = done[1] - begun
+    if probed:
+        assert LEAST_S < took < 0.02
+    else:
+        assert took > 0.2
+    assert connection.outgoing.timeouts == int(not probed)
