@@ -110,6 +110,7 @@ def machine_of(spec: MachineSpec) -> Machine:
         rps=spec.rps,
         backlog=spec.backlog,
         interrupts=spec.interrupts,
+        moderation=spec.moderation,
         mtu=spec.mtu,
         tso=spec.tso,
         gro=spec.gro,

@@ -32,6 +32,8 @@ def family_of(address: str) -> Family:
 Interrupts = Literal["hashed", "steered", "remote"]
 """Whom a card wakes: a core that the flow's hash picks (RSS), the core of the program that reads the flow (aRFS, ntuple
 filters), or cores of another NUMA node than the programs'."""
+Moderation = Literal["light", "adaptive"]
+"""Whether a card interrupts as on a quiet host, or holds interrupts back the longer the more it brings (net_dim)."""
 QueueingDiscipline = Literal["unlimited", "pfifo_fast", "fq_codel"]
 
 
@@ -42,7 +44,8 @@ class Machine:
     ``cores`` logical CPUs; ``clock_ghz`` scales CPU costs (a profile is stated at its own clock); ``nic_bps`` line
     rate in bits per second of the uplink; ``queues`` receive queues (RSS spreads flows over that many cores);
     ``ring`` descriptors per queue; ``rps`` that every queue's ``rps_cpus`` names all cores, each of which lets
-    ``backlog`` packets wait; ``interrupts`` which cores the card wakes; ``mtu`` of the node's interface in bytes;
+    ``backlog`` packets wait; ``interrupts`` which cores the card wakes, ``moderation`` whether a busy
+    one holds them back; ``mtu`` of the node's interface in bytes;
     offloads as the NIC has them: ``tso`` transmit segmentation, ``gro`` receive merging, ``checksum`` offload,
     ``tunnel`` segmentation and checksum of encapsulated packets. ``qdisc`` is what packets wait in before the card,
     whose ring holds ``byte_queue_limit`` bytes (`None`: as the kernel would settle it).
@@ -56,6 +59,7 @@ class Machine:
     rps: bool = False
     backlog: int = 1000
     interrupts: Interrupts = "hashed"
+    moderation: Moderation = "light"
     mtu: int = 1500
     tso: bool = True
     gro: bool = True

@@ -13,6 +13,7 @@ from netsim.engine.background.hungry import hungry_flows
 from netsim.engine.background.sampling import Plan, plan
 from netsim.engine.faults import Faults
 from netsim.engine.kernel.bad_cables import damage_cables
+from netsim.engine.kernel.moderation import moderate
 from netsim.engine.kernel.neighbours import Neighbours
 from netsim.engine.kernel.ports import Ports
 from netsim.engine.kernel.qdisc import queue_before_cards
@@ -152,6 +153,7 @@ def prepare(model: Model, streams: Streams, chosen: Plan, *, parts: bool = False
         Faults(network, model.faults, model.convergence, lookups)
     if model.cluster.fabric.loss > 0.0:
         network.places.fit.append(damage_cables(model.cluster.fabric.loss, streams))
+    network.places.fit.append(moderate(model.datapath.prices_on))
     network.places.fit.append(queue_before_cards(clock=network.clock, stations=network.extra))
     if model.free_cores:
         network.places.make = with_free_cores(network.places.make)

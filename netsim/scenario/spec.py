@@ -36,6 +36,11 @@ class MachineSpec(Spec):
         description="cores the card wakes: by the flow's hash (RSS), the program's own (steered: aRFS), or cores of "
         "another NUMA node than the programs' (remote)",
     )
+    moderation: Literal["light", "adaptive"] = Field(
+        "light",
+        description="when the card interrupts an idle core: as on a quiet host, or the later the busier its core is "
+        "(adaptive-rx)",
+    )
     mtu: int = Field(1500, ge=576, le=65535, description="MTU of the node's interface in bytes")
     tso: bool = Field(True, description="transmit segmentation offload")
     gro: bool = Field(True, description="receive merging (GRO)")

@@ -19,6 +19,7 @@ from netsim.calibration.published.case import Row
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.transport import RoundTrip
+from netsim.datapath.nic import held_back_ns
 from netsim.errors import InputError, Place
 
 
@@ -154,7 +155,7 @@ class FloodedRoundTrip(RoundTrip):
         busy = rate * each
         if busy >= 1:
             return Cost(usual.work, SATURATED)
-        moderated = bench.figure("nic.moderation_adaptive") * min(1.0, busy / 0.3)
+        moderated = held_back_ns(busy, bench.prices()) * 1e-9
         return Cost(usual.work, usual.waiting + moderated + busy / (2 * (1 - busy)) * each)
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
