@@ -61,7 +61,7 @@ def ruleset_of(setting: Setting) -> Ruleset:
         if rules is None:
             raise InputError("does not say how many rules", place=Place(field="configuration.ruleset"), got=words)
         match = next((kind for kind in MATCHES if kind in words), "address")
-        return Ruleset(float(rules[1]), match, float(ports[1]) / float(rules[1]) if ports else 1.0)
+        return Ruleset(float(rules[1]), match, float(ports[1]) / max(1.0, float(rules[1])) if ports else 1.0)
     if "rules" not in setting:
         raise InputError("the configuration does not say how many", place=Place(field="configuration.rules"))
     match = setting.text("match", "address")

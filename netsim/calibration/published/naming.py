@@ -123,7 +123,7 @@ def side_by_side(bench: Bench, setting: Setting) -> float:
     """
     readers = setting.count("listen_sockets")
     lost = bench.figure("contention.tracked") * (readers - 1) if "reload" in setting.text("after") else 0.0
-    return setting.number("replicas", 1.0) / (1 + lost)
+    return setting.positive("replicas") / (1 + lost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +141,11 @@ class QueryRate:
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return CPU time of a query over processors, or over the share of one that a limit leaves; or one thread's."""
-        cores = setting.number("vcpu", setting.number("cores", bench.hardware.cores))
+        side_by_side(bench, setting)  # refuses what is none
+        cores = setting.positive("vcpu", setting.positive("cores", bench.hardware.cores))
         limit = setting.text("cpu")
         if limit:
-            share = setting.number("cpu") * (1e-3 if limit.endswith("m") else 1.0)
+            share = setting.positive("cpu") * (1e-3 if limit.endswith("m") else 1.0)
             cores = min(cores, share)
         whole = query_seconds(bench, setting)
         return Cost(max(whole / cores, self._alone(bench, setting, whole) / min(1.0, cores)))

@@ -29,7 +29,7 @@ def policy_sync(bench: Bench, setting: Setting) -> float:
     Releases before 1.2 called a tool for every rule, set and chain, and listed every pod's chain to drop a policy's old
     one; later ones restore the whole table at once.
     """
-    policies, nodes = stated(setting, "policies"), setting.number("nodes", 1.0)
+    policies, nodes = stated(setting, "policies"), setting.positive("nodes")
     everywhere = setting.number("pods", PODS_PER_NODE * nodes)
     pods = everywhere / nodes
     rules = pods * RULES_OF_POD + policies * RULES_OF_POLICY

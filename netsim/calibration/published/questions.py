@@ -80,7 +80,7 @@ def _accepted(row: Row) -> Question:
 
 def _highest(row: Row) -> float | None:
     """Return the share that the largest of so many stands for, where a row is about the largest."""
-    return 1 - 1 / row.setting.number("queries", 1e5) if "max" in row.metric else None
+    return 1 - 1 / max(2.0, row.setting.number("queries", 1e5)) if "max" in row.metric else None
 
 
 def _lookup_delay(row: Row) -> Question:

@@ -74,6 +74,13 @@ class Setting:
             raise InputError("not a number", place=Place(field=f"configuration.{key}"), got=text)
         return float(match[0])
 
+    def positive(self, key: str, default: float = 1.0) -> float:
+        """Return a number that something is divided by. Raises `InputError` when it is not above 0."""
+        value = self.number(key, default)
+        if value <= 0:
+            raise InputError("must be above 0", place=Place(field=f"configuration.{key}"), got=self.text(key))
+        return value
+
     def count(self, key: str, default: int = 1) -> int:
         """Return a whole number."""
         return round(self.number(key, default))

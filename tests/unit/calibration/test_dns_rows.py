@@ -159,3 +159,9 @@ def test_one_thread_bounds_servers_on_many_processors(tmp_path: Path) -> None:
     )
     assert alone < eight < sockets
     assert eight < 16 * alone  # the reader of its only socket
+
+
+@pytest.mark.parametrize(("key", "value"), [("vcpu", "0"), ("cores", "0"), ("cpu", "0m"), ("replicas", "0")])
+def test_servers_of_nothing_are_refused(tmp_path: Path, key: str, value: str) -> None:
+    (refused,) = run(tmp_path, f"a,qps,server=CoreDNS;{key}={value},1,query/s,target\n").excluded
+    assert f"configuration.{key}" in refused.reason
