@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from netsim.calibration.published.bench import Answer, Bench, Cost, Untimed
@@ -72,7 +73,7 @@ def query_seconds(bench: Bench, setting: Setting) -> float:
     InputError
         When the server is none of those the profile has a price for.
     """
-    server = setting.text("server", "coredns").lower()
+    server = _server(setting)
     key = SERVERS.get(server)
     if key is None:
         raise InputError("no price for this DNS server", place=Place(field="configuration.server"), got=server,
@@ -93,6 +94,14 @@ def query_seconds(bench: Bench, setting: Setting) -> float:
 def forwards(setting: Setting) -> bool:
     """Tell whether a server asks another one for each query."""
     return setting.text("cache") in ("off", "miss") or setting.text("plugin") == "forward"
+
+
+def _server(setting: Setting) -> str:
+    """Return a server's name, without its release; the cache of a node is CoreDNS, ``named`` is BIND."""
+    name = re.split(r"[\s:/_-]*v?\d", setting.text("server", "coredns").lower().strip())[0]
+    for words, known in ((r"node-?local-?(?:dns|dns-?cache|cache)?", "coredns"), (r"named|bind", "bind")):
+        name = known if re.fullmatch(words, name) else name
+    return name
 
 
 def _served_by_an_exchange(server: str, setting: Setting) -> int:

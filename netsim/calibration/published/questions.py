@@ -244,7 +244,22 @@ def question_of(row: Row) -> Question:
     return _unanswered(row)
 
 
+NUMBERS = (
+    "attempts", "background_udp_mpps", "connections", "endpoints", "endpoints_per_service", "interval", "lines",
+    "listen_sockets", "msg_bytes", "mtu", "ndots", "nodes", "offered_mpps", "outstanding", "parallel", "pods",
+    "processes", "queries", "replicas", "search", "services", "streams", "timeout_s", "vcpu",
+)  # fmt: skip
+"""Keys that are numbers, whoever asks for them."""
+AT_LEAST_ONE = ("connections", "interval", "listen_sockets", "parallel", "processes", "queries", "replicas", "streams",
+                "timeout_s", "vcpu")  # fmt: skip
+
+
 def _check(question: Question, row: Row, name: str) -> None:
+    for key in NUMBERS:
+        number = Setting({key: row.setting.values[key]}).number(key, 1.0) if key in row.setting.values else 1.0
+        if number < 0 or (number == 0 and key in AT_LEAST_ONE):
+            raise InputError("no such number is possible", got=f"{number:g}",
+                             place=Place(line=row.line, field=f"configuration.{key}"))  # fmt: skip
     timed = isinstance(question, (RoundTrip, Connection, FirstPacket)) and row.quantity.dimension == "time"
     if timed and UNLIKE_A_SAMPLE.search(name):
         raise InputError("of times the model predicts means and percentiles", got=row.metric,

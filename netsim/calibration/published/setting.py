@@ -8,7 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from netsim.errors import InputError, Place
 
-_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(
+    r"(?P<digits>[+-]?\d+(?:,\d{3}(?!\d))*(?:\.\d+)?(?:[eE][+-]?\d+)?)"
+    r"(?:\s*(?P<scale>[kKMG]|ms\b)(?=i?[bB]?(?![a-zA-Z])|i?[bB]ytes?))?"
+)
+_SCALES = {"k": 1, "m": 2, "g": 3}
 _WORDS = {"one": 1.0, "few": 1.0, "none": 0.0, "off": 0.0, "on": 1.0}
 
 SUBJECT_KEYS = frozenset(
@@ -59,6 +63,8 @@ class Setting:
     def number(self, key: str, default: float = 0.0) -> float:
         """Return the number a value starts with, ``default`` where the key is missing; ``few`` counts as one.
 
+        ``10,000`` and ``10k`` are ten thousand, ``64KB`` of a key of bytes 65,536, ``500ms`` of one of seconds 0.5.
+
         Raises
         ------
         InputError
@@ -72,7 +78,10 @@ class Setting:
         match = _NUMBER.match(text)
         if match is None:
             raise InputError("not a number", place=Place(field=f"configuration.{key}"), got=text)
-        return float(match[0])
+        number, scale = float(match["digits"].replace(",", "")), (match["scale"] or "").lower()
+        if scale == "ms":
+            return number * (1e-3 if key.endswith("_s") else 1.0)
+        return number * float((1024 if key.endswith("bytes") else 1000) ** _SCALES.get(scale, 0))
 
     def positive(self, key: str, default: float = 1.0) -> float:
         """Return a number that something is divided by. Raises `InputError` when it is not above 0."""

@@ -294,3 +294,42 @@ def test_ways_of_single_packets(tmp_path: Path) -> None:
     assert rates["linux-bridge"] > rates["ip-forward"] > rates["ip-forward conntrack"] > rates["ip-forward nat"]
     assert rates["xdp-redirect"] > 2 * rates["veth-xdp-redirect"]
     assert [row.id for row in result.excluded] == ["z"]
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "number"),
+    [
+        ("services", "10,000", 10_000), ("services", "10k", 10_000), ("services", "5K Services", 5_000),
+        ("services", "1e4", 10_000), ("services", "few", 1), ("services", "3 kinds", 3), ("msg_bytes", "64KB", 65_536),
+        ("msg_bytes", "16 KiB", 16_384), ("msg_bytes", "1448B", 1448), ("min_sync_s", "500ms", 0.5),
+    ],
+)  # fmt: skip
+def test_numbers_of_keys(key: str, text: str, number: float) -> None:
+    assert Setting({key: text}).number(key) == number
+
+
+@pytest.mark.parametrize(
+    ("metric", "configuration", "unit"),
+    [
+        ("queries_per_lookup", "search=cluster-default", "queries"), ("qps", "replicas=two", "q/s"),
+        ("qps", "vcpu=0", "q/s"), ("worst_lookup_timeout", "attempts=some", "s"),
+        ("tcp_throughput", "cni=none;streams=many", "Gbit/s"), ("tcp_throughput", "cni=none;streams=0", "Gbit/s"),
+        ("list_api_calls_per_min", "interval=0", "calls/min"),
+    ],
+)  # fmt: skip
+def test_a_key_that_is_no_number_excludes_its_row(tmp_path: Path, metric: str, configuration: str, unit: str) -> None:
+    rows = f"a,{metric},{configuration},1,{unit},target\nb,tcp_throughput,cni=none,9,Gbit/s,target\n"
+    result = run(tmp_path, rows)
+    assert [row.id for row in result.excluded] == ["a"]
+    assert "configuration." in result.excluded[0].reason
+
+
+def test_names_of_dns_servers(tmp_path: Path) -> None:
+    """Releases, and other names of the same server, change nothing."""
+    names = ("coredns", "coredns-1.9.3", "CoreDNS 1.8", "node-local-dns", "nodelocaldns", "bind", "bind9",
+             "unbound-1.17")  # fmt: skip
+    rows = "".join(f"{name},qps,server={name};vcpu=1,1000,q/s,target\n" for name in (*names, "knot"))
+    result = run(tmp_path, rows)
+    rates = {point.id: point.predicted for point in result.points}
+    assert [row.id for row in result.excluded] == ["knot"]
+    assert len({rates[name] for name in names[:5]}) == len({rates[name] for name in names[5:]}) == 1
