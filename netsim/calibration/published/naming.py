@@ -162,7 +162,7 @@ class QueryRate:
     @staticmethod
     def _alone(bench: Bench, setting: Setting, whole: float) -> float:
         """Return the part of a query's time that one thread has to itself."""
-        server = setting.text("server", "coredns").lower()
+        server = _server(setting)
         if SERVERS.get(server) != "dns.query.native":
             return bench.figure("dns.reader") / max(1, setting.count("listen_sockets", 1))
         return whole - (bench.figure(BEHIND[server]) if server in BEHIND and forwards(setting) else 0.0)
