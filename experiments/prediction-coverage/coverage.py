@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from experiments.records import Finding, show, write
 from netsim.calibration.published.evidence import DISCREPANCY
 from netsim.calibration.published.validation import Validation, validate
 
+UNSEEN = Path(__file__).parents[1] / "unseen-tables"
 SHARE, STEP, WIDEST, TOLERANCE = 0.85, 0.01, 1.0, 0.03
 """Share of points to hold, the choices of the model's own error, and what choice and share may differ by."""
 
@@ -73,8 +75,8 @@ def least(points: Sequence[Miss]) -> float:
     return next((choice for choice in choices if held(points, choice) >= SHARE), WIDEST)
 
 
-def findings(points: Sequence[Miss]) -> list[Finding]:
-    """Return what holds with the shipped constant, and with each case left out."""
+def findings(points: Sequence[Miss], unseen: Sequence[Miss]) -> list[Finding]:
+    """Return what holds with the shipped constant, with each case left out, and on tables that had no part in it."""
     names = list(dict.fromkeys(point.case for point in points))
     without = {name: least([point for point in points if point.case != name]) for name in names}
     outside = sum(point.held(without[point.case]) for point in points) / len(points)
@@ -96,6 +98,8 @@ def findings(points: Sequence[Miss]) -> list[Finding]:
         Finding("choices, each case left out", choices, "printed", True),
         Finding("half widths, median", f"{median(widths):.1%}", "printed", True),
         Finding("half widths, 90th percentile", f"{widest:.1%}", "printed", True),
+        Finding("held on unseen tables", f"{held(unseen, DISCREPANCY):.1%} of {len(unseen)}", "printed", True),
+        Finding("least error for unseen tables", f"{least(unseen):.2f}", "printed", True),
     ]
 
 
@@ -105,7 +109,12 @@ def main() -> int:
     parser.add_argument("--draws", type=int, default=100)
     parser.add_argument("--out", type=Path, help="file for the record")
     arguments = parser.parse_args()
-    found = findings(misses(validate(draws=arguments.draws, discrepancy=0.0)))
+    folders = sorted(str(path.parent) for path in UNSEEN.glob("*/published.csv"))
+    workers = os.cpu_count() or 1
+    shipped, unseen = (
+        misses(validate(names, draws=arguments.draws, discrepancy=0.0, workers=workers)) for names in ((), folders)
+    )
+    found = findings(shipped, unseen)
     show(found)
     if arguments.out is not None:
         write(arguments.out, found, draws=arguments.draws, level=0.9)

@@ -48,7 +48,8 @@ def command(
     if page is not None:
         from netsim.calibration.published.render import page as text_of
 
-        page.write_text(text_of(result), encoding="utf-8")
+        asked = " ".join(["netsim validate", *cases] if cases else ["netsim validate"])
+        page.write_text(text_of(result, f"{asked} --page {page}", shipped=not cases), encoding="utf-8")
     if plots is not None:
         from netsim.calibration.published.plots import draw
 

@@ -15,8 +15,9 @@ SHARED = Path(__file__).parents[2].parent / "shared" / "published"
 QUICK = ("cni-100g", "vm-overlays", "tunnel-device", "hooks", "offload-ladder", "coredns", "dns-amplification",
          "connection-rates", "same-node-devices", "programming-latency", "rule-programming", "endpoint-objects",
          "object-counts", "external-dns", "kernel-steps", "cpu-shares", "cni-40g", "macvlan-10g", "kube-ovn",
-         "service-bulk", "rule-commands", "dns-reports", "cni-10g", "docker-10g", "docker-40g", "docker-same-host",
-         "message-sizes", "plugins-r620", "single-node-balancer")  # fmt: skip
+         "service-bulk", "rule-commands", "dns-reports")  # fmt: skip
+UNSEEN = Path(__file__).parents[2] / "experiments" / "unseen-tables"
+OUTSIDE = tuple(sorted(path.parent.name for path in UNSEEN.glob("*/published.csv")))
 MEDIANS = {"cni-100g": 0.08, "vm-overlays": 0.10, "coredns": 0.09, "connection-rates": 0.08, "dns-amplification": 0.01,
            "same-node-devices": 0.07, "hooks": 0.10, "offload-ladder": 0.10, "programming-latency": 0.10,
            "rule-programming": 0.40, "rule-commands": 0.05, "endpoint-objects": 0.05,
@@ -29,7 +30,8 @@ MEDIANS = {"cni-100g": 0.08, "vm-overlays": 0.10, "coredns": 0.09, "connection-r
 
 @pytest.fixture(scope="module")
 def results() -> dict[str, CaseResult]:
-    return {result.case.name: result for result in validate(QUICK, draws=0).cases}
+    cases = [*QUICK, *(str(UNSEEN / name) for name in OUTSIDE)]
+    return {result.case.name: result for result in validate(cases, draws=0).cases}
 
 
 @pytest.mark.parametrize("name", MEDIANS)
@@ -39,12 +41,12 @@ def test_median_error(results: dict[str, CaseResult], name: str) -> None:
     assert median <= MEDIANS[name]
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", (*QUICK, *OUTSIDE))
 def test_never_more_parameters_than_baseline_rows(results: dict[str, CaseResult], name: str) -> None:
     assert len(results[name].parameters) <= results[name].baselines
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", (*QUICK, *OUTSIDE))
 def test_rows_left_out_are_few(results: dict[str, CaseResult], name: str) -> None:
     result = results[name]
     assert result.left_out <= 0.13  # one row of a small table is more than a tenth
@@ -52,14 +54,14 @@ def test_rows_left_out_are_few(results: dict[str, CaseResult], name: str) -> Non
     assert all(item.reason for item in result.excluded)
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", (*QUICK, *OUTSIDE))
 def test_every_row_is_accounted_for(results: dict[str, CaseResult], name: str) -> None:
     result = results[name]
     told = len(result.points) + len(result.trivial) + len(result.ranges) + len(result.excluded) + result.baselines
     assert told == len(result.case.rows)
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", (*QUICK, *OUTSIDE))
 def test_own_sources_are_left_out(results: dict[str, CaseResult], name: str) -> None:
     result = results[name]
     for profile in result.profile.split(", "):

@@ -218,12 +218,13 @@ def _rows(path: Path, defaults: Mapping[str, str]) -> tuple[tuple[Row, ...], tup
 
 
 def _check_header(path: Path, header: Any) -> None:
-    names = set(header or ())
-    for column in ("id", "metric", "value", "unit"):
-        if column not in names:
-            raise InputError("a column is missing", place=Place(str(path), 1), got=column, allowed=", ".join(names))
-    if not names & set(_SPELLINGS["configuration"]):
-        raise InputError("a column is missing", place=Place(str(path), 1), got="configuration")
+    names = [str(name) for name in header or ()]
+    missing = [column for column in ("id", "metric", "value", "unit") if column not in names]
+    if not any(name in _SPELLINGS["configuration"] for name in names):
+        missing.append("configuration")
+    if missing:
+        raise InputError("a column is missing", place=Place(str(path), 1), got=f"{', '.join(names)}; no {missing[0]}",
+                         allowed="id, metric, configuration, value, unit, role")  # fmt: skip
 
 
 def _repeated(rows: tuple[Row, ...]) -> Row | None:

@@ -129,6 +129,18 @@ def _names() -> _Names:
     return _Names.model_validate(yaml.safe_load(text))
 
 
+def _built(setting: Setting, key: str, default: int) -> int:
+    """Return how many objects the testbed's cluster gets; each is made, so their number has an end."""
+    number = setting.count(key, default)
+    if not 0 <= number <= MOST_OBJECTS:
+        raise InputError("so many are not built", place=Place(field=f"configuration.{key}"), got=f"{number:,}",
+                         allowed=f"at most {MOST_OBJECTS:,}")  # fmt: skip
+    return number
+
+
+MOST_OBJECTS = 500_000
+
+
 def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping[str, str]] | None = None) -> Subject:
     """Return what a row measures.
 
@@ -172,8 +184,8 @@ def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping
         segmentation=segmentation,
         merging=merging,
         steered=hardware.interrupts == "steered" or _aimed(setting),
-        services=setting.count("services", 0),
-        endpoints=setting.count("endpoints_per_service", 1),
+        services=_built(setting, "services", 0),
+        endpoints=_built(setting, "endpoints_per_service", 1),
         policies=policies_of(setting),
     )
 

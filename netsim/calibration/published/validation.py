@@ -24,6 +24,8 @@ from netsim.errors import InputError
 DRAWS = 100
 """Draws of the costs for the prediction intervals."""
 LEVEL = 0.9
+A_WHILE = 1e-3
+"""A time for trying whether a question can answer at all, s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,8 @@ def _understood(
             question = question_of(row)
             bench = Bench(case, case.machine(row.setting), testbeds[name], profiles[name], ((row, question),))
             question.cost(bench, row.setting)
+            if row.role != "baseline":
+                question.answer(bench, row.setting, A_WHILE, row.quantity.dimension)
         except InputError as error:
             refused.append(Excluded(row.id, row.metric, str(error)))
         else:
