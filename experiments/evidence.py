@@ -30,7 +30,7 @@ class Study(NamedTuple):
 STUDIES = (
     Study("exactness", "experiments.exactness.exactness", ("--half-width", "0.005")),
     Study("interval-coverage", "experiments.interval-coverage.coverage", ("--trials", "2000")),
-    Study("prediction-coverage", "experiments.prediction-coverage.coverage", ("--draws", "100")),
+    Study("prediction-coverage", "experiments.prediction-coverage.coverage", ("--draws", "200")),
     Study(
         "gate-reliability",
         "experiments.gate-reliability.reliability",

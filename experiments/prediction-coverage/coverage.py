@@ -1,6 +1,6 @@
 """How many published figures lie in 90 % prediction intervals, also of tables that did not set their width.
 
-Run: python -m experiments.prediction-coverage.coverage [--draws 100] [--out FILE]
+Run: python -m experiments.prediction-coverage.coverage [--draws 200] [--out FILE]
 
 All published cases are predicted with intervals from costs alone. Then the model's own error (a half width, added in
 squares) is chosen as the least with which 85 % of points lie inside: once from all cases, and for each case from the
@@ -106,7 +106,7 @@ def findings(points: Sequence[Miss], unseen: Sequence[Miss]) -> list[Finding]:
 def main() -> int:
     """Print and store the findings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=100)
+    parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--out", type=Path, help="file for the record")
     arguments = parser.parse_args()
     folders = sorted(str(path.parent) for path in UNSEEN.glob("*/published.csv"))

@@ -23,7 +23,7 @@ def command(
         list[str] | None,
         typer.Argument(help=f"shipped cases, folders with a published.csv, or `{KERNEL}`; default: all shipped cases"),
     ] = None,
-    draws: Annotated[int, typer.Option("--draws", min=0, help="draws of the costs for prediction intervals")] = 100,
+    draws: Annotated[int, typer.Option("--draws", min=0, help="draws of the costs for prediction intervals")] = 200,
     seed: Annotated[int, typer.Option("--seed", min=0, help="seed of the draws, or of the kernel's paths")] = 1,
     page: Annotated[Path | None, typer.Option("--page", help="also write the page of results (Markdown)")] = None,
     plots: Annotated[Path | None, typer.Option("--plots", help="also draw every case into this folder")] = None,

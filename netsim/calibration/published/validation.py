@@ -21,7 +21,7 @@ from netsim.calibration.published.testbed import Testbed
 from netsim.datapath.costs import CostProfile, Figure, load_profile
 from netsim.errors import InputError
 
-DRAWS = 100
+DRAWS = 200
 """Draws of the costs for the prediction intervals."""
 LEVEL = 0.9
 A_WHILE = 1e-3
