@@ -22,7 +22,7 @@ import numpy as np
 
 from experiments.records import Finding, show, write
 from netsim.calibration.published.evidence import DISCREPANCY
-from netsim.calibration.published.validation import Validation, validate
+from netsim.calibration.published.validation import DRAWS, Validation, validate
 
 UNSEEN = Path(__file__).parents[1] / "unseen-tables"
 SHARE, STEP, WIDEST, TOLERANCE = 0.85, 0.01, 1.0, 0.03
@@ -106,7 +106,7 @@ def findings(points: Sequence[Miss], unseen: Sequence[Miss]) -> list[Finding]:
 def main() -> int:
     """Print and store the findings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--draws", type=int, default=DRAWS)
     parser.add_argument("--out", type=Path, help="file for the record")
     arguments = parser.parse_args()
     folders = sorted(str(path.parent) for path in UNSEEN.glob("*/published.csv"))

@@ -18,7 +18,7 @@ from netsim.calibration.published.services import stated_percentile
 
 Array = npt.NDArray[np.float64]
 MISFIT = 0.11
-"""Scale of the model's errors (logarithm): its median error over all tables, 7.4 %, is 0.67 of it."""
+"""Scale of the model's errors (logarithm): its median error over all tables was 7.4 % when it was set, 0.67 of it."""
 FREEDOM = 3
 """Degrees of freedom of the t distribution of errors: a row that something unstated decides (idle states, the tool's
 own limit) has no say, instead of all of it."""
@@ -28,8 +28,9 @@ eleven configurations show that were measured on two equal workers each (krd, `v
 are known, no measurement is known better."""
 DISCREPANCY = 0.15
 """Half of the 90 % interval (logarithm) of what the model itself has wrong, whatever its costs (Kennedy and O'Hagan
-2001 call it model inadequacy): with it intervals hold 85 % of all published points. It follows from
-errors, so its honesty is checked with each case left out of its choice (`experiments/prediction-coverage`)."""
+2001 call it model inadequacy): with it intervals hold 85 % of the shipped tables' points. It follows from errors, so
+its honesty is checked with each case left out of its choice, and on tables that had no part in the model, for which it
+is far too small (`experiments/prediction-coverage`)."""
 
 
 def misfits(bench: Bench) -> dict[str, list[float]]:
