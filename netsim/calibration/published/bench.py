@@ -20,16 +20,12 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from netsim.calibration.published.case import Case, Row
 from netsim.calibration.published.hardware import Hardware
-from netsim.calibration.published.machine_factor import work_factor
+from netsim.calibration.published.machine_factor import busy_factor, fitted_factor
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting, alone
 from netsim.calibration.published.subject import Subject
 from netsim.calibration.published.testbed import Testbed, Ways
 from netsim.datapath.costs import CostProfile, Prices, Regime
-
-PLAUSIBLE_FACTOR = (0.4, 4.0)
-"""Machine factors outside are waiting that was taken for work (idle states), and are cut off."""
-
 
 LINE_RATE = "line rate"
 """The note of answers that the line decides."""
@@ -39,6 +35,9 @@ NEARER = 100
 """More than all keys: a row with the same distance between its ends fits better, whatever else differs."""
 BULK = ("bulk", "cpu-bulk", "per-core")
 """Kinds of questions about long flows."""
+BUSY = (*BULK, "datagrams", "requests-kept", "requests-new")
+"""Kinds of questions whose cores never rest."""
+
 
 
 class Cost(NamedTuple):
@@ -211,28 +210,16 @@ class Bench:
         if self._factor is None:
             stated = self.hardware.clock_ghz
             self._factor = self.profile.clock_ghz / stated if stated else self.figure("machine.unstated")
-            found = self._fitted(self._factor)
+            found = fitted_factor(self, self._factor)
             if found is not None:
-                self._factor = found
+                self._factor = found.value
+                self.parameters["k"] = found
         return self._factor
 
-    def _fitted(self, expected: float) -> float | None:
-        candidates = [
-            (q.calibrates, row, q) for row, q in self.baselines() if q.calibrates and row.setting.streams == 1
-        ]
-        if not candidates:
-            return None
-        best = min(candidate[0] for candidate in candidates)
-        chosen = [(row, question) for rank, row, question in candidates if rank == best]
-        found = []
-        for row, question in chosen:
-            cost = question.cost(self, row.setting)
-            found.append(work_factor(question.seconds(self, row), cost, expected, surely=bool(self.hardware.clock_ghz)))
-        low, high = PLAUSIBLE_FACTOR
-        factor = min(high, max(low, math.fsum(found) / len(found)))
-        ids = "+".join(row.id for row, _ in chosen)
-        self.parameters["k"] = Parameter("machine factor k", factor, ids)
-        return factor
+    @property
+    def busy_factor(self) -> float:
+        """The machine factor of cores that never rest."""
+        return busy_factor(self, self.factor)
 
     @property
     def fitted(self) -> tuple[str, ...]:
@@ -334,18 +321,28 @@ class Bench:
             added += (scale - own) * anchor.cost.work
             rest = anchor.seconds - anchor.cost.waiting - own * anchor.cost.work
             seconds = anchor.seconds + added + cost.waiting - anchor.cost.waiting
-            seconds += max(0.0, rest) * (self._calls(question, setting) / self._calls(question, anchor.row.setting) - 1)
+            seconds += max(0.0, rest) * (self._with_calls(question, setting, anchor.row.setting) - 1)
             self._fit(anchor.row, "rest, s", rest)
         return question.answer(self, setting, max(seconds, 1e-12), dimension)
 
     def _calls(self, question: Question, setting: Setting) -> int:
-        """Return a program's calls for a burst of a stream: what baselines have beyond the model goes with them."""
+        """Return a program's calls for a burst of a stream."""
         size = self.ways(setting).burst_bytes if question.kind == BULK[0] else 1
         return math.ceil(size / (setting.count("msg_bytes", 0) or size)) if size > 1 else 1
 
+    def _with_calls(self, question: Question, setting: Setting, anchor: Setting) -> float:
+        """Return how what a baseline has beyond the model grows with the program's calls.
+
+        A baseline whose messages fill bursts has no calls to speak of: its rest is that of the
+        bytes, whatever the messages.
+        """
+        of_anchor = self._calls(question, anchor)
+        return self._calls(question, setting) / of_anchor if of_anchor > 1 else 1.0
+
     def _scale(self, question: Question, setting: Setting) -> float:
         """Return k c."""
-        return self.factor * self.contention(question, setting)
+        factor = self.busy_factor if question.kind in BUSY else self.factor
+        return factor * self.contention(question, setting)
 
     def _slowest(self, question: Staged, setting: Setting, anchor: Anchor) -> float:
         """Return the time of the slowest core, where each has its own work.
@@ -395,7 +392,8 @@ class Bench:
         Then k scales the model, or where there is none the baseline does; a rest that is added would stand for work
         that offloads change too.
         """
-        return question.kind in BULK and self.subject(setting).bare and self.subject(other).bare
+        same_calls = self._calls(question, setting) == self._calls(question, other)
+        return question.kind in BULK and same_calls and self.subject(setting).bare and self.subject(other).bare
 
     def note(self, name: str, value: float, row: str) -> None:
         """Note a parameter that a question fitted to a baseline row itself."""

@@ -82,7 +82,7 @@ class Bulk:
         """Return the busiest core's time; per core of use, the busiest host's."""
         if self.per_core:
             return max((bulk_cpu(bench, setting, side) for side in ("client", "server")), key=math.fsum)
-        return max(self.cores(bench, setting).values(), key=lambda cost: bench.factor * cost.work + cost.waiting)
+        return max(self.cores(bench, setting).values(), key=lambda cost: bench.busy_factor * cost.work + cost.waiting)
 
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return seconds of one flow for one burst."""
@@ -114,7 +114,7 @@ class Bulk:
         if not one_threaded(setting):
             return math.inf
         programs = [cost for name, cost in self.cores(bench, setting).items() if name not in ("softirq", "gateway")]
-        busier = max(bench.factor * cost.work + cost.waiting for cost in programs)
+        busier = max(bench.busy_factor * cost.work + cost.waiting for cost in programs)
         return bench.ways(setting).burst_bytes * 8 / busier
 
 
@@ -133,7 +133,7 @@ class Flows(Bulk):
         if row.quantity.si >= NEAR_LINE * capacity(bench, row.setting):
             single = alone(row.setting)
             anchor = bench.anchor(Bulk(), single)
-            return anchor.seconds if anchor is not None else Bulk().cost(bench, single).work * bench.factor
+            return anchor.seconds if anchor is not None else Bulk().cost(bench, single).work * bench.busy_factor
         return Bulk.seconds(self, bench, row)
 
 
@@ -146,7 +146,7 @@ def one_threaded(setting: Setting) -> bool:
 def hosts_limit(bench: Bench, setting: Setting) -> float:
     """Return the bits a second at which the busier host has no core left."""
     sides = [bulk_cpu(bench, setting, side) for side in ("client", "server")]
-    scale = bench.factor * bench.contention(Flows(), setting)
+    scale = bench.busy_factor * bench.contention(Flows(), setting)
     busier = max(scale * side.work + side.waiting for side in sides)
     return bench.testbed.machine.cores * bench.ways(setting).burst_bytes * 8 / busier / pace(bench, setting)
 
@@ -156,7 +156,7 @@ def pace(bench: Bench, setting: Setting) -> float:
     anchor = bench.anchor(Bulk(), alone(setting))
     if anchor is None or bench.subject(anchor.row.setting).same_node != bench.subject(setting).same_node:
         return 1.0
-    return anchor.seconds / (anchor.cost.waiting + bench.factor * anchor.cost.work)
+    return anchor.seconds / (anchor.cost.waiting + bench.busy_factor * anchor.cost.work)
 
 
 def line(bench: Bench, setting: Setting) -> float:
@@ -191,10 +191,10 @@ def merged_buffers(bench: Bench, setting: Setting) -> float:
 
     def card_s(pieces: float) -> float:
         stack = ways.forward.on(Role.SOFTIRQ_CORE, size, pieces=pieces) + pieces * ways.acks.on(Role.SENDER_CORE, 1)
-        return bench.factor * stack
+        return bench.busy_factor * stack
 
     buffer_s = card_s(2.0) - card_s(1.0)
-    sent = bench.factor * (ways.forward.on(Role.SENDER_CORE, size) + beside(bench, setting, size))
+    sent = bench.busy_factor * (ways.forward.on(Role.SENDER_CORE, size) + beside(bench, setting, size))
     supply_s = max(sent, size * 8 * setting.streams / goodput(bench, ways))
     return merged_behind(collected, full, buffer_s, card_s(1.0) - buffer_s, supply_s)
 

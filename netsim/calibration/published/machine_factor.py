@@ -6,7 +6,46 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from netsim.calibration.published.bench import Cost
+    from netsim.calibration.published.bench import Bench, Cost, Parameter
+
+PLAUSIBLE_FACTOR = (0.4, 4.0)
+"""Machine factors outside are waiting that was taken for work (idle states), and are cut off."""
+
+
+def fitted_factor(bench: Bench, expected: float) -> Parameter | None:
+    """Return the machine factor that the best baseline rows of one flow give, ``None`` where none can."""
+    from netsim.calibration.published.bench import Parameter
+
+    candidates = [(q.calibrates, row, q) for row, q in bench.baselines() if q.calibrates and row.setting.streams == 1]
+    if not candidates:
+        return None
+    best = min(candidate[0] for candidate in candidates)
+    chosen = [(row, question) for rank, row, question in candidates if rank == best]
+    found = []
+    for row, question in chosen:
+        cost = question.cost(bench, row.setting)
+        seconds = question.seconds(bench, row)
+        found.append(work_factor(seconds, cost, expected, surely=bool(bench.hardware.clock_ghz)))
+    low, high = PLAUSIBLE_FACTOR
+    factor = min(high, max(low, math.fsum(found) / len(found)))
+    return Parameter("machine factor k", factor, "+".join(row.id for row, _ in chosen))
+
+
+def busy_factor(bench: Bench, factor: float) -> float:
+    """Return the machine factor of cores that never rest.
+
+    A processor that saves power does a light load at a fraction of its clock (`SPREAD_OF_SLOWER`), and a factor from
+    round trips between hosts may say that. Governors raise the clock of a core that is busy all the time; what it may
+    be then is the range of ``machine.unstated``.
+    """
+    if bench.hardware.clock_ghz or not _from_round_trips(bench):
+        return factor
+    return min(factor, bench.profile.figures["machine.unstated"].chosen(bench.case.sources).high)
+
+
+def _from_round_trips(bench: Bench) -> bool:
+    chosen = [(row, question) for row, question in bench.baselines() if row.id in bench.fitted]
+    return any(q.kind.startswith("round-trip") and not bench.subject(row.setting).same_node for row, q in chosen)
 
 
 def work_factor(seconds: float, cost: Cost, expected: float, *, surely: bool) -> float:

@@ -30,7 +30,8 @@ from netsim.calibration.published.services import (
 )
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.shares import CpuShare
-from netsim.calibration.published.transport import Connection, Datagrams, HostCpu, RoundTrip, protocol
+from netsim.calibration.published.steady import rate_of
+from netsim.calibration.published.transport import Connect, Connection, Datagrams, HostCpu, RoundTrip, protocol
 from netsim.errors import InputError, Place
 
 Maker = Callable[[Row], Question]
@@ -69,6 +70,8 @@ def _round_trip(row: Row) -> Question:
         return QueryTime(percentile=_highest(row) or stated_percentile(row))
     if "background_udp_mpps" in row.setting:
         return FloodedRoundTrip()
+    if rate_of(row.setting):
+        return RequestTime(percentile_of(row))
     return RoundTrip(percentile=percentile_of(row), protocol=protocol(row))
 
 
@@ -180,6 +183,11 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"records_per_endpoint", _counted("records", counted.records_each)),
     (r"time_until_record_visible", _counted("record-lag", counted.visible_after)),
     (r"first_packet", lambda row: FirstPacket(percentile_of(row))),
+    (
+        r"connect(ion)?_(set_?up|establish\w*|open\w*)|(tcp_)?(connect|handshake|syn)_(latency|time|duration|delay|us|ms|p\d)"
+        r"|time_(to_)?connect",
+        lambda row: Connect(percentile=percentile_of(row)),
+    ),
     (r"keepalive_rps_change", lambda row: KeptChange()),
     (
         r"http_(latency|time|p\d|mean)|request_latency|response_time|cluster_network_latency",

@@ -12,7 +12,8 @@ from netsim.calibration.published.bench import Answer, Bench, Cost
 from netsim.calibration.published.case import baselines
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
-from netsim.calibration.published.transport import RoundTrip
+from netsim.calibration.published.steady import rate_of, waited_more
+from netsim.calibration.published.transport import Connection, RoundTrip
 from netsim.errors import InputError, Place
 from netsim.units import seconds as seconds_in
 
@@ -38,7 +39,7 @@ def resolution_of(setting: Setting) -> float:
 
 @dataclass(frozen=True, slots=True)
 class RequestTime(RoundTrip):
-    """A request and its answer on an open connection, below saturation, as a tool reads it out."""
+    """A request and its answer, below saturation, as a tool reads it out; on a connection of its own or a kept one."""
 
     family: str = "http"
 
@@ -50,14 +51,24 @@ class RequestTime(RoundTrip):
         InputError
             When the resolution is none, or neither a tool's nor a baseline row say anything of the server's work.
         """
-        if not resolution_of(setting) and not any("http" in row.metric.lower() for row in baselines(bench.case)):
+        told = any("http" in row.metric.lower() or rate_of(row.setting) for row in baselines(bench.case))
+        if not resolution_of(setting) and not told:
             raise InputError("no baseline row says what the server does for a request", place=Place(field="metric"))
-        return RoundTrip.cost(self, bench, setting)
+        return _exchange(setting).cost(bench, setting)
+
+    def asleep(self, bench: Bench, setting: Setting) -> float:
+        """Return what wakes up on the ways that the client waits for."""
+        return _exchange(setting).asleep(bench, setting)
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return the time, or its share of the tool's first bucket."""
+        seconds += waited_more(bench, self, setting)
         found = RoundTrip.answer(self, bench, setting, seconds, dimension)
         width = resolution_of(setting)
         if dimension != "time" or found.value >= width:
             return found
         return Answer(self.percentile * width, True, "the tool's first bucket")
+
+
+def _exchange(setting: Setting) -> RoundTrip:
+    return Connection() if setting.text("keepalive", "on") == "off" else RoundTrip()

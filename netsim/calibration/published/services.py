@@ -24,14 +24,15 @@ GRID = 101
 def stated_percentile(row: Row) -> float | None:
     """Return the percentile a row states, in its metric's name or its configuration, as a fraction.
 
-    ``p99``, ``99th``, ``p99.9``, ``p999``, and ``percentile=99``; ``median`` is the 50th.
+    ``p99``, ``99th``, ``p99.9``, ``p999``, ``p9999``, and ``percentile=99``; ``median`` is the 50th.
     """
     own, name = row.setting.text("percentile").lower(), row.metric.lower()
     found = _PERCENTILE.search(name) or _PERCENTILE.search(own) or re.fullmatch(r"(\d+(?:\.\d+)?) ?%?", own)
     if found is None:
         return 0.5 if "median" in f"{name} {own}" else None
     digits = next(filter(None, found.groups()))
-    return float(digits) / (1000 if len(digits) == 3 and digits.startswith("99") else 100)
+    nines = re.fullmatch(r"99\d+", digits)  # p999 is the 99.9th
+    return float(digits) / (10 ** len(digits) if nines else 100)
 
 
 _PERCENTILE = re.compile(r"(?<![a-z])p_?(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)th(?![a-z])")

@@ -158,6 +158,19 @@ class Connection(RoundTrip):
 
 
 @dataclass(frozen=True, slots=True)
+class Connect(RoundTrip):
+    """Set-up of a connection as its client sees it: SYN and the answer to it, each the first packet of its flow."""
+
+    family: str = "connect"
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return the work of both packets, and their waiting."""
+        ways = bench.ways(setting, surroundings(bench, setting))
+        work = ways.first.work() + ways.first_reply.work()
+        return Cost(work, ways.first.waiting() + ways.first_reply.waiting())
+
+
+@dataclass(frozen=True, slots=True)
 class HostCpu:
     """CPU time of a host for what it does: per transaction, per connection, per bit."""
 
