@@ -318,8 +318,9 @@ class Bench:
             added = scale * (cost.work - anchor.cost.work)
             # hops that a plugin spares are the machine's own, those it adds were measured on another
             added *= self.figure("transfer.added_work") if added > 0 else 1.0
-            added += (scale - own) * anchor.cost.work
             rest = anchor.seconds - anchor.cost.waiting - own * anchor.cost.work
+            added *= self._slower(rest, own * anchor.cost.work) if added > 0 else 1.0
+            added += (scale - own) * anchor.cost.work
             seconds = anchor.seconds + added + cost.waiting - anchor.cost.waiting
             seconds += max(0.0, rest) * (self._with_calls(question, setting, anchor.row.setting) - 1)
             self._fit(anchor.row, "rest, s", rest)
@@ -356,14 +357,24 @@ class Bench:
         own = self._scale(question, anchor.row.setting) * before[busiest]
         rest = anchor.seconds - own
         self._fit(anchor.row, "rest, s", rest)
-        scale = self._scale(question, setting) * min(1.0, anchor.seconds / own)
+        slower = self._slower(rest, own)
+        scale = self._scale(question, setting) * min(1.0, anchor.seconds / own) * slower
+        left = max(0.0, rest) - (slower - 1.0) * own
         transfer = self.figure("transfer.added_work")
 
         def time(core: str) -> float:
             work = before[core] + transfer * (after[core] - before[core])
-            return scale * work + (max(0.0, rest) if core == busiest else 0.0)
+            return scale * work + (left if core == busiest else 0.0)
 
         return max(map(time, before))
+
+    def _slower(self, rest: float, own: float) -> float:
+        """Return the factor on other work if some of what a bare host takes beyond the model is the whole host's.
+
+        The baseline row cannot tell whether its rest is one program's or one wait's, or shared by all the host does
+        (a clock, cold caches, memory far away); so the share is drawn.
+        """
+        return 1.0 + self.figure("transfer.rest") * max(0.0, rest) / own if own > 0 else 1.0
 
     def _as_far_apart(self, setting: Setting, other: Setting) -> bool:
         """Tell whether both rows stay within one host, or both do not; ways of single packets have no ends."""
