@@ -23,6 +23,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 HOST = Sandbox()
 LEFT, RIGHT = "10.1.0.2", "10.2.0.2"
 """Addresses of the two ends."""
+SO_RCVBUFFORCE = 33
 Join = Callable[[int, int], None]
 
 
@@ -52,9 +53,10 @@ def pair(one: int, device: str, other: int, peer: str) -> None:
 class Way:
     """Two ends and what a datagram, or a byte over TCP, takes from one to the other."""
 
-    def __init__(self, left: int, right: int, address: str = RIGHT) -> None:
+    def __init__(self, left: int, right: int, address: str = RIGHT, size: int = 32) -> None:
         with HOST.inside(right):
             self.sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.sink.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 22)
             self.sink.bind((address, 5001))
             self.listener = socket.create_server((address, 5002))
         with HOST.inside(left):
@@ -65,7 +67,7 @@ class Way:
         for end in (self.client, self.server):
             end.settimeout(None)
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.out, self.into = _Batch(32), _Batch(2048)
+        self.out, self.into = _Batch(size), _Batch(8192)
         self.arrives = True
 
     def udp(self) -> float:
@@ -90,13 +92,23 @@ class Way:
         return (perf_counter_ns() - start) / exchanges / 2
 
 
-def direct() -> Way:
-    """One veth pair."""
+def direct(size: int = 32, mtu: int = 1500, *, dropped: bool = False) -> Way:
+    """One veth pair, of some MTU, crossed by datagrams of some size, which may end where the other end has them."""
     left, right = spaces(2)
     pair(left, "e0", right, "e0")
-    sh(left, f"ip addr add {LEFT}/24 dev e0")
-    sh(right, "ip addr add 10.1.0.3/24 dev e0")
-    return Way(left, right, "10.1.0.3")
+    sh(left, f"ip addr add {LEFT}/24 dev e0", f"ip link set e0 mtu {mtu}")
+    sh(right, "ip addr add 10.1.0.3/24 dev e0", f"ip link set e0 mtu {mtu}")
+    way = Way(left, right, "10.1.0.3", size)
+    if dropped:
+        end(way, right, "e0")
+    return way
+
+
+def end(way: Way, space: int, device: str) -> None:
+    """Let packets of a way end where a device has them."""
+    chain = f"type filter hook ingress device {device} priority 0; policy drop;"
+    HOST.run(space, ["nft", "-f", "-"], f"table netdev t {{\nchain c {{\n{chain}\n}}\n}}\n")
+    way.arrives = False
 
 
 def macvlan(both: bool) -> Way:
@@ -114,10 +126,12 @@ def macvlan(both: bool) -> Way:
     return Way(left, right, "10.1.0.3")
 
 
-def routed(join: Join, *commands: str, dropped: bool = False) -> Way:
+def routed(join: Join, *commands: str, dropped: str = "", marked: bool = False) -> Way:
     """Two routers between the ends, joined by ``join``; ``commands`` run on the first.
 
-    With ``dropped`` packets end where the second router's card has them: what remains is the first router's part.
+    With ``dropped`` packets end where that device of the second router has them: its card, so that what remains is the
+    first router's part, or its tunnel. ``marked`` ones leave the first router with congestion experienced; inside a
+    tunnel whose inner packets do not know of congestion they end where the device would get them (RFC 6040).
     """
     left, one, other, right = spaces(4)
     pair(left, "e0", one, "l0")
@@ -131,10 +145,12 @@ def routed(join: Join, *commands: str, dropped: bool = False) -> Way:
     for command in commands:
         sh(one, command)
     way = Way(left, right)
-    if dropped:
-        chain = "type filter hook ingress device u0 priority 0; policy drop;"
-        HOST.run(other, ["nft", "-f", "-"], f"table netdev t {{\nchain c {{\n{chain}\n}}\n}}\n")
+    if marked:
+        chain = "type filter hook egress device u0 priority 0; ip ecn set ce"
+        HOST.run(one, ["nft", "-f", "-"], f"table netdev m {{\nchain c {{\n{chain}\n}}\n}}\n")
         way.arrives = False
+    if dropped:
+        end(way, other, dropped)
     return way
 
 
@@ -176,9 +192,20 @@ WAYS: dict[str, Callable[[], Way]] = {
     "VXLAN": lambda: routed(tunnel(sends=False, receives=False)),
     "VXLAN, metadata at the receiver": lambda: routed(tunnel(sends=False, receives=True)),
     "VXLAN, metadata": lambda: routed(tunnel(sends=True, receives=True)),
-    "two routers, first alone": lambda: routed(plain, dropped=True),
-    "VXLAN, first alone": lambda: routed(tunnel(sends=False, receives=False), dropped=True),
-    "VXLAN, metadata, first alone": lambda: routed(tunnel(sends=True, receives=True), dropped=True),
+    "two routers, first alone": lambda: routed(plain, dropped="u0"),
+    "VXLAN, first alone": lambda: routed(tunnel(sends=False, receives=False), dropped="u0"),
+    "VXLAN, metadata, first alone": lambda: routed(tunnel(sends=True, receives=True), dropped="u0"),
+    "VXLAN, first alone, marked": lambda: routed(tunnel(sends=False, receives=False), dropped="u0", marked=True),
+    "VXLAN, up to the device, marked": lambda: routed(tunnel(sends=False, receives=False), marked=True),
+    "VXLAN, behind the device": lambda: routed(tunnel(sends=False, receives=False), dropped="x0"),
+    "4200 bytes whole": lambda: direct(4200, 9000),
+    "4200 bytes in fragments": lambda: direct(4200),
+    "4200 bytes whole, sent": lambda: direct(4200, 9000, dropped=True),
+    "4200 bytes in fragments, sent": lambda: direct(4200, dropped=True),
+    "7200 bytes whole": lambda: direct(7200, 9000),
+    "7200 bytes in fragments": lambda: direct(7200),
+    "7200 bytes whole, sent": lambda: direct(7200, 9000, dropped=True),
+    "7200 bytes in fragments, sent": lambda: direct(7200, dropped=True),
 }
 
 

@@ -10,7 +10,7 @@ from netsim.cluster.address_range import Range
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.defaults import Defaults
 from netsim.cluster.manifests import load_cluster
-from netsim.cluster.objects import Fabric, Family, Machine
+from netsim.cluster.objects import Fabric, Family, Machine, release
 from netsim.cluster.scaling import ScaleRule, scale
 from netsim.cluster.synthetic import Synthetic, build_synthetic
 from netsim.errors import InputError, Place
@@ -118,6 +118,7 @@ def machine_of(spec: MachineSpec) -> Machine:
         tunnel=spec.tunnel,
         qdisc=spec.qdisc,
         byte_queue_limit=spec.byte_queue_limit,
+        kernel=release(spec.kernel) if spec.kernel is not None else None,
     )
 
 

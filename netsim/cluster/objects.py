@@ -6,6 +6,7 @@ kept; readers ignore (and count) the rest. Mappings are treated as immutable and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -48,7 +49,8 @@ class Machine:
     one holds them back; ``mtu`` of the node's interface in bytes;
     offloads as the NIC has them: ``tso`` transmit segmentation, ``gro`` receive merging, ``checksum`` offload,
     ``tunnel`` segmentation and checksum of encapsulated packets. ``qdisc`` is what packets wait in before the card,
-    whose ring holds ``byte_queue_limit`` bytes (`None`: as the kernel would settle it).
+    whose ring holds ``byte_queue_limit`` bytes (`None`: as the kernel would settle it). ``kernel`` is the release of
+    Linux, major and minor, where an old one does something otherwise (`None`: a present one).
     """
 
     cores: int = 16
@@ -67,6 +69,17 @@ class Machine:
     tunnel: bool = True
     qdisc: QueueingDiscipline = "unlimited"
     byte_queue_limit: int | None = None
+    kernel: tuple[int, int] | None = None
+
+    def before(self, major: int, minor: int) -> bool:
+        """Tell whether the kernel is known to be older than a release."""
+        return self.kernel is not None and self.kernel < (major, minor)
+
+
+def release(text: str) -> tuple[int, int] | None:
+    """Return major and minor release of a kernel's name (``3.10.0-1160.el7``), ``None`` where it tells none."""
+    found = re.match(r"(\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ from netsim.datapath.step import Leg, Plain, Tagged, Tunnel
 from netsim.datapath.types import Bill, Headers, Hop, Packet
 
 IPV4_BYTES, IPV6_BYTES, UDP_BYTES, ETHERNET_BYTES = 20, 40, 8, 14
+OVS_DEVICES = (4, 3)
+"""Release from which on Open vSwitch's tunnels are devices like others (Linux 614732eaa12d, net/openvswitch)."""
 TUNNEL_HEADER_BYTES = {"vxlan": 8, "geneve": 8, "ipip": 0}
 """RFC 7348, RFC 8926 (without options), RFC 2003."""
 
@@ -35,7 +37,9 @@ class Encapsulation(BaseModel):
     every packet with the outer headers it had (collect_md; Linux udp_tun_rx_dst). ``remembers`` is True where the
     outer route is kept with that choice (dst_cache): in Open vSwitch's flows (openvswitch/flow_netlink.c), not for
     eBPF programs, which share one choice per core (TUNNEL_NOCACHE, net/core/filter.c bpf_skb_set_tunnel_key).
-    ``hooked`` is False where a module lets the outer packets pass the node's netfilter by.
+    ``hooked`` is False where a module lets the outer packets pass the node's netfilter by. ``vport`` is True for
+    tunnels that are ports of Open vSwitch: on nodes before Linux 4.3 (`OVS_DEVICES`) their socket hands packets to the
+    flow table in the same pass, without a device, its queue and metadata.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +50,7 @@ class Encapsulation(BaseModel):
     metadata: bool = False
     remembers: bool = False
     hooked: bool = True
+    vport: bool = False
 
     @property
     def cipher(self) -> Cipher | None:
@@ -99,7 +104,9 @@ class Decap(Tagged):
         yield from _outer(leg, self.encapsulation, ("prerouting", "input"))
         if self.encapsulation.cipher is not None:
             yield Open(self.encapsulation.cipher)
-        yield Decapsulate(self.encapsulation.overhead_bytes(":" in leg.tunnel_in.local), self.encapsulation.metadata)
+        queued = not (self.encapsulation.vport and leg.machine.before(*OVS_DEVICES))
+        overhead = self.encapsulation.overhead_bytes(":" in leg.tunnel_in.local)
+        yield Decapsulate(overhead, self.encapsulation.metadata and queued, queued)
 
 
 def _outer(leg: Leg, encapsulation: Encapsulation, hooks: tuple[HookName, HookName]) -> Iterator[Hop]:
@@ -153,15 +160,18 @@ class Encapsulate(Plain):
 
 @dataclass(frozen=True, slots=True)
 class Decapsulate(Plain):
-    """Outer headers taken off."""
+    """Outer headers taken off; ``queued`` where the inner packet then waits in its device's queue (gro_cells)."""
 
     overhead_bytes: int
     metadata: bool = False
+    queued: bool = True
     name: str = "decap"
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
         """Charge the tunnel socket's receive and the inner packet's way into the stack."""
-        return Bill(packet_ns=prices["decap.packet"] + (prices["decap.metadata"] if self.metadata else 0.0))
+        kept = prices["decap.metadata"] if self.metadata else 0.0
+        spared = 0.0 if self.queued else min(prices["decap.queue"], prices["decap.packet"])
+        return Bill(packet_ns=prices["decap.packet"] + kept - spared)
 
     def rewrite(self, headers: Headers, packet: Packet) -> Headers:
         """Remove the outer addresses."""

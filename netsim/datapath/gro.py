@@ -85,7 +85,7 @@ def polled(route: Route, path: Path, packet: Packet, prices: Callable[[str], Pri
     ``again_s`` of passes behind a card is the price of a loop, of what a buffer pays once. Where the receiving node
     merges nothing the route stays as it is.
     """
-    merging = [c for c in path.crossings if isinstance(c.hop, Merge) and c.role in _RECEIVING]
+    merging = [c for c in path.crossings if isinstance(c.hop, Merge) and c.hop.merges and c.role in _RECEIVING]
     if not merging or not route.arrives_whole:
         return route
     again = fold(path, packet, lambda node: prices(node).in_loop, mtu_bytes=mtu_bytes, path_mtu_bytes=mtu_bytes)

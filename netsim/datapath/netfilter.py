@@ -9,7 +9,7 @@ from typing import Literal
 from netsim.cluster.service_rules.walks import Walk, Where
 from netsim.datapath.costs import Prices
 from netsim.datapath.step import Leg, Plain, Tagged
-from netsim.datapath.types import Bill, Hop, Packet
+from netsim.datapath.types import Bill, Bursts, Hop, Packet
 
 HookName = Literal["prerouting", "input", "forward", "output", "postrouting"]
 
@@ -53,7 +53,8 @@ class Hook(Plain):
     """One hook: entering its tables, then the service proxy's filter rules (a policy engine's are the policy hop's).
 
     In front of PREROUTING a packet enters IP anew, which drops its socket (Linux net/ipv4/ip_input.c `ip_rcv_core`);
-    crossing a veth keeps it since 4.19 (9c4c325252c5).
+    crossing a veth keeps it since 4.19 (9c4c325252c5). ``fragments`` of datagrams are ``joined`` in front of it, or
+    what does not fit is ``cut`` behind it (`netsim.datapath.fragments`).
     """
 
     name: str
@@ -62,12 +63,24 @@ class Hook(Plain):
     tables: int = 1
     sets: int = 0
     orphans: bool = False
+    fragments: Literal["", "joined", "cut"] = ""
+
+    @property
+    def bursts(self) -> Bursts:
+        """Fragments become one packet, a packet becomes fragments, or nothing of the kind."""
+        return _FRAGMENTS[self.fragments]
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
         """Charge the tables and their rules: cold ones for a connection's first packet, hot ones afterwards."""
         rules = self.first if packet.new else self.established
         entered = self.tables * prices["netfilter.hook"] + self.sets * prices["ipset.lookup"]
-        return Bill(packet_ns=entered + rules * prices[rule_price(packet.new)], rules=rules)
+        further = prices[_FURTHER[self.fragments]] if self.fragments else 0.0
+        once = entered + rules * prices[rule_price(packet.new)]
+        return Bill(packet_ns=once - further, segment_ns=further, rules=rules)
+
+
+_FRAGMENTS: Mapping[str, Bursts] = {"": Bursts.KEEP, "joined": Bursts.WHOLE, "cut": Bursts.SPLIT}
+_FURTHER: Mapping[str, str] = {"joined": "fragment.receive", "cut": "fragment.send"}
 
 
 def rule_price(new: bool) -> str:

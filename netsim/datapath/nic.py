@@ -16,26 +16,28 @@ from netsim.datapath.step import Plain
 from netsim.datapath.types import Bill, Bursts, Hop, Packet, Role
 
 
-def transmit(machine: Machine, tunnelled: bool) -> Iterator[Hop]:
+def transmit(machine: Machine, tunnelled: bool, *, datagrams: bool = False) -> Iterator[Hop]:
     """Yield what a packet meets from the queueing discipline to the wire.
 
     The card segments (TSO) if it can checksum, and the inner packet of a tunnel only with tunnel offload; otherwise the
-    stack segments in software in front of the driver (GSO).
+    stack segments in software in front of the driver (GSO). It does so with ``datagrams`` that came here whole.
     """
-    if not (machine.tso and machine.checksum and (machine.tunnel or not tunnelled)):
+    if datagrams:
+        yield Fragmentation()
+    elif not (machine.tso and machine.checksum and (machine.tunnel or not tunnelled)):
         yield SoftwareSegmentation()
     yield Transmit()
 
 
-def receive(machine: Machine, tunnelled: bool) -> Iterator[Hop]:
+def receive(machine: Machine, tunnelled: bool, *, datagrams: bool = False) -> Iterator[Hop]:
     """Yield what a packet meets from the interrupt into the stack, as far as it happens before decapsulation.
 
-    Segments of a tunnel are merged here only when the card understands the tunnel.
+    Segments of a tunnel are merged here only when the card understands the tunnel, ``datagrams`` never.
     """
     yield Interrupt()
     yield Receive(placement(machine))
     if machine.gro and (not tunnelled or (machine.tunnel and machine.checksum)):
-        yield Merge(software_checksum=not machine.checksum)
+        yield Merge(software_checksum=not machine.checksum, merges=not datagrams)
 
 
 def held_back_ns(busy: float, prices: Prices) -> float:
@@ -58,13 +60,13 @@ def steered(machine: Machine, role: Role) -> Role:
 _STEERED = {Role.SOFTIRQ_CORE: Role.STEERED_CORE, Role.VIA_CORE: Role.VIA_STEERED_CORE}
 
 
-def merge_after_decapsulation(machine: Machine) -> Iterator[Hop]:
+def merge_after_decapsulation(machine: Machine, *, datagrams: bool = False) -> Iterator[Hop]:
     """Yield the GRO of inner packets behind a tunnel device, for cards without tunnel offload.
 
     It needs the outer checksum to be known good: without checksum offload every segment goes on alone.
     """
     if machine.gro and machine.checksum and not machine.tunnel:
-        yield Merge(name="nic.gro_inner")
+        yield Merge(merges=not datagrams, name="nic.gro_inner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,23 @@ class SoftwareSegmentation(Plain):
     def bill(self, packet: Packet, prices: Prices) -> Bill:
         """Charge a header and a buffer per segment."""
         return Bill(segment_ns=prices["nic.gso_segment"])
+
+
+@dataclass(frozen=True, slots=True)
+class Fragmentation(Plain):
+    """A datagram that virtual devices took whole becomes fragments just before the driver (udp4_ufo_fragment)."""
+
+    name: str = "nic.fragments"
+
+    @property
+    def bursts(self) -> Bursts:
+        """Split."""
+        return Bursts.SPLIT
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge a header and a buffer for each fragment beyond the first; what fits needs none."""
+        further = prices["nic.gso_segment"]
+        return Bill(packet_ns=-further, segment_ns=further)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,19 +155,20 @@ class Receive(Plain):
 
 @dataclass(frozen=True, slots=True)
 class Merge(Plain):
-    """GRO: segments of one flow become one buffer again."""
+    """GRO: segments of one flow become one buffer again; packets that it does not merge are looked at as well."""
 
     software_checksum: bool = False
+    merges: bool = True
     name: str = "nic.gro"
 
     @property
     def bursts(self) -> Bursts:
         """Merge."""
-        return Bursts.MERGE
+        return Bursts.MERGE if self.merges else Bursts.KEEP
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
         """Charge per segment, and per byte where GRO has to verify checksums itself."""
-        byte = prices["checksum.byte"] if self.software_checksum else 0.0
+        byte = prices["checksum.byte"] if self.software_checksum and self.merges else 0.0
         return Bill(segment_ns=prices["nic.gro_segment"], byte_ns=byte)
 
 

@@ -56,6 +56,8 @@ def price(path: Path, packet: Packet, prices: Callable[[str], Prices]) -> Iterat
             bill = bill._replace(
                 packet_ns=bill.packet_ns - again.packet_ns, segment_ns=again.segment_ns + again.packet_ns
             )
+        if whole and effect is Bursts.WHOLE:  # nothing to put together
+            bill = bill._replace(packet_ns=bill.packet_ns + bill.segment_ns, segment_ns=0.0)
         whole = effect in (Bursts.MERGE, Bursts.WHOLE) or (whole and effect is Bursts.KEEP)
         yield Priced(crossing, bill, whole, before, after)
 

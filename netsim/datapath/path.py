@@ -15,6 +15,7 @@ from netsim.cluster.cluster import Cluster
 from netsim.cluster.objects import Interrupts, Node, Pod
 from netsim.cluster.service_rules import WalkModel
 from netsim.datapath.encapsulation import Decapsulate
+from netsim.datapath.fragments import Datagrams, cut_behind_hooks, datagrams, tracked
 from netsim.datapath.link import Border, Link, Locality, fabric_links
 from netsim.datapath.netfilter import Netfilter
 from netsim.datapath.nic import Backlog, ReceiveDma, Steer, merge_after_decapsulation, receive, steered, transmit
@@ -92,6 +93,11 @@ class Connection:
     def seen_as(self) -> str | None:
         """Return the address under which a masqueraded client arrives, ``None`` for its own."""
         return address_of(self.translator) if self.masquerade and self.translator is not None else None
+
+    @property
+    def on_wire(self) -> Datagrams:
+        """Return how datagrams above the MTU travel between nodes."""
+        return "cut" if self.protocol == "UDP" else ""
 
     @property
     def same_pod(self) -> bool:
@@ -188,7 +194,10 @@ class Composer:
         if sender.node is not None and sender.node_name == receiver.node_name and asked.via is None:
             node = sender.node
             hops = self._within(asked, sender, receiver, reply)
-            stack = StackReceive(self._read(asked, sender, receiver), self._joined(asked, sender, receiver))
+            if datagrams(asked.protocol, node.machine) == "cut":
+                hops = tracked(hops)
+            read, joined = self._read(asked, sender, receiver), self._joined(asked, sender, receiver)
+            stack = StackReceive(read, joined, bool(asked.on_wire))
             yield from (Crossing(hop, Role.SENDER_CORE, node.name) for hop in (*hops, stack))
         else:
             yield from self._across(asked, sender, receiver, reply)
@@ -206,10 +215,20 @@ class Composer:
             yield Crossing(self._balancer(asked), Role.SENDER_CORE, sender.node_name)
         leaves = sender.node_name != receiver.node_name or asked.via is not None
         checksums = sender.node.machine.checksum or not leaves
-        aggregates = checksums and asked.protocol != "UDP"
+        aggregates = checksums if asked.protocol != "UDP" else self._takes_whole(sender, leaves)
         freed = placement(sender.node.machine) if leaves else "steered"
         joined = self._joined(asked, sender, receiver)
         yield Crossing(SocketSend(aggregates, not checksums, freed, joined), Role.SENDER_CORE, sender.node_name)
+
+    def _takes_whole(self, sender: Terminal, leaves: bool) -> bool:
+        """Tell whether datagrams of any size leave a socket whole: to an old virtual device, or to hooks of its own."""
+        assert sender.node is not None
+        if datagrams("UDP", sender.node.machine, to_card=sender.on_host and leaves) == "whole":
+            return True
+        legs = self.legs
+        if sender.on_host:
+            return cut_behind_hooks(legs.host_out if leaves else legs.host_to_pod)
+        return cut_behind_hooks(legs.egress if leaves else legs.local)
 
     def _joined(self, asked: Connection, sender: Terminal, receiver: Terminal) -> bool:
         """Tell whether the plugin joins the sockets of both ends: TCP between pods of one node."""
@@ -259,7 +278,8 @@ class Composer:
                 tunnel_out=self._tunnel(asked, sender.node, via or receiver.node),
             )
             out = self.legs.host_out if sender.on_host else self.legs.between_pods(leg, leaves=True, arrives=False)
-            yield from self._out(out, leg, Role.SENDER_CORE)
+            sent = datagrams(asked.protocol, sender.node.machine, to_card=sender.on_host)
+            yield from self._out(out, leg, Role.SENDER_CORE, sent)
         if via is not None:
             yield from self._wires(sender.node, via, _SENDER_UP, Role.VIA_LINK_IN)
             leg = replace(
@@ -267,7 +287,7 @@ class Composer:
                 tunnel_in=self._tunnel(asked, sender.node, via),
                 tunnel_out=self._tunnel(asked, via, receiver.node),
             )
-            yield from self._in(self.legs.transit, leg, Role.VIA_CORE)
+            yield from self._in(self.legs.transit, leg, Role.VIA_CORE, asked.on_wire)
             yield from self._out((), leg, steered(via.machine, Role.VIA_CORE))
         yield from self._wires(last, receiver.node, _VIA_UP if via is not None else _SENDER_UP, Role.RECEIVER_LINK)
         if receiver.node is not None:
@@ -277,9 +297,10 @@ class Composer:
                 tunnel_in=self._tunnel(asked, last, receiver.node),
             )
             into = self.legs.host_in if receiver.on_host else self.legs.between_pods(leg, leaves=False, arrives=True)
-            yield from self._in(into, leg, Role.SOFTIRQ_CORE)
+            yield from self._in(into, leg, Role.SOFTIRQ_CORE, asked.on_wire)
             machine = receiver.node.machine
-            yield Crossing(StackReceive(placement(machine)), steered(machine, Role.SOFTIRQ_CORE), receiver.node_name)
+            stack = StackReceive(placement(machine), fragments=bool(asked.on_wire))
+            yield Crossing(stack, steered(machine, Role.SOFTIRQ_CORE), receiver.node_name)
 
     # ---------------------------------------------------------------- legs
 
@@ -323,26 +344,30 @@ class Composer:
             return None
         return Tunnel(address_of(one), address_of(other))
 
-    def _out(self, steps: LegSteps, leg: Leg, role: Role) -> Iterator[Crossing]:
-        for step in steps:
-            yield from (Crossing(hop, role, leg.node) for hop in step.hops(leg))
-        yield from (Crossing(hop, role, leg.node) for hop in transmit(leg.machine, leg.tunnel_out is not None))
+    def _out(self, steps: LegSteps, leg: Leg, role: Role, sent: Datagrams = "") -> Iterator[Crossing]:
+        """Lay a leg up to the card."""
+        hops = (hop for step in steps for hop in step.hops(leg))
+        yield from (Crossing(hop, role, leg.node) for hop in (tracked(hops) if sent == "cut" else hops))
+        card = transmit(leg.machine, leg.tunnel_out is not None, datagrams=sent == "whole")
+        yield from (Crossing(hop, role, leg.node) for hop in card)
 
-    def _in(self, steps: LegSteps, leg: Leg, role: Role) -> Iterator[Crossing]:
-        """Lay a leg behind the card; where a tunnel ends, inner segments may be merged."""
+    def _in(self, steps: LegSteps, leg: Leg, role: Role, come: Datagrams) -> Iterator[Crossing]:
+        """Lay a leg behind the card; where a tunnel ends, inner segments may be merged, datagrams never."""
         tunnel, card = self.plugin.encapsulation, leg.machine
         if tunnel is not None and tunnel.cipher is not None:
             card = replace(card, tunnel=False)  # no card merges what it cannot read
-        yield from (Crossing(hop, role, leg.node) for hop in receive(card, leg.tunnel_in is not None))
+        into = receive(card, leg.tunnel_in is not None, datagrams=bool(come))
+        yield from (Crossing(hop, role, leg.node) for hop in into)
         other = steered(leg.machine, role)
         if other is not role:
             yield from (Crossing(Steer(), role, leg.node), Crossing(Backlog(), other, leg.node))
             role = other
-        for step in steps:
-            for hop in step.hops(leg):
-                yield Crossing(hop, role, leg.node)
-                if isinstance(hop, Decapsulate):
-                    yield from (Crossing(merge, role, leg.node) for merge in merge_after_decapsulation(card))
+        hops = (hop for step in steps for hop in step.hops(leg))
+        for hop in tracked(hops) if come else hops:
+            yield Crossing(hop, role, leg.node)
+            if isinstance(hop, Decapsulate) and hop.queued:
+                inner = merge_after_decapsulation(card, datagrams=bool(come))
+                yield from (Crossing(merge, role, leg.node) for merge in inner)
 
     # ---------------------------------------------------------------- wires
 

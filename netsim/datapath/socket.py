@@ -31,7 +31,7 @@ class SocketSend(Plain):
     """The sending thread's system call down to IP output; ``aggregates`` is False where segments leave one by one.
 
     A sender can hand down buffers of many segments (GSO) only if the device below takes checksums off it. UDP
-    datagrams above the MTU leave as fragments.
+    datagrams above the MTU leave as fragments, which IP makes one by one, unless the device below takes them whole.
     """
 
     aggregates: bool = True
@@ -50,9 +50,12 @@ class SocketSend(Plain):
         """Charge the call, the copy in, and opening the socket with the first packet."""
         call = prices[_call("send", packet, self.joined)] + (prices["socket.open"] if packet.new else 0.0)
         byte = prices["socket.send.byte"] + (prices["checksum.byte"] if self.software_checksum else 0.0)
-        alone = 0.0
-        if not (self.aggregates or packet.protocol == "UDP"):
-            alone = prices["socket.send.segment"] + handover_ns(self.freed, prices.in_loop)
+        if self.aggregates:
+            return Bill(packet_ns=call + handover_ns(self.freed, prices), byte_ns=byte)
+        if packet.protocol == "UDP":
+            further = prices["fragment.send"]
+            return Bill(packet_ns=call + handover_ns(self.freed, prices) - further, byte_ns=byte, segment_ns=further)
+        alone = prices["socket.send.segment"] + handover_ns(self.freed, prices.in_loop)
         return Bill(packet_ns=call + handover_ns(self.freed, prices), byte_ns=byte, segment_ns=alone)
 
 
@@ -69,17 +72,30 @@ class Acknowledge(Plain):
 
 @dataclass(frozen=True, slots=True)
 class StackReceive(Plain):
-    """IP input and the transport protocol, up to the socket's queue, in softirq context."""
+    """IP input and the transport protocol, up to the socket's queue, in softirq context.
+
+    ``fragments`` of a datagram are put together here; GRO leaves them alone (Linux net/ipv4/af_inet.c, ip_is_fragment).
+    """
 
     interrupts: Interrupts = "hashed"
     joined: bool = False
+    fragments: bool = False
     name: str = "stack.receive"
 
+    @property
+    def bursts(self) -> Bursts:
+        """Fragments become a datagram again, which goes up once."""
+        return Bursts.WHOLE if self.fragments else Bursts.KEEP
+
     def bill(self, packet: Packet, prices: Prices) -> Bill:
-        """Charge once per buffer that GRO made; between joined sockets none comes."""
+        """Charge once per buffer that GRO made, or datagram; between joined sockets none comes."""
         if self.joined and not packet.first:
             return Bill()
-        return Bill(packet_ns=prices[f"stack.receive.{transport(packet)}"] + handover_ns(self.interrupts, prices))
+        if not self.fragments:
+            return Bill(packet_ns=prices[f"stack.receive.{transport(packet)}"] + handover_ns(self.interrupts, prices))
+        further = prices["fragment.receive"]
+        once = prices[f"stack.receive.{transport(packet)}"] + handover_ns(self.interrupts, prices)
+        return Bill(packet_ns=once - further, segment_ns=further)
 
 
 @dataclass(frozen=True, slots=True)

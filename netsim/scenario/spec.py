@@ -56,6 +56,11 @@ class MachineSpec(Spec):
         description="bytes a transmit ring holds before its queue is stopped (BQL), with a qdisc; default: what the "
         "card sends in two completions of 25 us, at least two buffers of 64 KiB",
     )  # fmt: skip
+    kernel: str | None = Field(
+        None, pattern=r"^\d+\.\d+",
+        description="release of Linux ('3.10', 5.4.0-generic), where an old one differs: before 4.14 datagrams above "
+        "the MTU stay whole up to the card, before 4.3 tunnels of Open vSwitch have no device; default: a present one",
+    )  # fmt: skip
 
 
 class FabricSpec(Spec):

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from netsim.cluster.objects import Interrupts, Machine
+from netsim.cluster.objects import Interrupts, Machine, release
 from netsim.errors import InputError
 from netsim.units import bits_per_second, seconds
 
@@ -82,8 +82,7 @@ class Hardware(BaseModel):
     @property
     def kernel_version(self) -> tuple[int, int] | None:
         """Major and minor release, if stated."""
-        match = re.match(r"(\d+)\.(\d+)", self.kernel)
-        return (int(match[1]), int(match[2])) if match else None
+        return release(self.kernel)
 
     @property
     def profile(self) -> str:
@@ -107,6 +106,7 @@ class Hardware(BaseModel):
             gro=self.gro,
             checksum=self.checksum,
             tunnel=self.tunnel if self.tunnel is not None else not self.virtual,
+            kernel=self.kernel_version,
         )
 
 

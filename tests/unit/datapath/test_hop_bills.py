@@ -301,7 +301,9 @@ def test_sender_without_checksum_offload_pays_the_stack_per_segment(hot: Prices)
     handed_over = LINES_OF_A_BUFFER * hot.in_loop["cache.handover"]
     assert alone.bill(DATA, hot).segment_ns == pytest.approx(hot["socket.send.segment"] + handed_over)
     assert alone.bill(DATA, hot).byte_ns > SocketSend().bill(DATA, hot).byte_ns
-    assert alone.bill(DATA._replace(protocol="UDP"), hot).segment_ns == 0
+    datagram = alone.bill(DATA._replace(protocol="UDP"), hot)
+    assert datagram.segment_ns == hot["fragment.send"]
+    assert datagram.packet_ns + datagram.segment_ns == pytest.approx(hot["socket.send.udp"])
 
 
 def test_datagrams_are_cheaper_and_sctp_is_priced_as_tcp(hot: Prices) -> None:
