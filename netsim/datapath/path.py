@@ -365,7 +365,7 @@ class Composer:
         hops = (hop for step in steps for hop in step.hops(leg))
         for hop in tracked(hops) if come else hops:
             yield Crossing(hop, role, leg.node)
-            if isinstance(hop, Decapsulate) and hop.queued:
+            if isinstance(hop, Decapsulate):
                 inner = merge_after_decapsulation(card, datagrams=bool(come))
                 yield from (Crossing(merge, role, leg.node) for merge in inner)
 

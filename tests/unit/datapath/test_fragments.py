@@ -94,16 +94,6 @@ def test_tunnels_of_old_open_vswitch_have_no_device() -> None:
     assert new - old == pytest.approx(spared)
 
 
-def test_inner_segments_merge_in_a_device_only() -> None:
-    def merges(kernel: tuple[int, int] | None) -> bool:
-        made = datapath("antrea-geneve", kernel, tunnel=False)
-        forward, _ = made.paths(made.connection(0, 4))
-        return any(crossing.hop.name == "nic.gro_inner" for crossing in forward.crossings)
-
-    assert merges(NEW)
-    assert not merges((4, 2))
-
-
 @pytest.mark.parametrize(
     ("text", "told"), [("3.10.0-1160.el7", (3, 10)), ("5.4", (5, 4)), ("6.18.44-fc", (6, 18)), ("unknown", None)]
 )
