@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from netsim.calibration.published.clouds import provided
 from netsim.cluster.objects import Interrupts, Machine, release
 from netsim.errors import InputError
 from netsim.units import bits_per_second, seconds
@@ -126,8 +127,8 @@ def described(text: str) -> Hardware:
 def stated_in(text: str) -> dict[str, Any]:
     """Read what a sentence about a testbed says: clock, cores, line rate, MTU, kernel, whether it is virtual.
 
-    Nothing that is not there is guessed, except that a distribution without a kernel has its own, and that a machine
-    without a card has the default one.
+    Nothing that is not there is guessed, except that a distribution without a kernel has its own, that a machine
+    without a card has the default one, and a provider's what the provider says of it.
     """
     stated: dict[str, Any] = {}
     virtual = _VIRTUAL.search(text) is not None and _METAL.search(text) is None
@@ -146,16 +147,16 @@ def stated_in(text: str) -> dict[str, Any]:
         stated["nic"] = f"{rate[1]}{rate[2].upper()}bit/s"
     elif virtual and "virtio" in text:
         stated["nic"] = "none"
-    return stated
+    return {**provided(text), **stated}
 
 
 _VIRTUAL = re.compile(
     r"\bVMs?\b|virtio|vCPU|VMware|Hyper-V|virtual machine|EC2|GCE|cloud|instance|kind\b|"
-    r"\b[a-z]\d[a-z]*\.(?:medium|\d*x?large)\b(?!\.)|\b[nec]\d[a-z]?-(?:standard|high\w+)-\d|\bStandard_[A-Z]\d|"
+    r"\b[a-z]\d[a-z]*\.(?:nano|micro|small|medium|\d*x?large)\b(?!\.)|\b[nec]\d[a-z]?-(?:standard|high\w+)-\d|\bStandard_[A-Z]\d|"
     r"\b\d+C\d+G\b"
 )
 _SIZE = re.compile(
-    r"\b(?P<burst>t)?[a-z]?\d[a-z]*\.(?P<size>medium|(?P<times>\d*)x?large)\b|"
+    r"\b(?P<burst>t)?[a-z]?\d[a-z]*\.(?P<size>nano|micro|small|medium|(?P<times>\d*)x?large)\b|"
     r"\b[nec]\d[a-z]?-(?:standard|high\w+)-(?P<gce>\d+)|\bStandard_[A-Z]+(?P<azure>\d+)|\b(?P<plain>\d+)C\d+G\b"
 )
 """Names of instances that tell their virtual processors: of AWS, GCE, Azure, and as cores and memory (``4C8G``)."""
@@ -165,8 +166,8 @@ def _processors(size: re.Match[str]) -> int:
     told = size["gce"] or size["azure"] or size["plain"]
     if told:
         return int(told)
-    if size["size"] == "medium":
-        return 2 if size["burst"] else 1
+    if size["size"] in ("nano", "micro", "small", "medium"):
+        return 2 if size["burst"] and (size["size"] == "medium" or "t2." not in size[0]) else 1
     return 2 if size["size"] == "large" else 4 * int(size["times"] or 1)
 
 

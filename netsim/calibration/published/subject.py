@@ -54,6 +54,7 @@ class _Rule(BaseModel):
     kernel: tuple[int, int] | None = None
     older: str = ""
     ends: Literal["", "pod"] = ""
+    mtu: int | None = None
     note: str = ""
 
     def fits(self, setting: Setting) -> bool:
@@ -168,6 +169,8 @@ def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping
     same_node = "same" in tokens or "hairpin" in tokens
     if plugin.name == "bare" and "pod" in (source, target):
         plugin = load_plugin("kubenet")
+    if rule.mtu is not None:
+        plugin = plugin.changed(mtu_bytes=rule.mtu, name=f"{plugin.name}+{rule.mtu}")
     plugin = _programmed(plugin, setting)
     if plugin.name == "bare" and (hardware.conntrack or setting.text("conntrack") == "on"):
         plugin = _plugin("bare-tracked")
