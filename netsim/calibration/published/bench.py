@@ -20,7 +20,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from netsim.calibration.published.case import Case, Row
 from netsim.calibration.published.hardware import Hardware
-from netsim.calibration.published.machine_factor import busy_factor, fitted_factor
+from netsim.calibration.published.machine_factor import busy_factor, fitted_factor, sleep_unstated
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting, alone
 from netsim.calibration.published.subject import Subject
@@ -172,6 +172,10 @@ class Bench:
         known = self._prices.get(regime)
         if known is None:
             known = self.profile.prices(excluded=self.case.sources, overrides=self.drawn, regime=regime)
+            if sleep_unstated(self):
+                slept = known.values["idle.unstated"]
+                deeper = {key: known.values[key] + slept for key in ("interrupt.latency", "wakeup.latency")}
+                known = replace(known, values={**known.values, **deeper})
             self._prices[regime] = known
         return known
 

@@ -81,6 +81,11 @@ class Hardware(BaseModel):
         return CLOUD_S if self.virtual and self.nic_bps is not None else CABLE_S
 
     @property
+    def tuned(self) -> bool:
+        """Whether the publication says that cores do not sleep deeply."""
+        return _TUNED.search(self.description) is not None
+
+    @property
     def kernel_version(self) -> tuple[int, int] | None:
         """Major and minor release, if stated."""
         return release(self.kernel)
@@ -171,6 +176,10 @@ def _processors(size: re.Match[str]) -> int:
     return 2 if size["size"] == "large" else 4 * int(size["times"] or 1)
 
 
+_TUNED = re.compile(
+    r"(?<!un)(?<!not )tuned\b|performance governor|governor (?:is )?performance|(?:network|low)[- ]latency|"
+    r"C-?states? (?:off|disabled)|no C-?states|idle=poll|busy[- ]?poll|max_cstate", re.IGNORECASE
+)  # fmt: skip
 _METAL = re.compile(r"bare[- ]?metal|\.metal\b")
 _STATED: tuple[tuple[str, str, type], ...] = (
     ("clock_ghz", r"(\d+(?:\.\d+)?) ?GHz", float),

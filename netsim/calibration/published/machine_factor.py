@@ -1,4 +1,4 @@
-"""How much slower than the cost profile's a machine works, read out of one measured time."""
+"""How much slower than the cost profile's a machine works, by one measured time, and what of it nobody states."""
 
 from __future__ import annotations
 
@@ -41,6 +41,16 @@ def busy_factor(bench: Bench, factor: float) -> float:
     if bench.hardware.clock_ghz or not _from_round_trips(bench):
         return factor
     return min(factor, bench.profile.figures["machine.unstated"].chosen(bench.case.sources).high)
+
+
+def sleep_unstated(bench: Bench) -> bool:
+    """Tell whether neither the publication nor a baseline row says how deeply idle cores sleep.
+
+    Profiles are of tuned hosts. A virtual machine's cores are the hypervisor's, whose profile has its own waiting.
+    """
+    if not bench.rows or bench.hardware.virtual or bench.hardware.tuned:
+        return False
+    return not any(hasattr(q, "asleep") or row.quantity.dimension == "time" for row, q in bench.baselines())
 
 
 def _from_round_trips(bench: Bench) -> bool:

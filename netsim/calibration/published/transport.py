@@ -46,6 +46,8 @@ class RoundTrip:
     percentile: float = 0.5
     family: str = "round-trip"
     protocol: str = "TCP"
+    tail: str = "tail.round_trip"
+    """The figure of how far out its 99th percentile is."""
 
     @property
     def kind(self) -> str:
@@ -93,7 +95,7 @@ class RoundTrip:
         """Return a rate of all flows, or a time."""
         if dimension == "time":
             wide = self.kind != self._mean and not any(bench.baselines(self.kind))
-            spread = bench.figure("tail.round_trip") ** far_out(self.percentile) if wide else 1.0
+            spread = bench.figure(self.tail) ** far_out(self.percentile) if wide else 1.0
             return Answer(seconds * spread / (2 if one_way(setting) else 1))
         return Answer(setting.streams / seconds)
 
@@ -140,6 +142,7 @@ class Connection(RoundTrip):
     """
 
     family: str = "connection"
+    tail: str = "tail.connection"
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return the work on the way of what the client waits for."""

@@ -1,4 +1,4 @@
-"""What surrounds a measured unit: other requests at a steady rate, a program's calls, the clock of a busy core."""
+"""What surrounds a measured unit: other requests at a steady rate, a program's calls, clocks and sleep."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from netsim.calibration.published import CaseResult, load_case, validate_case
+from netsim.calibration.published.hardware import described
+from netsim.calibration.published.setting import Setting
+from netsim.calibration.published.subject import subject_of
 
 HEADER = "id,metric,configuration,value,unit,role\n"
 BARE, POD = "cni=none;path=host-host", "cni=flannel-vxlan;path=pod-pod-cross-node"
@@ -87,3 +90,41 @@ def test_a_busy_core_does_not_run_at_the_clock_of_a_light_load(tmp_path: Path) -
     sleeping, slower = rate(6_000, "hosts"), rate(3_000, "hosts")
     assert sleeping == pytest.approx(slower)
     assert sleeping < rate(45_000, "hosts") < 2 * sleeping
+
+
+def waits(tmp_path: Path, description: str, *rows: str) -> float:
+    target = f"tcp_rr_latency,{POD},50,us,target"
+    return run(tmp_path, target, *rows, case=f"hardware: {{description: '{description}'}}").points[0].predicted
+
+
+def test_hosts_that_nobody_describes_may_sleep(tmp_path: Path) -> None:
+    tuned = waits(tmp_path, "3.0 GHz, performance governor")
+    assert waits(tmp_path, "3.0 GHz") > tuned + 10
+    assert waits(tmp_path, "3.0 GHz, untuned") > tuned + 10
+    assert waits(tmp_path, "3.0 GHz, tuned for low latency") == pytest.approx(tuned)
+
+
+def test_a_measured_round_trip_says_how_hosts_sleep(tmp_path: Path) -> None:
+    bare = f"tcp_rr_latency,{BARE},21,us,baseline"
+    assert waits(tmp_path, "3.0 GHz", bare) < waits(tmp_path, "3.0 GHz")
+
+
+@pytest.mark.parametrize(("text", "mtu", "clock"), [
+    ("two m5.4xlarge instances", 9001, 3.1), ("EKS nodes", 9001, None), ("n1-standard-4", 1460, 2.3),
+    ("GKE, MTU 8896", 8896, None), ("c4.8xlarge at 3.2 GHz", 9001, 3.2), ("ecs.c5.2xlarge", 1500, None),
+    ("Packet s1.large.x86", 1500, None), ("hosts", 1500, None),
+])  # fmt: skip
+def test_what_providers_say_of_their_machines(text: str, mtu: int, clock: float | None) -> None:
+    found = described(text)
+    assert (found.mtu, found.clock_ghz) == (mtu, clock)
+
+
+def test_small_instances_have_few_processors() -> None:
+    names = ("t2.micro", "t2.medium", "t3.small", "m1.medium")
+    assert [described(f"EC2 {name}").cores for name in names] == [1, 2, 2, 1]
+
+
+def test_dockers_networks_keep_their_mtu_among_jumbo_frames() -> None:
+    subject = subject_of(Setting.read("cni=docker-overlay;encapsulation=vxlan"), described("EC2"))
+    assert subject.plugin.pod_mtu_bytes(9001) == 1450
+    assert subject_of(Setting.read("cni=flannel-vxlan"), described("EC2")).plugin.pod_mtu_bytes(9001) == 8951
