@@ -1,6 +1,7 @@
 // Single steps of a kernel and its processor that a program can time itself, in nanoseconds.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -194,6 +196,36 @@ static double append(int n) {
     return found;
 }
 
+// pages sent as one buffer over loopback, out of a file in memory or copied from the program; received, not copied out
+enum { PAGE = 4096, FILE_PAGES = 32 };
+static int file, pages;
+static double stream_of(int n, int from_file) {
+    static char data[FILE_PAGES * PAGE];
+    int listener = loopback(SOCK_STREAM), one = 1;
+    struct sockaddr_in a;
+    socklen_t size = sizeof a;
+    getsockname(listener, (struct sockaddr *)&a, &size);
+    listen(listener, 1);
+    int out = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(out, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (connect(out, (struct sockaddr *)&a, size)) exit(1);
+    int in = accept(listener, 0, 0);
+    double spent = 0;
+    for (int i = 0; i < n; i++) {
+        off_t at = (i * (off_t)pages % (FILE_PAGES - pages + 1)) * PAGE;
+        long left = pages * PAGE;
+        double start = now();
+        long sent = from_file ? sendfile(out, file, &at, left) : send(out, data + at, left, 0);
+        spent += now() - start;
+        if (sent != left) exit(1);
+        while (left > 0) left -= recv(in, 0, left, MSG_TRUNC);
+    }
+    close(in), close(out), close(listener);
+    return spent / n;
+}
+static double from_file(int n) { return stream_of(n, 1); }
+static double written(int n) { return stream_of(n, 0); }
+
 // both ends of a connection made and closed by one thread, nothing sent: the server closes first
 static double connection(int n) {
     int listener = loopback(SOCK_STREAM);
@@ -257,6 +289,15 @@ int main(int count, char **arguments) {
     report("socket.receive.flood", flood, 400);
     report("tcp append", append, 300);
     report("tcp connect+close", connection, 8);
+    char *name = "/dev/shm/netsim-steps";
+    file = open(name, O_RDWR | O_CREAT, 0600);
+    for (int i = 0; i < FILE_PAGES; i++)
+        if (write(file, from, PAGE) != PAGE) exit(1);
+    unlink(name);
+    for (pages = 1; pages <= 15; pages += 7) {
+        printf("%d pages: ", pages), report("sendfile", from_file, 100);
+        printf("%d pages: ", pages), report("send", written, 100);
+    }
     report("copy 64 KiB, byte", copy_l2, 40);
     report("copy 4 MiB, byte", copy_llc, 64);
     

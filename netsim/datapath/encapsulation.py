@@ -58,9 +58,14 @@ class Encapsulation(BaseModel):
         return next((cipher for cipher in CIPHERS if cipher == self.kind), None)
 
     @property
+    def per_flow(self) -> bool:
+        """Whether the network sees a flow for each inner one; WireGuard has one port, ESP none, for a pair of nodes."""
+        return self.outer_tuple == "per-flow" and self.cipher is None
+
+    @property
     def outer_entries(self) -> int:
         """Conntrack entries that a connection takes at each node for its outer packets: a flow each way, or none."""
-        return 2 if self.underlay_conntrack and self.outer_tuple == "per-flow" else 0
+        return 2 if self.underlay_conntrack and self.per_flow else 0
 
     def overhead_bytes(self, ipv6_underlay: bool = False) -> int:
         """Return the bytes a packet grows by: outer IP, UDP and tunnel header, the inner Ethernet header."""
@@ -106,7 +111,8 @@ class Decap(Tagged):
             yield Open(self.encapsulation.cipher)
         queued = not (self.encapsulation.vport and leg.machine.before(*OVS_DEVICES))
         overhead = self.encapsulation.overhead_bytes(":" in leg.tunnel_in.local)
-        yield Decapsulate(overhead, self.encapsulation.metadata and queued, queued)
+        metadata, paired = self.encapsulation.metadata and queued, not self.encapsulation.per_flow
+        yield Decapsulate(overhead, metadata, queued, paired)
 
 
 def _outer(leg: Leg, encapsulation: Encapsulation, hooks: tuple[HookName, HookName]) -> Iterator[Hop]:
@@ -114,7 +120,7 @@ def _outer(leg: Leg, encapsulation: Encapsulation, hooks: tuple[HookName, HookNa
 
     Untracked packets (NOTRACK in the raw table) skip conntrack, and with it the nat table.
     """
-    tracked, per_flow = encapsulation.underlay_conntrack, encapsulation.outer_tuple == "per-flow"
+    tracked, per_flow = encapsulation.underlay_conntrack, encapsulation.per_flow
     if not encapsulation.hooked:
         return
     yield Hook(f"outer.{hooks[0]}", tables=TABLES[hooks[0]])
@@ -165,6 +171,8 @@ class Decapsulate(Plain):
     overhead_bytes: int
     metadata: bool = False
     queued: bool = True
+    paired: bool = False
+    """All flows of a pair of nodes came as one."""
     name: str = "decap"
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:

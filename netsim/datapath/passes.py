@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from netsim.datapath.costs import Prices
+from netsim.datapath.encapsulation import Decapsulate
 from netsim.datapath.path import Path
 from netsim.datapath.types import LINK_ROLES, Bill, Bursts, Crossing, Headers, Packet, Pass, Role, Route
 
@@ -113,9 +114,12 @@ def fold(
     aggregated = stays_whole or packet.protocol == "UDP"
     burst = GSO_MAX_BYTES - ip_bytes if aggregated else mss
     accounted = not any(item.crossing.hop.orphans for item in priced if item.crossing.role is Role.SENDER_CORE)
+    hops_met = (item.crossing.hop for item in priced)
+    paired = any(isinstance(hop, Decapsulate) and hop.paired for hop in hops_met)
     return Route(
         passes=tuple(passes), mss_bytes=mss, burst_bytes=burst, hops=tuple(hops),
         black_hole=mtu_bytes > path_mtu_bytes, path_mtu_bytes=path_mtu_bytes, accounted=accounted,
+        paired=paired,
     )  # fmt: skip
 
 

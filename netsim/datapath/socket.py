@@ -15,6 +15,8 @@ from netsim.datapath.placement import handover_ns, read_ns
 from netsim.datapath.step import Plain
 from netsim.datapath.types import Bill, Bursts, Packet
 
+PAGE_BYTES = 4096
+
 
 def transport(packet: Packet) -> str:
     """Return whose stack prices apply: those of datagrams, or of a connection (SCTP's are taken as TCP's)."""
@@ -39,6 +41,8 @@ class SocketSend(Plain):
     freed: Interrupts = "hashed"
     """Where buffers are freed, and acknowledgements received: on the cores that the card wakes."""
     joined: bool = False
+    from_file: bool = False
+    """The call is sendfile: pages of a file become fragments of the buffer, nothing is copied."""
     name: str = "socket.send"
 
     @property
@@ -47,9 +51,10 @@ class SocketSend(Plain):
         return Bursts.KEEP if self.aggregates else Bursts.SPLIT
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
-        """Charge the call, the copy in, and opening the socket with the first packet."""
+        """Charge the call, the copy in or the pages taken, and opening the socket with the first packet."""
         call = prices[_call("send", packet, self.joined)] + (prices["socket.open"] if packet.new else 0.0)
-        byte = prices["socket.send.byte"] + (prices["checksum.byte"] if self.software_checksum else 0.0)
+        taken = prices["socket.sendfile.page"] / PAGE_BYTES if self.from_file else prices["socket.send.byte"]
+        byte = taken + (prices["checksum.byte"] if self.software_checksum else 0.0)
         if self.aggregates:
             return Bill(packet_ns=call + handover_ns(self.freed, prices), byte_ns=byte)
         if packet.protocol == "UDP":

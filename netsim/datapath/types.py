@@ -189,9 +189,10 @@ class Route:
     does not fit. ``accounted`` says that buffers are their socket's until the sending node's card has sent them: TCP
     then knows what it has in the node's queues. ``polled_s`` is how long the receiver's card collects packets before a
     poll merges them, 0 where none are merged; ``input_s`` what the transport's input takes of the core behind the card,
-    for a first buffer and for each further one. ``hops`` holds (name, pass index, Bill) for reports; a bill there has
-    ``packet_ns`` moved to ``segment_ns`` where every segment pays, and is in nanoseconds on the machine that executes
-    it.
+    for a first buffer and for each further one. ``paired`` says that the network sees all flows of a pair of nodes as
+    one, so that one queue of a card, and one core, has them all. ``hops`` holds (name, pass index, Bill) for reports; a
+    bill there has ``packet_ns`` moved to ``segment_ns`` where every segment pays, and is in nanoseconds on the machine
+    that executes it.
     """
 
     passes: tuple[Pass, ...]
@@ -203,6 +204,7 @@ class Route:
     accounted: bool = False
     polled_s: float = 0.0
     input_s: tuple[float, float] = (0.0, 0.0)
+    paired: bool = False
 
     @property
     def arrives_whole(self) -> bool:

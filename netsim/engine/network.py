@@ -225,8 +225,11 @@ class Network:
         via = None if entry_node is None else self.places.place(entry_node)
         node = sender.index if sender is not None else -1 if via is None else via.index
         position = self.position(service, node) if service else 0.0
-        legs = self.places.legs(sender, core, receiver, peer_core, flow=flow, via=via)
-        back = self.places.legs(receiver, peer_core, sender, core, flow=flow >> 4, via=via)
+        there, again = flow, flow >> 4
+        if kind.routes.forward.paired and via is None and sender is not None and receiver is not None:
+            there, again = self.places.pair_flow(sender, receiver), self.places.pair_flow(receiver, sender)
+        legs = self.places.legs(sender, core, receiver, peer_core, flow=there, via=via)
+        back = self.places.legs(receiver, peer_core, sender, core, flow=again, via=via)
         if socket:
             if receiver is not None:
                 legs[Role.RECEIVER_CORE] = self._listening(target, socket, receiver.core(peer_core)).read

@@ -169,6 +169,10 @@ class Places:
         """Return the core the pod's thread lives on, of so many: drawn once a replication."""
         return mix(self.salt ^ (pod + 1)) % cores
 
+    def pair_flow(self, sender: Place, receiver: Place) -> int:
+        """Return the hash of what all flows from one node to another look like where a tunnel hides them."""
+        return mix(self.salt ^ mix(sender.index << 32 | receiver.index))
+
     def port(self, direction: Literal["leaf-up", "leaf-down"], rack: int, spine: int) -> Leg:
         """Return one direction of the link between a leaf and a spine."""
         leg = self._row(direction, rack)[spine]

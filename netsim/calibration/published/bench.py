@@ -90,6 +90,20 @@ class Question(Protocol):
 
 
 @runtime_checkable
+class Cored(Question, Protocol):
+    """A question whose answer is the slowest core's, each with its own work and its own copies."""
+
+    @property
+    def per_core(self) -> bool:
+        """Whether the busiest host's work counts instead."""
+        ...
+
+    def cores(self, bench: Bench, setting: Setting) -> Mapping[str, Cost]:
+        """Return the cost of one unit on each core, copies as waiting."""
+        ...
+
+
+@runtime_checkable
 class Staged(Question, Protocol):
     """A question about a pipeline of cores that work side by side: the slowest decides."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeGuard
 
 if TYPE_CHECKING:
-    from netsim.calibration.published.bench import Bench, Cost, Parameter
+    from netsim.calibration.published.bench import Bench, Cored, Cost, Parameter, Question
+    from netsim.calibration.published.case import Row
 
 PLAUSIBLE_FACTOR = (0.4, 4.0)
 """Machine factors outside are waiting that was taken for work (idle states), and are cut off."""
@@ -16,19 +18,40 @@ def fitted_factor(bench: Bench, expected: float) -> Parameter | None:
     """Return the machine factor that the best baseline rows of one flow give, ``None`` where none can."""
     from netsim.calibration.published.bench import Parameter
 
-    candidates = [(q.calibrates, row, q) for row, q in bench.baselines() if q.calibrates and row.setting.streams == 1]
+    candidates = [
+        (q.calibrates, row, q)
+        for row, q in bench.baselines()
+        if q.calibrates and row.setting.streams == 1 and _is_work(bench, row, q)
+    ]
     if not candidates:
         return None
     best = min(candidate[0] for candidate in candidates)
     chosen = [(row, question) for rank, row, question in candidates if rank == best]
-    found = []
-    for row, question in chosen:
-        cost = question.cost(bench, row.setting)
-        seconds = question.seconds(bench, row)
-        found.append(work_factor(seconds, cost, expected, surely=bool(bench.hardware.clock_ghz)))
+    found = [_factor(bench, row, question, expected) for row, question in chosen]
     low, high = PLAUSIBLE_FACTOR
     factor = min(high, max(low, math.fsum(found) / len(found)))
     return Parameter("machine factor k", factor, "+".join(row.id for row, _ in chosen))
+
+
+def _factor(bench: Bench, row: Row, question: Question, expected: float) -> float:
+    seconds, surely = question.seconds(bench, row), bool(bench.hardware.clock_ghz)
+    if _of_cores(question):
+        return slowest_factor(seconds, tuple(question.cores(bench, row.setting).values()), expected, surely=surely)
+    return work_factor(seconds, question.cost(bench, row.setting), expected, surely=surely)
+
+
+def _is_work(bench: Bench, row: Row, question: Question) -> bool:
+    """Tell whether a row's time is mostly work: that of streams is copies, unless a file's pages are sent."""
+    if not _of_cores(question):
+        return True
+    return bench.subject(row.setting).from_file and question.informs(bench, row)
+
+
+def _of_cores(question: Question) -> TypeGuard[Cored]:
+    """Tell whether the slowest core of several gives the answer."""
+    from netsim.calibration.published.bench import Cored
+
+    return isinstance(question, Cored) and not question.per_core
 
 
 def busy_factor(bench: Bench, factor: float) -> float:
@@ -77,12 +100,54 @@ def work_factor(seconds: float, cost: Cost, expected: float, *, surely: bool) ->
         return seconds / cost.work
 
     def distance(factor: float) -> float:
-        spread = SPREAD_OF_WORK if surely else SPREAD_OF_FASTER if factor < expected else SPREAD_OF_SLOWER
         waiting = max(seconds - factor * cost.work, 1e-3 * cost.waiting)
-        return math.hypot(math.log(waiting / cost.waiting) / SPREAD_OF_WAITING, math.log(factor / expected) / spread)
+        other = math.log(waiting / cost.waiting) / SPREAD_OF_WAITING
+        return math.hypot(other, _unlikely(factor, expected, surely))
 
+    return _nearest(distance, seconds / cost.work)
+
+
+def slowest_factor(seconds: float, cores: Sequence[Cost], expected: float, *, surely: bool) -> float:
+    """Return the machine factor that the time of a stream's slowest core speaks for.
+
+    Which core that is depends on the machine: a slow processor makes it one with much work, slow memory one that
+    copies. Of all factors on work and on copies for which the slowest core takes what was measured, the likeliest pair
+    is taken, as in `work_factor`.
+
+    Parameters
+    ----------
+    seconds: measured.
+    cores: of the model; their waiting is copies.
+    expected: factor by the clock.
+    surely: the publication states the clock.
+    """
+    copying = [core for core in cores if core.waiting > 0]
+    most = min(seconds / core.work for core in cores if core.work > 0)
+
+    def copies(factor: float) -> float:
+        return max(1e-3, min((seconds - factor * core.work) / core.waiting for core in copying))
+
+    def distance(factor: float, of_copies: float) -> float:
+        return math.hypot(math.log(of_copies) / SPREAD_OF_COPIES, _unlikely(factor, expected, surely))
+
+    if not copying:
+        return most
+    likeliest = _nearest(lambda factor: distance(factor, copies(factor)), most)
+    if any(core.work * most >= seconds for core in cores if core.waiting <= 0):
+        # a core without copies may take the time: memory then only has to be fast enough for the others
+        bound = distance(most, min(1.0, copies(most)))
+        likeliest = min((bound, most), (distance(likeliest, copies(likeliest)), likeliest))[1]
+    return likeliest
+
+
+def _unlikely(factor: float, expected: float, surely: bool) -> float:
+    spread = SPREAD_OF_WORK if surely else SPREAD_OF_FASTER if factor < expected else SPREAD_OF_SLOWER
+    return math.log(factor / expected) / spread
+
+
+def _nearest(distance: Callable[[float], float], most: float) -> float:
+    """Return where a distance is least, between 0 and ``most``."""
     # a long time has two explanations, so there may be two valleys: look everywhere, then closely
-    most = seconds / cost.work
     near = min((most * step / GRID for step in range(1, GRID)), key=distance)
     low, high = near - most / GRID / 2, near + most / GRID
     for _ in range(SEARCH_STEPS):
@@ -91,6 +156,8 @@ def work_factor(seconds: float, cost: Cost, expected: float, *, surely: bool) ->
     return (low + high) / 2
 
 
+SPREAD_OF_COPIES = 0.2
+"""The same of copies, at 1.645 standard deviations: ``machine.memory_factor`` up to 1.4."""
 SPREAD_OF_WAITING = 0.5
 """Standard deviation of the logarithm of waiting: its largest part, ``interrupt.latency``, ranges from a half to four
 and a half times its value, the others within a factor of two."""

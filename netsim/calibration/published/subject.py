@@ -29,6 +29,8 @@ TUNNELS: tuple[Tunnel, ...] = ("wireguard", "ipsec", "vxlan", "geneve", "ipip")
 NO_TUNNEL = ("", "none", "no", "off", "unknown", "native", "direct", "cross-subnet", "crosssubnet")
 """What rows write where nodes of one subnet wrap nothing, or where they do not say."""
 SPELLED: Mapping[Cipher, str] = {"wireguard": r"wireguard|\bwg\b", "ipsec": r"ipsec|\besp\b|xfrm"}
+FROM_FILE = re.compile(r"\bsendfile\b|(?:^|\s)-\w*Z\b|--?zero-?copy\b|TCP_SENDFILE")
+"""What a row's tool is called where it sends a file's pages: iperf3 -Z, netperf's TCP_SENDFILE."""
 OUTSIDE = re.compile(r"\bvpp\b|dpdk|flannel.*\budp\b|sleeve|nsx|contrail|tungsten")
 """Data planes that pass the kernel by, or are a program's: nothing of the model prices them."""
 CHECKSUM_FIXED = (5, 7)
@@ -105,6 +107,8 @@ class Subject:
     """Receivers merge segments."""
     steered: bool = False
     """Flow steering puts the card's work on the program's own core."""
+    from_file: bool = False
+    """Senders send a file's pages (sendfile)."""
     services: int = 0
     endpoints: int = 1
     policies: Policies = NO_POLICIES
@@ -120,7 +124,7 @@ class Subject:
         return (
             self.plugin.name, self.plugin.encapsulation, self.proxy, self.source, self.target, self.same_node,
             self.service, self.hairpin, self.gateway, self.checksum, self.segmentation, self.merging, self.steered,
-            self.services, self.endpoints, self.policies,
+            self.from_file, self.services, self.endpoints, self.policies,
         )  # fmt: skip
 
 
@@ -187,6 +191,7 @@ def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping
         segmentation=segmentation,
         merging=merging,
         steered=hardware.interrupts == "steered" or _aimed(setting),
+        from_file=FROM_FILE.search(setting.text("tool")) is not None,
         services=_built(setting, "services", 0),
         endpoints=_built(setting, "endpoints_per_service", 1),
         policies=policies_of(setting),

@@ -32,6 +32,7 @@ from netsim.datapath.acknowledgements import acknowledging
 from netsim.datapath.costs import Prices
 from netsim.datapath.datapath import Datapath
 from netsim.datapath.encapsulation import Decapsulate
+from netsim.datapath.encryption import Open, Seal
 from netsim.datapath.gro import BEHIND_A_CARD
 from netsim.datapath.masquerade import SourceNat
 from netsim.datapath.mtu import Mtus
@@ -44,7 +45,7 @@ from netsim.datapath.routing import Route as Routing
 from netsim.datapath.services import ServiceRules
 from netsim.datapath.socket import SocketReceive, SocketSend, StackReceive
 from netsim.datapath.step import Nat
-from netsim.datapath.types import Bill, Crossing, Packet, Role, Route
+from netsim.datapath.types import Bill, Crossing, Hop, Packet, Role, Route
 
 PORT = 8080
 SENDER, RECEIVER = "a", "b"
@@ -123,7 +124,7 @@ class Way:
         per_byte = math.fsum(
             bill.byte_ns
             for (_, index, bill), crossing in found
-            if not self.route.passes[index].pipelined
+            if not (self.route.passes[index].pipelined or _by_the_clock(crossing.hop))
             and (not node or crossing.node == node) and role in (None, crossing.role)
         )  # fmt: skip
         return per_byte * payload_bytes * 1e-9
@@ -296,6 +297,8 @@ class Testbed:
             forward, reply = _alone(forward), _alone(reply)
         if not subject.checksum:
             forward, reply = _without_checksums(forward), _without_checksums(reply)
+        if subject.from_file:
+            forward = _from_file(forward)
         if subject.gateway:
             forward = self._through_gateway(forward)
         return forward, reply, sizes
@@ -350,6 +353,22 @@ def _alone(path: Path) -> Path:
         return crossing
 
     return Path(path.start, tuple(changed(crossing) for crossing in path.crossings))
+
+
+def _from_file(path: Path) -> Path:
+    """Let the sender send a file's pages."""
+
+    def changed(crossing: Crossing) -> Crossing:
+        if isinstance(crossing.hop, SocketSend):
+            return crossing._replace(hop=replace(crossing.hop, from_file=True))
+        return crossing
+
+    return Path(path.start, tuple(changed(crossing) for crossing in path.crossings))
+
+
+def _by_the_clock(hop: Hop) -> bool:
+    """Tell whether a hop's work per byte is the processor's and not memory's: ciphers, pages that nobody copies."""
+    return isinstance(hop, (Seal, Open)) or (isinstance(hop, SocketSend) and hop.from_file)
 
 
 def _without_checksums(path: Path) -> Path:

@@ -266,5 +266,13 @@ class Datagrams:
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return bits a second, up to the line."""
         limit = capacity(bench, setting)
-        rate = self._size(bench, setting) * 8 * setting.streams / seconds
+        rate = min(self._size(bench, setting) * 8 * setting.streams / seconds, self._tunnel_limit(bench, setting))
         return Answer(min(rate, limit), rate >= limit, LINE_RATE if rate >= limit else "")
+
+    def _tunnel_limit(self, bench: Bench, setting: Setting) -> float:
+        """Return the bits a second of the one core that has all flows of a tunnel whose packets look like one flow."""
+        way = bench.ways(setting, "hot_loop", "UDP").forward
+        if not way.route.paired:
+            return math.inf
+        size = self._size(bench, setting)
+        return size * 8 / (bench.busy_factor * way.on(Role.SOFTIRQ_CORE, size))

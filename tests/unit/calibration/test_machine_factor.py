@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netsim.calibration.published.bench import Cost
-from netsim.calibration.published.machine_factor import work_factor
+from netsim.calibration.published.machine_factor import slowest_factor, work_factor
 
 ROUND_TRIP = Cost(work=12e-6, waiting=9e-6)
 
@@ -44,3 +44,23 @@ def test_no_more_is_work_than_was_measured() -> None:
 
 def test_a_host_that_is_quick_has_little_waiting_before_it_has_a_clock_that_none_has() -> None:
     assert factor(13e-6, surely=False) > 0.7
+
+
+PAGES = (Cost(8e-6), Cost(4e-6), Cost(2e-6, 7e-6))
+"""Cores of a stream of a file's pages: sender, the card's, and a receiver that copies."""
+
+
+@pytest.mark.parametrize("slower", [1.6, 2.0, 2.4])
+def test_a_stream_whose_sender_copies_nothing_tells_its_work(slower: float) -> None:
+    assert slowest_factor(slower * 8e-6, PAGES, 1.0, surely=False) == pytest.approx(slower, rel=0.01)
+
+
+def test_slow_memory_explains_a_stream_before_a_processor_that_is_known() -> None:
+    pages = (*PAGES[:2], Cost(2e-6, 10e-6))
+    # twice the sender's work, or more than usual of both at the receiver: a stated clock speaks for memory
+    assert slowest_factor(16e-6, pages, 1.0, surely=True) < 1.3
+    assert slowest_factor(16e-6, pages, 1.0, surely=False) == pytest.approx(2.0, rel=0.01)
+
+
+def test_copies_as_modelled_leave_the_factor_as_expected() -> None:
+    assert slowest_factor(12e-6, (Cost(2e-6, 10e-6),), 1.0, surely=False) == pytest.approx(1.0, abs=0.02)

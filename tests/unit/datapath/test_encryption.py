@@ -63,3 +63,9 @@ def test_ipsec_works_on_the_flows_cores_and_wireguard_waits_for_others() -> None
     assert ipsec > wireguard == pytest.approx(plain)
     setups = {kind: sum(p.setup_s for p in route(kind).passes) for kind in CIPHERS}
     assert setups["wireguard"] > setups["ipsec"] + 5e-6
+
+
+@pytest.mark.parametrize("kind", CIPHERS)
+def test_the_network_sees_one_flow_of_a_pair_of_nodes(kind: Cipher) -> None:
+    assert route(kind).paired and not route(None).paired
+    assert datapath(kind).routes(0, 4).outer_conntrack == 0 < datapath(None).routes(0, 4).outer_conntrack
