@@ -52,9 +52,7 @@ BASES: Mapping[tuple[str, str], Base] = {
     ("azure-vnet", "none"): Base("azure"),
     ("cni-kindnet", "none"): Base("aws-vpc", {**_ROUTED, "layer2_domain": True}),
     ("kindnet", "none"): Base("aws-vpc", {**_ROUTED, "layer2_domain": True}),
-    ("weave-net", "vxlan"): Base(
-        "flannel-vxlan", note="its fast datapath is taken to cost what a bridge with VXLAN costs; weave-npc is left out"
-    ),
+    ("weave-net", "vxlan"): Base("weave"),
     ("antrea", "geneve"): Base("antrea-geneve"),
     ("antrea", "vxlan"): Base(
         "antrea-geneve",

@@ -145,7 +145,8 @@ class ClusterFacts:
 
 
 _ENFORCED: Mapping[str, str] = {
-    "calico-iptables": "ipset", "kube-router": "ipset", "calico-ebpf": "ebpf", "cilium": "ebpf", "antrea": "ovs",
+    "calico-iptables": "ipset", "kube-router": "ipset", "weave": "ipset", "calico-ebpf": "ebpf", "cilium": "ebpf",
+    "antrea": "ovs",
 }  # fmt: skip
 """Kind of table each policy engine fills."""
 

@@ -38,7 +38,7 @@ from netsim.scenario.loading import read_model, read_text
 
 PROXY_MODES: tuple[ProxyMode, ...] = ("iptables", "ipvs", "nftables", "ebpf")
 Shaper = Literal["none", "tbf", "htb"]
-PolicyEngine = Literal["none", "calico-iptables", "calico-ebpf", "cilium", "antrea", "kube-router"]
+PolicyEngine = Literal["none", "calico-iptables", "calico-ebpf", "cilium", "antrea", "kube-router", "weave"]
 
 
 def _tag(value: object) -> object:

@@ -27,6 +27,7 @@ from netsim.datapath.policy.engine import (
 from netsim.datapath.policy.facts import PolicyFacts
 from netsim.datapath.policy.kuberouter import KubeRouter
 from netsim.datapath.policy.none import NoEngine
+from netsim.datapath.policy.weave import Weave
 from netsim.errors import InputError, Place
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "PolicySize",
     "PolicyWalk",
     "Stage",
+    "Weave",
     "connection_verdict",
     "largest_node",
     "policy_notes",
@@ -51,10 +53,11 @@ __all__ = [
 ]
 
 
-AnyEngine = NoEngine | CalicoIptables | CalicoEbpf | Cilium | Antrea | KubeRouter
+AnyEngine = NoEngine | CalicoIptables | CalicoEbpf | Cilium | Antrea | KubeRouter | Weave
 
 ENGINES: Mapping[str, AnyEngine] = {
-    engine.name: engine for engine in (NoEngine(), CalicoIptables(), CalicoEbpf(), Cilium(), Antrea(), KubeRouter())
+    engine.name: engine
+    for engine in (NoEngine(), CalicoIptables(), CalicoEbpf(), Cilium(), Antrea(), KubeRouter(), Weave())
 }
 """Every engine with its default settings, by name."""
 

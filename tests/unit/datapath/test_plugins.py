@@ -13,7 +13,8 @@ from netsim.errors import InputError
 
 ALL = {
     "kubenet", "bridge-l2", "flannel-host-gw", "flannel-vxlan", "calico-bgp", "calico-ipip", "calico-vxlan",
-    "calico-ebpf", "cilium-native", "cilium-vxlan", "antrea-geneve", "kube-router", "aws-vpc", "azure",
+    "calico-ebpf", "calico-ebpf-vxlan", "cilium-native", "cilium-vxlan", "antrea-geneve", "kube-router", "aws-vpc",
+    "azure", "weave",
 }  # fmt: skip
 POSSIBLE = [(name, mode) for name in sorted(ALL) for mode in PROXY_MODES if not combination(load_plugin(name), mode)]
 
@@ -38,7 +39,7 @@ def test_every_mode_has_legs_or_a_reason(name: str) -> None:
 
 def test_services_by_ebpf_need_an_ebpf_data_plane() -> None:
     with_ebpf = {name for name, mode in POSSIBLE if mode == "ebpf"}
-    assert with_ebpf == {"calico-ebpf", "cilium-native", "cilium-vxlan"}
+    assert with_ebpf == {"calico-ebpf", "calico-ebpf-vxlan", "cilium-native", "cilium-vxlan"}
     assert [mode for name, mode in POSSIBLE if name == "calico-ebpf"] == ["ebpf"]
 
 
@@ -46,7 +47,7 @@ def test_unknown_mode_and_plugin() -> None:
     with pytest.raises(InputError, match="iptables, ipvs, nftables, ebpf"):
         combination(load_plugin("kubenet"), "userspace")
     with pytest.raises(InputError, match="flannel-vxlan"):
-        load_plugin("weave")
+        load_plugin("romana")
 
 
 @pytest.mark.parametrize(
