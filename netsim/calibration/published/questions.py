@@ -42,7 +42,7 @@ def _bulk(row: Row) -> Question:
 
 
 ACCEPTED: tuple[tuple[type, tuple[Dimension, ...]], ...] = (
-    (Bulk, ("bit_rate",)), (Datagrams, ("bit_rate",)), (RoundTrip, ("time", "rate")), (FirstPacket, ("time",)),
+    (Bulk, ("bit_rate",)), (Datagrams, ("bit_rate", "rate")), (RoundTrip, ("time", "rate")), (FirstPacket, ("time",)),
     (HostCpu, ("cpu", "cores", "share")), (Requests, ("rate",)), (TableBound, ("rate",)), (QueryRate, ("rate",)),
     (QueryTime, ("time",)), (Memory, ("bytes",)), (IdleShare, ("share",)), (ForwardLatency, ("time",)),
     (PacketRate, ("rate", "time", "count")),
@@ -103,6 +103,9 @@ def _part_of_cpu(row: Row) -> Question:
 
 
 def _packets(row: Row) -> Question:
+    """Return the question for datagrams between programs, else for packets on a way that ends before one."""
+    if "function" not in row.setting and re.search(r"pod|container|host|service", row.setting.text("path").lower()):
+        return Datagrams()
     return PacketRate(function_of(row.setting).family)
 
 
@@ -116,6 +119,8 @@ def _dropped(row: Row) -> Question:
 
 
 def _requests(row: Row) -> Question:
+    if row.quantity.dimension == "bit_rate":
+        return _bulk(row)
     return Requests(keepalive=row.setting.text("keepalive", "on") != "off")
 
 
@@ -148,7 +153,8 @@ def _sync(row: Row) -> Question:
 
 
 _STATISTIC = r"mean|avg|average|median|tail|min|max|stddev|jitter|p\d+(\.\d+)?|\d+(\.\d+)?th|percentile|us|usec|ms"
-_TIMED = r"latency|rtt|lat|ping|round_trip(_time)?|one_way"
+_RELATIVE = r"_added|added_|overhead|_ratio|slowdown|relative|reduction|degradation|(put|rate)_loss|per_(service|rule)$"
+_TIMED = r"latency|rtt|lat|ping|icmp|round_trip(_time)?|one_way"
 """Names of times that say nothing else than that a packet goes and comes."""
 METRICS: tuple[tuple[str, Maker], ...] = (
     (r"network_programming", lambda row: Late(percentile_of(row))),
@@ -182,6 +188,7 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"api_calls_per_refresh", _counted("calls-per-refresh", counted.calls_per_refresh)),
     (r"records_per_endpoint", _counted("records", counted.records_each)),
     (r"time_until_record_visible", _counted("record-lag", counted.visible_after)),
+    (rf"(?<!cpu_)({_RELATIVE})", _unanswered),  # differences and quotients of two figures: the figures are predicted
     (r"first_packet", lambda row: FirstPacket(percentile_of(row))),
     (
         r"connect(ion)?_(set_?up|establish\w*|open\w*)|(tcp_)?(connect|handshake|syn)_(latency|time|duration|delay|us|ms|p\d)"
@@ -218,10 +225,11 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"^cpu_share$", lambda row: CpuShare()),
     (r"^((client|server|sender|receiver|host|machine|total)_)?cpu(_|$)|service_demand", _cpu),
     (
-        r"tcp_crr|crr_|connect_rate|connections_per_s|conn(ection)?_rate|^cps$",
+        r"tcp_crr|crr_|^crr$|connect_rate|connections_per_s|conn(ection)?_rate|^cps$",
         lambda row: Connection(percentile=percentile_of(row)),
     ),
-    (r"(tcp|udp)_rr|rr_rate|rr_latency|transaction(_rate|s_per_s)", _round_trip),
+    (r"(tcp|udp)_rr|rr_rate|rr_latency|^rr$|^transactions$|transaction(_rate|s_per_s)", _round_trip),
+    (r"(^|_)(scp|sftp|ssh|rsync)(_|$)", _unanswered),  # what encrypts
     (r"udp_(throughput|stream|bandwidth|bw|goodput)", lambda row: Datagrams()),
     (r"throughput|bandwidth|goodput|tcp_(stream|bw)|transfer_rate", _bulk),
     (r"forward_latency", lambda row: ForwardLatency(function_of(row.setting).family)),

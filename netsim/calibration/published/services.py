@@ -141,11 +141,11 @@ class Requests:
         return "requests-kept"
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
-        """Return the busier node's CPU time for one request, over its cores."""
+        """Return the busier node's CPU time for one request, over its cores; a usual program's is in it."""
         busy = replace(bench, _prices=dict(bench.busy), _ways={}) if not self.keepalive else bench
         test = "round-trip" if self.keepalive else "connection"
         loads = [host_cpu(busy, setting, test, side).work for side in ("client", "server")]
-        return Cost(max(loads) / bench.hardware.cores)
+        return Cost((max(loads) + bench.figure("program.request")) / bench.hardware.cores)
 
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return the time between two requests."""

@@ -11,6 +11,7 @@ plugin.
 from __future__ import annotations
 
 import math
+import re
 
 from netsim.calibration.published.bench import Anchor, Bench
 from netsim.calibration.published.services import Requests
@@ -19,13 +20,15 @@ from netsim.calibration.published.testbed import RECEIVER, SENDER
 from netsim.calibration.published.transport import RoundTrip, host_cpu
 
 RATES = ("requests_per_second", "rps", "request_rate", "target_rps", "offered_rps", "rate")
-"""Keys of the requests a second that a load generator asks for."""
+"""Keys of the requests a second that a load generator asks for; ``load`` is one where it says so (``150k rps``)."""
 FULLEST = 0.95
 """The highest use of a node that a steady state is told for; a queue that is fuller does not end."""
 
 
 def rate_of(setting: Setting) -> float:
     """Return the requests a second a row states, 0 where it states none."""
+    if re.search(r"\d.*(rps|req)", setting.text("load").lower()):
+        return setting.number("load")
     return next((setting.number(key) for key in RATES if key in setting), 0.0)
 
 

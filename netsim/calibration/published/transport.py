@@ -257,16 +257,23 @@ class Datagrams:
 
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return one flow's time for a datagram."""
-        return self._size(bench, row.setting) * 8 * row.setting.streams / row.quantity.si
+        return self._bits(bench, row.setting, row.quantity.dimension) * row.setting.streams / row.quantity.si
+
+    def _bits(self, bench: Bench, setting: Setting, dimension: Dimension) -> float:
+        """Return what one datagram counts in a figure: its bits, or one packet."""
+        return 1.0 if dimension == "rate" else self._size(bench, setting) * 8.0
 
     def informs(self, bench: Bench, row: Row) -> bool:
         """A flow that fills the line says nothing of the hosts."""
-        return row.quantity.si < NEAR_LINE * capacity(bench, row.setting)
+        bits = self._size(bench, row.setting) * 8 * row.setting.streams / self.seconds(bench, row)
+        return bits < NEAR_LINE * capacity(bench, row.setting)
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
-        """Return bits a second, up to the line."""
-        limit = capacity(bench, setting)
-        rate = min(self._size(bench, setting) * 8 * setting.streams / seconds, self._tunnel_limit(bench, setting))
+        """Return bits or datagrams a second, up to the line."""
+        per_bit = self._bits(bench, setting, dimension) / (self._size(bench, setting) * 8)
+        limit = per_bit * capacity(bench, setting)
+        all_flows = self._bits(bench, setting, dimension) * setting.streams / seconds
+        rate = min(all_flows, per_bit * self._tunnel_limit(bench, setting))
         return Answer(min(rate, limit), rate >= limit, LINE_RATE if rate >= limit else "")
 
     def _tunnel_limit(self, bench: Bench, setting: Setting) -> float:

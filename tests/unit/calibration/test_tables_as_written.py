@@ -78,6 +78,9 @@ def test_units_that_could_mean_anything(unit: str) -> None:
         ("cpu_usage", "%", "cpu-round-trip"), ("receiver_cpu", "cores/(Gbit/s)", "cpu-bulk"),
         ("service_demand", "us/KB", "cpu-bulk"), ("http_requests_per_second", "req/s", "requests-kept"),
         ("http_qps", "req/s", "requests-kept"), ("http_p99", "ms", "http-p99"),
+        ("http_throughput", "Gbit/s", "bulk"), ("transactions", "1/s", "round-trip"), ("CRR", "1/s", "connection"),
+        ("icmp_rtt", "us", "round-trip"), ("TCP connect time", "us", "connect"),
+        ("connection_setup_p99", "us", "connect-p99"),
     ],
 )  # fmt: skip
 def test_metrics(metric: str, unit: str, kind: str) -> None:
@@ -89,6 +92,8 @@ def test_metrics(metric: str, unit: str, kind: str) -> None:
     [
         ("tcp_rr_latency_max", "us", "means and percentiles"), ("latency_stddev", "us", "means and percentiles"),
         ("softirq_cpu", "%", "kind of time"), ("policy_latency", "us", "no question"),
+        ("scp_throughput", "Gbit/s", "no question"), ("throughput_ratio", "ratio", "no question"),
+        ("connection_setup_time_added_per_service", "ns", "no question"), ("latency_overhead", "us", "no question"),
         ("throughput", "us", "unit"), ("pod_startup_latency", "s", "no question"),
     ],
 )  # fmt: skip
@@ -158,6 +163,8 @@ def test_what_is_refused(configuration: str, said: str) -> None:
         ("pod-node-cross-node", ("pod", "host"), False, False), ("node-to-pod", ("host", "pod"), False, False),
         ("pod-clusterip", ("pod", "pod"), False, True), ("node-service-same-node", ("host", "pod"), True, True),
         ("localhost", ("host", "host"), True, False), ("container-container-same-host", ("pod", "pod"), True, False),
+        ("p2p", ("pod", "pod"), False, False), ("p2s", ("pod", "pod"), False, True),
+        ("n2n", ("host", "host"), False, False), ("netns-to-netns same-system", ("pod", "pod"), True, False),
     ],
 )  # fmt: skip
 def test_paths(path: str, ends: tuple[str, str], same: bool, service: bool) -> None:
@@ -187,6 +194,12 @@ def test_a_sentence_describes_the_hosts() -> None:
     small = Hardware.model_validate({"description": "m5.large on EC2, Ubuntu 22.04, 2 vCPU, 10GbE"})
     assert (small.virtual, small.kernel, small.cores, small.nic_bps) == (True, "5.15", 2, 10e9)
     assert not Hardware.model_validate({"description": "c5.metal instance, bare metal, 3.6 GHz"}).virtual
+
+
+def test_datagrams_between_programs_may_be_counted(tmp_path: Path) -> None:
+    keys = "cni=kubenet;path=pod-pod-cross-node;msg_bytes=64"
+    bits, each = run(tmp_path, f"a,udp_throughput,{keys},100,Mbit/s,\nb,udp_pps,{keys},200,kpps,\n").points
+    assert bits.predicted * 1e6 == pytest.approx(each.predicted * 1e3 * 64 * 8)
 
 
 def test_a_line_decides_only_rows_that_filled_it(tmp_path: Path) -> None:
