@@ -23,8 +23,9 @@ from netsim.scenario.origin import Origin
 from netsim.scenario.refusal import first_error
 
 Scaling = Literal["cpu", "memory", "none"]
-Regime = Literal["hot_loop", "closed_loop", "flood"]
-"""What surrounds the work: a tight loop over one path, request and answer on a real host, full polls."""
+Regime = Literal["hot_loop", "closed_loop", "flood", "asleep"]
+"""What surrounds the work: a tight loop over one path, request and answer on a real host, full polls, request and
+answer on a host whose cores sleep so deeply between them that their caches are empty."""
 
 
 class Estimate(BaseModel):

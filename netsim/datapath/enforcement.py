@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from netsim.datapath.costs import Prices
-from netsim.datapath.netfilter import rule_price
+from netsim.datapath.netfilter import chain_price
 from netsim.datapath.step import Leg, Plain, PolicyWalks, Tagged
 from netsim.datapath.types import Bill, Hop, Packet
 
@@ -38,7 +38,7 @@ class Enforcement(Plain):
         """
         walk = self.walks.first if packet.first else self.walks.later
         work = (
-            walk.rules * prices[rule_price(packet.first)]
+            walk.rules * prices[chain_price(packet.first)]
             + walk.port_matches * prices["rule.port_match"]
             + walk.ipset_lookups * prices["ipset.lookup"]
             + walk.program_rules * prices["ebpf.rule"]

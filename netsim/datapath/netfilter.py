@@ -18,25 +18,27 @@ HookName = Literal["prerouting", "input", "forward", "output", "postrouting"]
 class Netfilter(Tagged):
     """A hook with the node's tables attached; the filter table sits at FORWARD, INPUT and OUTPUT.
 
-    ``tables`` is for namespaces that have others than a node's (`TABLES`), ``sets`` counts rules of the plugin's own
-    that every packet is compared with, each a look-up in a set.
+    ``tables`` is for a node that has others (`TABLES`); at a filter hook for namespaces without a proxy's rules, as
+    pods' own are. ``sets`` counts rules of the plugin's own that every packet is compared with, each a look-up in a set.
+    ``accepted``: chains of the plugin in front of the proxy's (its policy's) accept packets of known connections.
     """
 
     hop: HookName
     tables: int | None = None
     sets: int = 0
+    accepted: bool = False
 
     def hops(self, leg: Leg) -> Iterator[Hop]:
         """Yield the hook with the filter rules a packet meets there."""
         where = FILTERED.get(self.hop)
         tables = TABLES[self.hop] if self.tables is None else self.tables
-        if where is None:
+        if where is None or self.tables is not None:
             yield Hook(f"netfilter.{self.hop}", tables=tables, sets=self.sets, orphans=self.hop == "prerouting")
             return
         first = leg.walks.first.get(where, Walk()).filter_mean
         if leg.nat is not None and where == "forward":
             first = leg.walks.service.filter_mean
-        later = leg.walks.established.get(where, Walk()).filter_mean
+        later = 0.0 if self.accepted else leg.walks.established.get(where, Walk()).filter_mean
         yield Hook(f"netfilter.{self.hop}", first, later, tables=tables, sets=self.sets)
 
 
@@ -71,11 +73,11 @@ class Hook(Plain):
         return _FRAGMENTS[self.fragments]
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
-        """Charge the tables and their rules: cold ones for a connection's first packet, hot ones afterwards."""
+        """Charge the tables and their rules: cold ones for a connection's first packet, those of chains afterwards."""
         rules = self.first if packet.new else self.established
         entered = self.tables * prices["netfilter.hook"] + self.sets * prices["ipset.lookup"]
         further = prices[_FURTHER[self.fragments]] if self.fragments else 0.0
-        once = entered + rules * prices[rule_price(packet.new)]
+        once = entered + rules * prices[chain_price(packet.new)]
         return Bill(packet_ns=once - further, segment_ns=further, rules=rules)
 
 
@@ -83,6 +85,15 @@ _FRAGMENTS: Mapping[str, Bursts] = {"": Bursts.KEEP, "joined": Bursts.WHOLE, "cu
 _FURTHER: Mapping[str, str] = {"joined": "fragment.receive", "cut": "fragment.send"}
 
 
+def chain_price(new: bool) -> str:
+    """Return the price of one rule of a proxy's or a policy engine's chains.
+
+    Established packets meet few of them, but each has a comment, which is a match, a mark or a state to compare, and
+    often a jump; a list of addresses is cheaper a line (`rule_price`).
+    """
+    return "rule.first" if new else "rule.chain"
+
+
 def rule_price(new: bool) -> str:
-    """Return the price of one rule compared: rarely walked tables are out of cache for first packets."""
+    """Return the price of one address compared: rarely walked tables are out of cache for first packets."""
     return "rule.first" if new else "rule.established"

@@ -16,11 +16,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from netsim.calibration.published.case import Case, Row
+from netsim.calibration.published.chains import with_chains_of
 from netsim.calibration.published.hardware import Hardware
-from netsim.calibration.published.machine_factor import busy_factor, fitted_factor, sleep_unstated
+from netsim.calibration.published.machine_factor import busy_factor, coldness, fitted_factor, sleep_unstated, sleeps
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting, alone
 from netsim.calibration.published.subject import Subject
@@ -190,6 +192,7 @@ class Bench:
                 slept = known.values["idle.unstated"]
                 deeper = {key: known.values[key] + slept for key in ("interrupt.latency", "wakeup.latency")}
                 known = replace(known, values={**known.values, **deeper})
+            known = with_chains_of(self.hardware, known)
             self._prices[regime] = known
         return known
 
@@ -233,6 +236,11 @@ class Bench:
                 self._factor = found.value
                 self.parameters["k"] = found
         return self._factor
+
+    @cached_property
+    def asleep(self) -> bool:
+        """Whether the hosts' cores sleep deeply between packets."""
+        return sleeps(self)
 
     @property
     def busy_factor(self) -> float:
@@ -359,9 +367,9 @@ class Bench:
         return self._calls(question, setting) / of_anchor if of_anchor > 1 else 1.0
 
     def _scale(self, question: Question, setting: Setting) -> float:
-        """Return k c."""
+        """Return k c, with what empty caches add."""
         factor = self.busy_factor if question.kind in BUSY else self.factor
-        return factor * self.contention(question, setting)
+        return factor * self.contention(question, setting) * coldness(self, question)
 
     def _slowest(self, question: Staged, setting: Setting, anchor: Anchor) -> float:
         """Return the time of the slowest core, where each has its own work.

@@ -34,10 +34,13 @@ def fitted_factor(bench: Bench, expected: float) -> Parameter | None:
 
 
 def _factor(bench: Bench, row: Row, question: Question, expected: float) -> float:
+    from netsim.calibration.published.bench import Cost
+
     seconds, surely = question.seconds(bench, row), bool(bench.hardware.clock_ghz)
     if _of_cores(question):
         return slowest_factor(seconds, tuple(question.cores(bench, row.setting).values()), expected, surely=surely)
-    return work_factor(seconds, question.cost(bench, row.setting), expected, surely=surely)
+    work, waiting = question.cost(bench, row.setting)
+    return work_factor(seconds, Cost(coldness(bench, question) * work, waiting), expected, surely=surely)
 
 
 def _is_work(bench: Bench, row: Row, question: Question) -> bool:
@@ -74,6 +77,33 @@ def sleep_unstated(bench: Bench) -> bool:
     if not bench.rows or bench.hardware.virtual or bench.hardware.tuned:
         return False
     return not any(hasattr(q, "asleep") or row.quantity.dimension == "time" for row, q in bench.baselines())
+
+
+def sleeps(bench: Bench) -> bool:
+    """Tell whether the hosts' cores sleep so deeply between a request and its answer that their caches are empty.
+
+    So it is where a bare round trip waits far longer than cards, cables and moderation account for, the work taken at
+    the clock that is stated. Without a stated clock a slow round trip says how slow work is, cold caches included.
+    """
+    from netsim.calibration.published.bench import Woken
+
+    if not bench.hardware.clock_ghz:
+        return False
+    clock = bench.profile.clock_ghz / bench.hardware.clock_ghz
+    for row, question in bench.baselines():
+        if question.calibrates and isinstance(question, Woken) and row.setting.streams == 1:
+            cost = question.cost(bench, row.setting)
+            return question.seconds(bench, row) - clock * cost.work > DEEP_SLEEP * cost.waiting
+    return False
+
+
+def coldness(bench: Bench, question: Question) -> float:
+    """Return how much dearer work is where it starts with empty caches: in round trips between sleeping cores."""
+    from netsim.calibration.published.bench import Woken
+
+    if not isinstance(question, Woken) or not bench.asleep:
+        return 1.0
+    return max(1.0, bench.figure("regime.asleep") / bench.figure("regime.closed_loop"))
 
 
 def _from_round_trips(bench: Bench) -> bool:
@@ -165,4 +195,7 @@ SPREAD_OF_WORK, SPREAD_OF_FASTER, SPREAD_OF_SLOWER = 0.16, 0.22, 0.56
 """The same of work, at 1.645 standard deviations: ``machine.factor`` up to 1.3 where the clock is stated. Where it is
 not, ``machine.unstated`` down to 0.7; neither is what governs the clock, and a processor that saves power does a light
 load at 1.2 GHz or less: 3.0 / 1.2."""
+DEEP_SLEEP = 2.8
+"""From how many times the model's waiting on a core is taken to sleep deeply: cards, moderation and wake-ups of tuned
+hosts reach (1300 + 1300 + 2400 + 8000) / 4650, the upper ends of their ranges over the usual ones."""
 GRID, SEARCH_STEPS = 200, 40

@@ -29,6 +29,9 @@ _DIRECTIONS: tuple[Direction, ...] = ("ingress", "egress")
 _FORWARD_LINES = 8
 # Lines of cali-FORWARD up to the jump into the dispatch chain of a direction.
 _FORWARD_BEFORE = {"egress": 3, "ingress": 4}
+_ELSEWHERE = 14
+# What every forwarded packet walks besides, known or not: raw PREROUTING (the jump, clear marks, mark workloads,
+# reverse path or host endpoint, accept: 7), mangle PREROUTING (2) and POSTROUTING (4), the jump to cali-FORWARD.
 # RELATED,ESTABLISHED; INVALID; clear mark. From a pod also: no VXLAN, no IPIP of its own.
 _ENDPOINT_HEAD = {"ingress": 3, "egress": 5}
 # Jump and test of each of the two profiles (namespace, service account), and the last drop.
@@ -208,8 +211,8 @@ class CalicoIptables:
             # The first line of the endpoint chain accepts, and ends the walk for both ends of one node.
             if shared:
                 return PolicyWalk()
-            return self._dispatch(facts, pod).plus(PolicyWalk(rules=_FORWARD_BEFORE[direction] + 1))
-        fixed = PolicyWalk(rules=_ENDPOINT_HEAD[direction] + (0 if shared else _FORWARD_LINES))
+            return self._dispatch(facts, pod).plus(PolicyWalk(rules=_FORWARD_BEFORE[direction] + 1 + _ELSEWHERE))
+        fixed = PolicyWalk(rules=_ENDPOINT_HEAD[direction] + (0 if shared else _FORWARD_LINES + _ELSEWHERE))
         return fixed.plus(self._dispatch(facts, pod)).plus(_endpoint_walk(facts, pod, direction, peer, target))
 
     def _dispatch(self, facts: PolicyFacts, pod: Pod) -> PolicyWalk:

@@ -102,7 +102,7 @@ def test_hook_walks_filter_rules(hot: Prices) -> None:
     walks = ServiceWalks(first={"forward": Walk(filter_mean=10)}, established={"forward": Walk(filter_mean=5)})
     (hook,) = Netfilter("forward").hops(Leg(walks=walks))
     assert hook.bill(SYN, hot).packet_ns == pytest.approx(2 * hot["netfilter.hook"] + 10 * hot["rule.first"])
-    assert hook.bill(DATA, hot).packet_ns == pytest.approx(2 * hot["netfilter.hook"] + 5 * hot["rule.established"])
+    assert hook.bill(DATA, hot).packet_ns == pytest.approx(2 * hot["netfilter.hook"] + 5 * hot["rule.chain"])
 
 
 def test_a_namespace_with_fewer_tables_enters_fewer(hot: Prices) -> None:
@@ -181,6 +181,19 @@ def test_masquerade_by_netfilter_and_by_program(hot: Prices) -> None:
     assert list(Masquerade().hops(Leg())) == []
 
 
+def test_known_packets_that_a_plugin_accepts_meet_no_rule_of_the_proxy(hot: Prices) -> None:
+    walks = ServiceWalks(first={"forward": Walk(filter_mean=10)}, established={"forward": Walk(filter_mean=5)})
+    (hook,) = Netfilter("forward", accepted=True).hops(Leg(walks=walks))
+    assert hook.bill(DATA, hot).packet_ns == pytest.approx(2 * hot["netfilter.hook"])
+    assert hook.bill(SYN, hot).rules == 10
+
+
+def test_a_namespace_with_tables_of_its_own_has_no_proxy(hot: Prices) -> None:
+    walks = ServiceWalks(first={"in": Walk(filter_mean=10)}, established={"in": Walk(filter_mean=5)})
+    (hook,) = Netfilter("input", tables=1).hops(Leg(walks=walks))
+    assert hook.bill(SYN, hot).packet_ns == hook.bill(DATA, hot).packet_ns == hot["netfilter.hook"]
+
+
 # ---------------------------------------------------------------------------------------------- policies
 
 
@@ -189,7 +202,7 @@ def test_enforcement_prices_the_walk(hot: Prices) -> None:
     hop = Enforcement(PolicyWalks(first=walk, later=PolicyWalk(rules=3)))
     lines = 10 * hot["rule.first"] + 2 * hot["ipset.lookup"] + hot["rule.port_match"]
     assert hop.bill(SYN, hot).packet_ns == pytest.approx(lines + 4 * hot["ebpf.rule"] + hot["ebpf.lookup"])
-    assert hop.bill(DATA, hot).packet_ns == pytest.approx(3 * hot["rule.established"])
+    assert hop.bill(DATA, hot).packet_ns == pytest.approx(3 * hot["rule.chain"])
     assert list(Policy().hops(Leg())) == []
 
 

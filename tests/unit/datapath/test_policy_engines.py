@@ -97,15 +97,19 @@ def test_calico_endpoint_chains() -> None:
     assert engine.pod_size(_facts(*same, other), DB_0).rules == 8 + 2 + 2 * 2 + 10
 
 
+ELSEWHERE = 7 + 2 + 4 + 1
+"""Lines of Calico in the raw table, in mangle before and behind routing, and the jump to cali-FORWARD."""
+
+
 def test_calico_first_packet_without_policies() -> None:
     walk = CalicoIptables(vmap_dispatch=True).walk(_facts(), DB_0, "ingress")
-    # cali-FORWARD, vmap, two conntrack lines and the mark, profile: jump, allow, test.
-    assert walk == PolicyWalk(rules=8 + 1 + 3 + 3, map_lookups=1)
+    # other tables, cali-FORWARD, vmap, two conntrack lines and the mark, profile: jump, allow, test.
+    assert walk == PolicyWalk(rules=ELSEWHERE + 8 + 1 + 3 + 3, map_lookups=1)
 
 
 def test_calico_first_packet_through_a_policy() -> None:
     engine, facts = CalicoIptables(vmap_dispatch=True), _facts(DB_FROM_WEB)
-    head = 8 + 1 + 3
+    head = ELSEWHERE + 8 + 1 + 3
     allowed = engine.walk(facts, DB_0, "ingress", peer=WEBS[1], target=(5432, "TCP"))
     # start of tier, jump, the rule's only line (its return is left out), test of the mark.
     assert allowed == PolicyWalk(rules=head + 4, ipset_lookups=1, port_matches=1, map_lookups=1)
@@ -122,14 +126,15 @@ def test_calico_shares_the_forward_chain_on_one_node() -> None:
     engine, facts = CalicoIptables(vmap_dispatch=True), _facts()
     apart = engine.walk(facts, DB_0, "ingress", peer=WEBS[1], target=(80, "TCP"))
     together = engine.walk(facts, DB_0, "ingress", peer=WEBS[0], target=(80, "TCP"))
-    assert apart.rules - together.rules == 8
+    assert apart.rules - together.rules == 8 + ELSEWHERE
     assert engine.walk(facts, DB_0, "ingress", "established", peer=WEBS[0]) == PolicyWalk()
 
 
 def test_calico_established_packets_meet_the_dispatch_and_one_line() -> None:
     engine, facts = CalicoIptables(), _facts(DB_FROM_WEB)
-    assert engine.walk(facts, DB_0, "ingress", "established").rules == pytest.approx(dispatch_lines(3) + 4 + 1)
-    assert engine.walk(facts, DB_0, "egress", "reply").rules == pytest.approx(dispatch_lines(3) + 3 + 1)
+    rest = dispatch_lines(3) + 1 + ELSEWHERE
+    assert engine.walk(facts, DB_0, "ingress", "established").rules == pytest.approx(rest + 4)
+    assert engine.walk(facts, DB_0, "egress", "reply").rules == pytest.approx(rest + 3)
 
 
 @pytest.mark.parametrize("policies", [6, 11])
@@ -140,7 +145,7 @@ def test_calico_groups_return_at_strides(policies: int) -> None:
         _facts(*deny, allow), DB_0, "ingress", peer=WEBS[1], target=(1, "TCP")
     )
     # tier, jump to the group; each policy a jump and its line, the tests before every fifth; test of the mark.
-    assert walk.rules == 8 + 1 + 3 + 2 + 2 * policies + (policies - 1) // 5 + 1
+    assert walk.rules == ELSEWHERE + 8 + 1 + 3 + 2 + 2 * policies + (policies - 1) // 5 + 1
 
 
 @pytest.mark.parametrize(("pods", "lines"), [(1, 1.0), (160, (16 + 1) / 2 + (160 / 16 + 1) / 2)])
