@@ -19,8 +19,8 @@ class Netfilter(Tagged):
     """A hook with the node's tables attached; the filter table sits at FORWARD, INPUT and OUTPUT.
 
     ``tables`` is for a node that has others (`TABLES`); at a filter hook for namespaces without a proxy's rules, as
-    pods' own are. ``sets`` counts rules of the plugin's own that every packet is compared with, each a look-up in a set.
-    ``accepted``: chains of the plugin in front of the proxy's (its policy's) accept packets of known connections.
+    pods' own are. ``sets`` counts rules of the plugin's own that every packet is compared with, each a look-up in a
+    set. ``accepted``: chains of the plugin in front of the proxy's (its policy's) accept packets of known connections.
     """
 
     hop: HookName

@@ -82,7 +82,7 @@ def sleep_unstated(bench: Bench) -> bool:
 def sleeps(bench: Bench) -> bool:
     """Tell whether the hosts' cores sleep so deeply between a request and its answer that their caches are empty.
 
-    So it is where a bare round trip waits far longer than cards, cables and moderation account for, the work taken at
+    So it is where a bare round trip between hosts waits far longer than cards, cables and moderation account for, the work taken at
     the clock that is stated. Without a stated clock a slow round trip says how slow work is, cold caches included.
     """
     from netsim.calibration.published.bench import Woken
@@ -91,7 +91,8 @@ def sleeps(bench: Bench) -> bool:
         return False
     clock = bench.profile.clock_ghz / bench.hardware.clock_ghz
     for row, question in bench.baselines():
-        if question.calibrates and isinstance(question, Woken) and row.setting.streams == 1:
+        apart = not bench.subject(row.setting).same_node
+        if question.calibrates and isinstance(question, Woken) and row.setting.streams == 1 and apart:
             cost = question.cost(bench, row.setting)
             return question.seconds(bench, row) - clock * cost.work > DEEP_SLEEP * cost.waiting
     return False

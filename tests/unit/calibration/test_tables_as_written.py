@@ -241,7 +241,13 @@ def test_round_trips_between_sleeping_cores_start_with_empty_caches(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("kernel", "figure"),
-    [("5.4", "rule.chain_legacy"), ("4.4", "rule.chain_legacy"), ("5.10", "rule.chain"), ("6.2", "rule.chain_nft"), ("", "rule.chain")],
+    [
+        ("5.4", "rule.chain_legacy"),
+        ("4.4", "rule.chain_legacy"),
+        ("5.10", "rule.chain"),
+        ("6.2", "rule.chain_nft"),
+        ("", "rule.chain"),
+    ],
 )
 def test_a_kernel_tells_the_back_end_of_its_time(kernel: str, figure: str) -> None:
     assert back_end(Hardware(kernel=kernel)) == figure
