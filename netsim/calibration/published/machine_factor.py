@@ -82,8 +82,8 @@ def sleep_unstated(bench: Bench) -> bool:
 def sleeps(bench: Bench) -> bool:
     """Tell whether the hosts' cores sleep so deeply between a request and its answer that their caches are empty.
 
-    So it is where a bare round trip between hosts waits far longer than cards, cables and moderation account for, the work taken at
-    the clock that is stated. Without a stated clock a slow round trip says how slow work is, cold caches included.
+    So it is where a bare round trip between hosts waits far longer than cards, cables and moderation account for, the
+    work taken at the clock that is stated. Without one a slow round trip says how slow work is, cold caches included.
     """
     from netsim.calibration.published.bench import Woken
 
