@@ -108,7 +108,7 @@ def test_full_conntrack_tables_cost_the_syns_timer() -> None:
 
 def test_losses_at_a_shallow_buffer_show_as_timers_and_repeated_ways() -> None:
     found = run(
-        cluster={"synthetic": SMALL, "fabric": {"buffer": "16KiB"}}, network={"plugin": "flannel-host-gw"},
+        cluster={"synthetic": SMALL, "fabric": {"buffer": "8KiB"}}, network={"plugin": "flannel-host-gw"},
         traffic=[{"from": "app-2", "to": "service-1", "closed": {"concurrency": 16, "think": "1ms"},
                   "response": "1MiB"}],
     )  # fmt: skip
