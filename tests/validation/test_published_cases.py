@@ -23,9 +23,9 @@ MEDIANS = {"cni-100g": 0.08, "vm-overlays": 0.10, "coredns": 0.09, "connection-r
            "rule-programming": 0.40, "rule-commands": 0.05, "endpoint-objects": 0.05,
            "object-counts": 0.01, "external-dns": 0.05,
            "kernel-steps": 0.10, "cpu-shares": 0.30,
-           "cni-40g": 0.12, "macvlan-10g": 0.25, "kube-ovn": 0.18, "service-bulk": 0.05, "dns-reports": 0.2,
+           "cni-40g": 0.12, "macvlan-10g": 0.12, "kube-ovn": 0.18, "service-bulk": 0.05, "dns-reports": 0.2,
            "cni-10g": 0.6, "docker-10g": 0.1, "docker-40g": 0.36, "docker-same-host": 0.25, "message-sizes": 0.10,
-           "plugins-r620": 0.47, "single-node-balancer": 0.25, "qperf-sizes": 0.16, "eks-services": 0.24,
+           "plugins-r620": 0.38, "single-node-balancer": 0.30, "qperf-sizes": 0.16, "eks-services": 0.24,
            "http-tails": 0.20}  # fmt: skip
 
 
