@@ -180,6 +180,7 @@ class Bench:
     _prices: dict[str, Prices] = field(default_factory=dict)
     _ways: dict[tuple[object, ...], Ways] = field(default_factory=dict)
     _factor: float | None = None
+    _busy_factor: float | None = None
 
     # ---------------------------------------------------------------- prices
 
@@ -245,7 +246,9 @@ class Bench:
     @property
     def busy_factor(self) -> float:
         """The machine factor of cores that never rest."""
-        return busy_factor(self, self.factor)
+        if self._busy_factor is None:
+            self._busy_factor = busy_factor(self, self.factor)
+        return self._busy_factor
 
     @property
     def fitted(self) -> tuple[str, ...]:
