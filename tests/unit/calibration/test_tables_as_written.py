@@ -132,7 +132,7 @@ def test_percentiles(metric: str, configuration: str, share: float | None) -> No
         ("cni=calico;encapsulation=wireguard", "calico-vxlan+wireguard", "iptables"),
         ("cni=cilium-1.14-ebpf;encapsulation=none;proxy=ebpf", "cilium-native", "ebpf"),
         ("cni=calico;encapsulation=ESP", "calico-vxlan+ipsec", "iptables"),
-        ("cni=ovs-vxlan", "antrea-geneve+vxlan", "iptables"),
+        ("cni=ovs-vxlan", "ovs", "iptables"),
         ("cni=calico;encapsulation=cross-subnet", "calico-bgp", "iptables"),
     ],
 )  # fmt: skip
