@@ -38,6 +38,10 @@ Moderation = Literal["light", "adaptive"]
 QueueingDiscipline = Literal["unlimited", "pfifo_fast", "fq_codel"]
 
 
+Kernel = tuple[int, int]
+"""A release of Linux, major and minor number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """The hardware of a node, as far as the network feels it.
@@ -69,14 +73,14 @@ class Machine:
     tunnel: bool = True
     qdisc: QueueingDiscipline = "unlimited"
     byte_queue_limit: int | None = None
-    kernel: tuple[int, int] | None = None
+    kernel: Kernel | None = None
 
     def before(self, major: int, minor: int) -> bool:
         """Tell whether the kernel is known to be older than a release."""
         return self.kernel is not None and self.kernel < (major, minor)
 
 
-def release(text: str) -> tuple[int, int] | None:
+def release(text: str) -> Kernel | None:
     """Return major and minor release of a kernel's name (``3.10.0-1160.el7``), ``None`` where it tells none."""
     found = re.match(r"(\d+)\.(\d+)", text)
     return (int(found[1]), int(found[2])) if found else None

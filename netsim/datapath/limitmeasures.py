@@ -160,7 +160,7 @@ def _full_sync(state: State) -> float | None:
     if services is None or endpoints is None:
         return None
     size = full_size(state.proxy, services, endpoints)
-    return sync_seconds(state.proxy, size, load_profile("server").prices(), full=True)
+    return sync_seconds(state.proxy, size, load_profile("server").prices(), full=True, kernel=state.cluster.kernel)
 
 
 def _lb_entries(state: State) -> float | None:

@@ -1,13 +1,17 @@
 """How long a node takes to program Services: the proxy's pace, and the price of what it writes.
 
-A sync is counted work: lines given to a tool, calls answered by the kernel, map entries. Two of its parts grow with
+A sync is counted work: lines given to a tool, calls answered by the kernel, map entries. Some of its parts grow with
 more than what is written:
 
-- nftables: each Service chooses its endpoint by a verdict map of its own. Making one walks the maps and the whole
-  transaction so far (kernel ``nf_tables_newset``, ``__nft_set_trans_bind``; both led a profile of ``nft -f``), so a
-  transaction costs ``lines x (line + maps x growth)``; what of it is out of cache costs half a miss instead, as half
-  of the final transaction is walked in the mean. A full sync over a table that is there deletes as much as it adds:
-  its transaction is twice as long, and it walks the old maps too.
+- nftables: each Service chooses its endpoint by a verdict map of its own. Making one looks for a free name among all
+  maps (kernel ``nf_tables_newset``), and binding it walks the whole transaction so far (``__nft_set_trans_bind``; both
+  led a profile of ``nft -f``). A full sync over a table that is there deletes the old rules in the same transaction.
+  Kernels before 6.12 walk it twice more, to find the new map by its number for its elements and for its rule
+  (``nft_set_lookup_byid``; "netfilter: nf_tables: store new sets in dedicated list"). Those before 6.10 look for loops
+  at every verdict they are given, through all that it leads to, and in each chain met go over all maps of the table
+  (``nf_tables_check_loops``; "netfilter: nf_tables: prefer nft_chain_validate").
+- iptables: kube-proxy's restore keeps what it does not name (``--noflush``), so the tool first collects the chains it
+  has to ask the kernel for, in a sorted list that it goes through for each line (iptables ``cache_chain_list_insert``).
 - ipvs: every cluster IP is an address of one device, and a new one is compared with all before it
   (``inet_insert_ifa``).
 
@@ -23,6 +27,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from netsim.cluster.cluster import Cluster
+from netsim.cluster.objects import Kernel
 from netsim.cluster.service_rules import service_tables
 from netsim.cluster.service_rules.config import ProxyMode
 from netsim.datapath.costs import Prices
@@ -33,8 +38,14 @@ JUMPS = 12
 """Jumps that a full sync of iptables mode makes sure of, by a call for the chain and one for the rule each
 (``iptablesJumpChains``, pkg/proxy/iptables/proxier.go; 24 calls by kubernetes PR 114181)."""
 
-CACHED_OBJECTS = 160_000.0
-"""Objects of a transaction, about 200 bytes each (``struct nft_trans_rule`` and kin), that 32 MB of cache hold."""
+CACHED_OBJECTS = 40_000.0
+"""Objects of a transaction that are in cache when it is walked: 48,000 were met at 13 ns each, 62,000 at 45 (source
+``tools``); the rules they stand for fill it besides."""
+FREED = 0.57
+"""Objects by which a transaction drops a Service of two endpoints, over those by which it makes one: a rule each."""
+FOUND_BY_NUMBER, LOOPS_LOOKED_FOR, ELEMENTS_ALONE = (6, 12), (6, 10), (6, 13)
+"""Kernels from which new maps have a list of their own, loops are looked for once a transaction, and elements of one
+message are one object of it (nf_tables_api.c)."""
 
 CACHED_LINES = 30_000.0
 """Lines of a legacy table, about 1 KB each with the copies that tool and kernel make, that 32 MB of cache hold."""
@@ -43,7 +54,8 @@ CACHED_LINES = 30_000.0
 class SyncSize(NamedTuple):
     """What one sync writes, and what is there, in the mode's unit: lines, objects, calls or map entries.
 
-    ``each`` counts what grows beyond its number: verdict maps written (nftables), addresses bound (ipvs); ``known`` is
+    ``each`` counts what grows beyond its number: verdict maps written (nftables), chains named (iptables), addresses
+    bound (ipvs); ``known`` is
     how many Services and endpoints the proxy has, ``replaced`` how many verdict maps a full sync finds and drops.
     """
 
@@ -75,12 +87,15 @@ def programming(cluster: Cluster, proxy: ProxyMode, services: Iterable[str], pri
     """
     if not (cluster.nodes and cluster.services):
         return Programming(MIN_SYNC_S[proxy], 0.0, 0.0)
+    kernel = cluster.nodes[0].machine.kernel
     work = service_tables(cluster, proxy)[0].sync(cluster.nodes[0], services)
     known = sum(len(each.ports) * (1 + len(cluster.endpoints(each.key))) for each in cluster.services)
     partial = SyncSize(work.partial, work.full, work.each_partial, known)
     full = SyncSize(work.full, work.full, work.each_full, known, replaced=work.each_full)
     return Programming(
-        MIN_SYNC_S[proxy], sync_seconds(proxy, partial, prices), sync_seconds(proxy, full, prices, full=True)
+        MIN_SYNC_S[proxy],
+        sync_seconds(proxy, partial, prices, kernel=kernel),
+        sync_seconds(proxy, full, prices, full=True, kernel=kernel),
     )
 
 
@@ -97,12 +112,37 @@ def full_size(proxy: str, services: float, endpoints: float) -> SyncSize:
         "ipvs": 4 * services + endpoints,
         "ebpf": 2 * services + 2 * endpoints,
     }[proxy]
-    return SyncSize(lines, lines, services if proxy in ("nftables", "ipvs") else 0.0, services + endpoints)
+    each = {"iptables": services + endpoints, "nftables": services, "ipvs": services, "ebpf": 0.0}[proxy]
+    return SyncSize(lines, lines, each, services + endpoints)
 
 
-def sync_seconds(proxy: str, size: SyncSize, prices: Prices, *, full: bool = False) -> float:
+def sync_seconds(
+    proxy: str, size: SyncSize, prices: Prices, *, full: bool = False, kernel: Kernel | None = None
+) -> float:
     """Return how long one sync takes; a ``full`` one writes everything, any other adds to what is there."""
-    return SYNCS[proxy](size, prices, full) * 1e-9
+    maps = nft_maps_ns(size, prices, kernel) if proxy == "nftables" else 0.0
+    return (SYNCS[proxy](size, prices, full) + maps) * 1e-9
+
+
+def nft_maps_ns(size: SyncSize, prices: Prices, kernel: Kernel | None = None) -> float:
+    """Return what the kernel does for the verdict maps of a transaction of nftables, beside writing its lines."""
+    if not size.each:
+        return 0.0
+    among = size.each / 2 + size.replaced  # maps that a new one finds in the table, in the mean
+    elements = max(0.0, (size.written - 4 * size.each) / 3)  # endpoints: see `full_size`
+    objects = size.written + 2 * size.each + (elements if _before(kernel, ELEMENTS_ALONE) else 0.0)
+    objects *= 1 + FREED * size.replaced / size.each
+    far = max(0.0, 1 - CACHED_OBJECTS / objects)
+    walk = (1 - far) * prices["tool.nft_walk"] + far * prices["tool.nft_walk_far"]
+    walks = 3 if _before(kernel, FOUND_BY_NUMBER) else 1
+    # a verdict leads to the endpoint's chain, that of a Service to all of its endpoints'; each jumps to the mark's
+    checks = 3 * size.each + 5 * elements if _before(kernel, LOOPS_LOOKED_FOR) else 0.0
+    named = size.each * among * prices["tool.nft_pair"]
+    return walks * size.each * objects / 2 * walk + named + checks * among * prices["tool.nft_check"]
+
+
+def _before(kernel: Kernel | None, release: Kernel) -> bool:
+    return kernel is not None and kernel < release
 
 
 def legacy_restore_seconds(lines: float, prices: Prices) -> float:
@@ -121,17 +161,14 @@ def _iptables(size: SyncSize, prices: Prices, full: bool) -> float:
     """One iptables-restore of the nft back-end, the default of distributions since 2020; a full sync checks jumps."""
     calls = 1 + (2 * JUMPS if full else 0)
     reread = 0.0 if full else size.there * prices["tool.iptables_nft_existing"]
-    line = prices["proxy.line"] + prices["tool.iptables_nft_line"]
+    line = prices["proxy.line"] + prices["tool.iptables_nft_line"] + size.each / 2 * prices["tool.iptables_nft_chain"]
     return calls * prices["tool.start"] + size.known * prices["proxy.look"] + size.written * line + reread
 
 
 def _nftables(size: SyncSize, prices: Prices, full: bool) -> float:
-    """One nft -f; beside a table that is there, nft reads what it refers to first."""
+    """One nft -f, without its maps; beside a table that is there, nft reads what it refers to first."""
     reread = 0.0 if full else size.there * prices["tool.nft_existing"]
-    missed = max(0.0, 1 - CACHED_OBJECTS / size.written) if size.written else 0.0
-    walked = (1 - missed) * prices["tool.nft_growth"] + missed * prices["memory.miss"] / 2
-    maps = size.each + (prices["tool.nft_replaced"] - 1) * size.replaced
-    line = prices["proxy.line"] + prices["tool.nft_line"] + maps * walked
+    line = prices["proxy.line"] + prices["tool.nft_line"]
     return prices["tool.start"] + size.known * prices["proxy.look"] + reread + size.written * line
 
 
@@ -152,4 +189,4 @@ SYNCS: Mapping[str, Callable[[SyncSize, Prices, bool], float]] = {
     "ipvs": _ipvs,
     "ebpf": _ebpf,
 }
-"""Nanoseconds of a sync by proxy mode."""
+"""Nanoseconds of a sync by proxy mode, verdict maps left out."""

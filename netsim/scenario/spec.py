@@ -59,7 +59,8 @@ class MachineSpec(Spec):
     kernel: str | None = Field(
         None, pattern=r"^\d+\.\d+",
         description="release of Linux ('3.10', 5.4.0-generic), where an old one differs: before 4.14 datagrams above "
-        "the MTU stay whole up to the card, before 4.3 tunnels of Open vSwitch have no device; default: a present one",
+        "the MTU stay whole up to the card, before 4.3 tunnels of Open vSwitch have no device, before 6.13 nftables "
+        "mode takes longer to write many Services; default: a present one",
     )  # fmt: skip
 
 

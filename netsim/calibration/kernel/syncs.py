@@ -2,7 +2,8 @@
 
 Each tool runs in an empty network namespace of this process; its CPU time is the kernel's account of the process
 (``wait4``), so what else the machine does only adds what it takes from the caches. Times are fitted to the laws of
-`netsim.datapath.programming`: ``lines x (line + maps x growth)`` for a transaction of nft, lines alone for iptables.
+`netsim.datapath.programming`: lines, and for a transaction of nft what the kernel does for verdict maps, whose figures
+are scaled by one factor.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ import numpy as np
 from netsim.calibration.kernel.derive import Price
 from netsim.calibration.kernel.measure import Progress
 from netsim.calibration.kernel.namespaces import CommandError, Sandbox
+from netsim.cluster.objects import release
+from netsim.datapath.costs import load_profile
+from netsim.datapath.programming import full_size, nft_maps_ns
 
 SIZES = ((300, 2), (1200, 2), (3000, 2), (150, 40))
 """Services, and endpoints of each: many with few tell what a Service adds, few with many what a line costs."""
@@ -147,8 +151,8 @@ def _iptables(host: Sandbox, tool: str) -> Iterator[tuple[str, Price]]:
 
 
 def _nftables(host: Sandbox, tool: str) -> Iterator[tuple[str, Price]]:
-    written, listed, existing, tables = [], [], [], []
-    start = 0.0
+    written, listed, existing, tables, maps = [], [], [], [], []
+    start, known, kernel = 0.0, load_profile("server").prices(), release(os.uname().release)
     for services, endpoints in ((1, 1), *SIZES):
         handle, table = host.namespace(), nft_table(services, endpoints)
         wrote = cpu_ns(host, handle, [tool, "-f", "-"], table.text)
@@ -159,15 +163,15 @@ def _nftables(host: Sandbox, tool: str) -> Iterator[tuple[str, Price]]:
             start = change
             continue
         tables.append(table)
+        maps.append(nft_maps_ns(full_size("nftables", services, services * endpoints), known, kernel))
         written.append(wrote - start)
         listed.append(told - start)
         existing.append(max(0.0, change - start) / table.lines)
     lines = [float(table.lines) for table in tables]
-    yield from zip(
-        ("tool.nft_line", "tool.nft_growth"),
-        _fitted(written, lines, [n * table.services for n, table in zip(lines, tables, strict=True)]),
-        strict=True,
-    )
+    line, factor = _fitted(written, lines, maps)
+    yield "tool.nft_line", line
+    for figure in ("tool.nft_walk", "tool.nft_walk_far", "tool.nft_pair", "tool.nft_check"):
+        yield figure, Price(*(known[figure] * part for part in (factor.value, factor.low, factor.high)))
     yield from zip(
         ("tool.nft_list", "tool.nft_list_map"),
         _fitted(listed, lines, [float(table.services) ** 2 for table in tables]),

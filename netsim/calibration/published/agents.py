@@ -1,7 +1,9 @@
 """Questions about proxies that nobody asks anything of, or too much: their CPU time at rest, how late a busy one is.
 
-At rest a proxy writes everything once an hour, asks every half minute whether its rules are still there
-(``ipt.Monitor``), and its collector goes over all it keeps every two minutes (``forcegcperiod`` of Go's runtime). In
+At rest a proxy asks every half minute whether its rules are still there (``ipt.Monitor``), its collector goes over all
+it keeps every two minutes (``forcegcperiod`` of Go's runtime), and it is told all objects again every 15 minutes
+(``--config-sync-period``). It writes everything once an hour, but tools that show a process's use look at a minute or
+less, and nearly none of these holds that. In
 ipvs mode every sync asks the kernel for each virtual server; what set syncs off in releases before 1.20 were the
 leaders of scheduler and controller manager, who renewed a record among the Endpoints every two seconds each
 (``--leader-elect-retry-period``).
@@ -15,7 +17,6 @@ from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.lateness import BATCH_S
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.syncing import full_sync, load_of, memory
-from netsim.datapath.pacing import FULL_SYNC_PERIOD_S
 from netsim.errors import InputError, Place
 
 CANARIES, CHECKED_S = 2, 30.0
@@ -23,6 +24,7 @@ CANARIES, CHECKED_S = 2, 30.0
 COLLECTED_S, LIVE, OBJECT_BYTES = 120.0, 0.5, 100.0
 """Go's collector: its period at rest, what of the memory is alive (``GOGC=100`` lets it double), and an object's size.
 To mark one is a miss of all caches."""
+TOLD_AGAIN_S = 900.0
 LEADERS, RENEWED_S = 2, 2.0
 DIAL_S = 30.0
 """Kubernetes' Go client gives up a connection after so long (``net.Dialer`` of k8s.io/client-go/transport)."""
@@ -39,7 +41,9 @@ def cpu_at_rest(bench: Bench, setting: Setting) -> float:
         return min(1.0, look * LEADERS / RENEWED_S)
     checks = CANARIES * _seconds(bench, "tool.start") / CHECKED_S
     marked = LIVE * memory(bench, setting) / OBJECT_BYTES * bench.figure("memory.miss") / COLLECTED_S
-    return min(1.0, full_sync(bench, setting) / FULL_SYNC_PERIOD_S + checks + marked)
+    load = load_of(setting)
+    told = (load.services + load.endpoints) * _seconds(bench, "proxy.look") / TOLD_AGAIN_S
+    return min(1.0, checks + marked + told)
 
 
 def update_latency(bench: Bench, setting: Setting) -> float:

@@ -149,7 +149,7 @@ def _sync(row: Row) -> Question:
     starts = re.search(r"full|first|initial|cold|start|worst", row.metric)
     if not starts and syncing.writes_changes(row.setting):
         return _counted("one-change", syncing.one_change)(row)
-    return _counted("full-sync", partial(syncing.full_sync, again="restart" in row.metric))(row)
+    return _counted("full-sync", partial(syncing.full_sync, again=bool(re.search("restart|worst", row.metric))))(row)
 
 
 _STATISTIC = r"mean|avg|average|median|tail|min|max|stddev|jitter|p\d+(\.\d+)?|\d+(\.\d+)?th|percentile|us|usec|ms"

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.setting import Setting
+from netsim.cluster.objects import Kernel, release
 from netsim.datapath.costs import Prices
 from netsim.datapath.programming import (
     JUMPS,
@@ -26,6 +27,9 @@ GROUPS = ((0.5, 5), (0.25, 30), (0.25, 250))
 """Load of the scalability tests: share of pods in Services of so many (kubernetes/perf-tests, clusterloader2 load)."""
 LOCK_WAIT_S = 5.0
 """kube-proxy calls iptables-restore with ``-w 5``."""
+OF_FULL_SYNCS = (6, 8)
+"""Linux beside proxies that wrote everything in every sync: in nftables mode up to Kubernetes 1.31 of August 2024, four
+weeks after 6.10."""
 CREATED_PER_S = 20.0
 """Objects a controller makes a second (--kube-api-qps of kube-controller-manager)."""
 
@@ -69,6 +73,12 @@ def _proxy(setting: Setting) -> str:
     return next((mode for word, mode in known.items() if word in setting.text("proxy")), "iptables")
 
 
+def _kernel(bench: Bench, setting: Setting) -> Kernel | None:
+    """Return the release of Linux a row states, or its testbed, or that of the time of the proxy's release."""
+    stated = release(setting.text("kernel")) or bench.hardware.kernel_version
+    return OF_FULL_SYNCS if stated is None and writes_everything(setting) else stated
+
+
 def writes_everything(setting: Setting) -> bool:
     """Tell whether every sync writes everything, in releases without partial syncs."""
     return _off(setting, "partial_sync", "patch", "feature")
@@ -93,7 +103,8 @@ def full_sync(bench: Bench, setting: Setting, *, again: bool = False) -> float:
     load, proxy = load_of(setting), _proxy(setting)
     if proxy != "ipvs":
         size = load.size(proxy)
-        return sync_seconds(proxy, size._replace(replaced=size.each * again), _prices(bench), full=True)
+        size = size._replace(replaced=size.each * again)
+        return sync_seconds(proxy, size, _prices(bench), full=True, kernel=_kernel(bench, setting))
     entries = load.services * (2.0 if "external_ips" in setting else 1.0)
     looked = SyncSize(3 * entries + load.endpoints, entries, known=load.services + load.endpoints)
     one_by_one = _off(setting, "patch") or setting.text("ipset").startswith("one")
@@ -114,7 +125,8 @@ def one_change(bench: Bench, setting: Setting) -> float:
     one = full_size(proxy, 1.0, load.endpoints / load.services)
     # ipvs asks for each virtual server twice, iptables writes the list of all Services again
     besides = {"ipvs": 2 * load.services, "iptables": load.services}.get(proxy, 0.0)
-    return sync_seconds(proxy, SyncSize(one.written + besides, there.there, one.each, there.known), _prices(bench))
+    changed = SyncSize(one.written + besides, there.there, one.each, there.known)
+    return sync_seconds(proxy, changed, _prices(bench), kernel=_kernel(bench, setting))
 
 
 def restore(bench: Bench, setting: Setting) -> float:

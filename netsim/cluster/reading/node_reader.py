@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netsim.cluster.objects import Machine, Namespace, Node
+from netsim.cluster.objects import Machine, Namespace, Node, release
 from netsim.cluster.reading.fields import Fields
 from netsim.cluster.scheduling import Taint
 
@@ -15,7 +15,7 @@ _PROVIDERS = {"aws": "aws", "azure": "azure", "gce": "gce"}
 
 
 def read_node(root: Fields, machine: Machine, max_pods: int, provider: str) -> Node:
-    """Read a Node. Its capacity gives the cores; ``machine`` the rest of the hardware, of which the API knows nothing.
+    """Read a Node. Its capacity gives the cores; ``machine`` the hardware of which the API knows nothing.
 
     ``max_pods`` and ``provider`` hold for nodes that do not say.
     """
@@ -28,6 +28,9 @@ def read_node(root: Fields, machine: Machine, max_pods: int, provider: str) -> N
     pods = room.quantity("pods") if room.has("pods") else size.quantity("pods")
     if cores is not None and cores >= 1:
         machine = replace(machine, cores=int(cores), queues=min(machine.queues, int(cores)))
+    kernel = release(status.child("nodeInfo").text("kernelVersion"))
+    if kernel is not None:
+        machine = replace(machine, kernel=kernel)
     ranges = spec.networks("podCIDRs")
     if not ranges and spec.text("podCIDR"):
         ranges = (spec.network("podCIDR", spec.text("podCIDR")),)

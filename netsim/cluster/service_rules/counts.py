@@ -54,7 +54,7 @@ class SyncWork(NamedTuple):
 
     ``full`` after a restart or when a full resync is due, ``partial`` for a change of some Services; both in ``unit``.
     ``each_full`` and ``each_partial`` count what is compared with its like while it is written: verdict maps of
-    nftables, addresses of ipvs.
+    nftables, chains of iptables, addresses of ipvs.
     """
 
     full: int

@@ -131,7 +131,8 @@ class Iptables:
             number for (group, chain), number in changed.items()
             if group in ("nat", "nat_chains") and chain not in NAT_CHAINS
         )  # fmt: skip
-        return SyncWork(full, always + owned, "iptables-restore lines")
+        chains, named = (total(n, "nat_chains") + total(n, "filter_chains") for n in (counts, changed))
+        return SyncWork(full, always + owned, "iptables-restore lines", chains, named)
 
     # ------------------------------------------------------------------------------------------------ walks
 

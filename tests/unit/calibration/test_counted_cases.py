@@ -30,7 +30,7 @@ def test_a_full_sync_grows_with_what_it_writes_and_nftables_faster(tmp_path: Pat
         "c,full_sync_time,proxy=nftables;services=1000;endpoints_per_service=10,1,s,target\n"
         "d,full_sync_time,proxy=nftables;services=4000;endpoints_per_service=10,1,s,target\n",
     )
-    assert found["b"] / found["a"] == pytest.approx(3.8, rel=0.05)  # the jumps are made sure of once
+    assert 3.8 < found["b"] / found["a"] < 16.0  # a restore goes through a list of chains for each line
     assert found["d"] / found["c"] > 6.0
 
 
@@ -129,7 +129,7 @@ def test_rules_by_single_commands_take_the_square_of_their_number(tmp_path: Path
     assert found["r40000"] / found["r20000"] == pytest.approx(4.0, rel=0.05)
 
 
-def test_a_proxy_at_rest_writes_everything_once_an_hour_and_ipvs_looks_at_it_all_the_time(tmp_path: Path) -> None:
+def test_a_proxy_at_rest_keeps_its_collector_busy_and_ipvs_looks_at_it_all_the_time(tmp_path: Path) -> None:
     found = predicted(
         tmp_path,
         "few,kube_proxy_cpu,proxy=iptables;services=1000;endpoints_per_service=4,1,millicores,target\n"
