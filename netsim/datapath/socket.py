@@ -18,6 +18,21 @@ from netsim.datapath.types import Bill, Bursts, Packet
 PAGE_BYTES = 4096
 
 
+SEND_BUFFER_BYTES = 212_992
+"""Of a socket nobody sets otherwise (``net.core.wmem_default``, Linux net/core/sock.c)."""
+BUFFER_BYTES, SHARED_BYTES, HEADER_BYTES = 256, 320, 60
+"""A buffer's own object, what its data end with (``skb_shared_info``), and room for headers in front."""
+
+
+def held_datagrams(payload_bytes: int) -> int:
+    """Return how many datagrams a send buffer holds: each counts with its memory, rounded up to a power of two.
+
+    One more may be sent while the buffer is not full (Linux ``sock_alloc_send_pskb``, ``SKB_TRUESIZE``).
+    """
+    memory = 1 << (payload_bytes + HEADER_BYTES + SHARED_BYTES - 1).bit_length()
+    return SEND_BUFFER_BYTES // (memory + BUFFER_BYTES) + 1
+
+
 def transport(packet: Packet) -> str:
     """Return whose stack prices apply: those of datagrams, or of a connection (SCTP's are taken as TCP's)."""
     return "udp" if packet.protocol == "UDP" else "tcp"

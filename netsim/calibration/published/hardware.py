@@ -26,6 +26,8 @@ class Hardware(BaseModel):
     kernel: release, as ``5.10``.
     latency: one way between the hosts, beyond the cards; by default a cable, or a cloud's network for machines there.
     interrupts: which cores the card wakes, as for a scenario's machine; a row's ``offload=arfs`` wins.
+    completions: how long the card holds back the interrupt that tells of sent packets; a sender of datagrams waits for
+        it once its send buffer is full. Cards whose drivers do so for long are known by name (`SLOW_TO_TELL`).
     conntrack: True where the bare machine's own traffic passes netfilter and conntrack.
     """
 
@@ -46,6 +48,7 @@ class Hardware(BaseModel):
     kernel: str = ""
     latency_s: float | None = Field(default=None, alias="latency")
     interrupts: Interrupts = "hashed"
+    completions_s: float = Field(default=0.0, alias="completions")
     conntrack: bool = False
 
     @model_validator(mode="before")
@@ -65,7 +68,7 @@ class Hardware(BaseModel):
         except InputError as error:
             raise ValueError(str(error)) from None
 
-    @field_validator("latency_s", mode="before")
+    @field_validator("latency_s", "completions_s", mode="before")
     @classmethod
     def _time(cls, value: Any) -> Any:
         try:
@@ -148,6 +151,8 @@ def stated_in(text: str) -> dict[str, Any]:
     own = next((kernel for name, kernel in DISTRIBUTIONS.items() if re.search(name, text)), None)
     if own is not None and "kernel" not in stated:
         stated["kernel"] = own
+    if SLOW_TO_TELL[0].search(text):
+        stated["completions"] = SLOW_TO_TELL[1]
     if rate := _LINE.search(text):
         stated["nic"] = f"{rate[1]}{rate[2].upper()}bit/s"
     elif virtual and "virtio" in text:
@@ -188,6 +193,9 @@ _STATED: tuple[tuple[str, str, type], ...] = (
     ("mtu", r"MTU (?:of )?(\d+)", int),
     ("kernel", r"(?:kernel|Linux) (?:version )?v?(\d+\.\d+)", str),
 )
+SLOW_TO_TELL = re.compile(r"\bi40e\b|\bX?X?L?710\b", re.I), "126us"
+"""Cards whose driver lets the interrupt of a busy queue wait for up to 126 us (Linux drivers/net/ethernet/intel/i40e,
+I40E_ITR_ADAPTIVE_MAX_USECS)."""
 _LINE = re.compile(
     r"(\d+(?:\.\d+)?) ?([GM])(?:bits?/s(?:ec)?|bps|b/s|bE|igE|E\b|b\b| (?:NIC|network|Ethernet|card|link|switch))", re.I
 )
