@@ -285,3 +285,24 @@ def test_a_bare_stream_of_a_files_pages_measures_the_processor(tmp_path: Path) -
 
     assert "machine factor k" in factors("iperf3 3.16 -Z")
     assert "machine factor k" not in factors("iperf3 3.16")
+
+
+@pytest.mark.parametrize(("card", "told"), [("two servers, i40e", 126e-6), ("Intel XL710", 126e-6), ("mlx5", 0.0)])
+def test_cards_that_are_slow_to_tell_what_they_sent_are_known_by_name(card: str, told: float) -> None:
+    assert described(card).completions_s == pytest.approx(told)
+
+
+def test_a_sender_of_datagrams_waits_for_the_card_unless_the_way_forgets_whose_they_are(tmp_path: Path) -> None:
+    rows = (
+        "b1,udp_throughput,cni=none;path=host-host,7.3,Gbit/s,baseline\n"
+        "ovs,udp_throughput,cni=antrea;encapsulation=geneve,7.3,Gbit/s,target\n"
+        "routed,udp_throughput,cni=antrea;encapsulation=none,9,Gbit/s,target\n"
+    )
+    found = {}
+    for told in ("0us", "126us"):
+        hosts = f"hardware: {{nic: 40Gbit/s, mtu: 9000, completions: {told}}}\n"
+        found[told] = {point.id: point.predicted for point in run(tmp_path, HEADER + rows, hosts).points}
+    # 13 datagrams of 9,000 bytes fill a send buffer of 212,992 bytes
+    assert found["126us"]["ovs"] == pytest.approx(13 * 8922 * 8e-9 / 126e-6, rel=0.02)
+    assert found["126us"]["routed"] > 1.1 * found["126us"]["ovs"]
+    assert found["0us"]["routed"] == pytest.approx(found["0us"]["ovs"], rel=0.25)

@@ -1,0 +1,32 @@
+"""Whose a buffer is on its way to the card, and how many datagrams a socket's send buffer holds."""
+
+from __future__ import annotations
+
+import pytest
+from small_cluster import small_cluster
+
+from netsim.cluster.objects import Machine
+from netsim.datapath.datapath import Datapath
+from netsim.datapath.plugin import load_plugin
+from netsim.datapath.socket import SEND_BUFFER_BYTES, held_datagrams
+
+KEPT = {"cilium-vxlan": True, "antrea-geneve": True, "flannel-vxlan": False}
+
+
+@pytest.mark.parametrize(("plugin", "kept"), KEPT.items())
+def test_programs_and_flow_tables_leave_a_buffer_its_socket(plugin: str, kept: bool) -> None:
+    route = Datapath(small_cluster(Machine()), load_plugin(plugin), "iptables").routes(0, 4).forward
+    assert route.accounted is kept
+
+
+def test_tunnelled_packets_of_cilium_pass_no_hook_beside_kube_proxy() -> None:
+    route = Datapath(small_cluster(Machine()), load_plugin("cilium-vxlan"), "iptables").routes(0, 4).forward
+    met = [name for name, _, _ in route.hops]
+    assert not {"netfilter.prerouting", "netfilter.forward", "conntrack", "route"} & set(met)
+    assert met.count("ebpf") == 2 and {"encap", "decap"} <= set(met)
+
+
+@pytest.mark.parametrize(("payload", "held"), [(8972, 13), (1472, 93), (100, 278)])
+def test_a_send_buffer_holds_fewer_datagrams_the_larger_their_memory(payload: int, held: int) -> None:
+    assert held_datagrams(payload) == held
+    assert (held - 1) * payload < SEND_BUFFER_BYTES
