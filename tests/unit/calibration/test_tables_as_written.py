@@ -122,7 +122,7 @@ def test_percentiles(metric: str, configuration: str, share: float | None) -> No
         ("cni=VPC-CNI;proxy=ebpf", "cilium-native", "ebpf"), ("proxy=cilium;path=service", "cilium-native", "ebpf"),
         ("cni=flannel;proxy=ebpf", "cilium-vxlan", "ebpf"),
         ("cni=flannel;proxy=kube-proxy-ipvs", "flannel-vxlan", "ipvs"),
-        ("cni=antrea-noencap", "antrea-geneve+none", "iptables"),
+        ("cni=antrea-noencap", "antrea-routed", "iptables"),
         ("cni=docker-overlay", "flannel-vxlan+1450", "iptables"),
         ("cni=cilium-1.14-vxlan-kpr", "cilium-vxlan+tracked", "ebpf"),
         ("cni=gke-dataplane-v2", "cilium-native", "ebpf"),
