@@ -63,7 +63,8 @@ class Legs(BaseModel):
 
     ``egress``: from a local pod towards the network. ``ingress``: from the network to a local pod. ``local``: between
     two pods of the node. The ``*_routed`` variants hold where the node translates an address and has to use its IP
-    layer for that; with ``bridged_replies`` replies that only get the Service's address back stay on the plain leg.
+    layer for that; with ``bridged_replies`` replies that only get the Service's address back stay on the plain leg,
+    with ``plain_services`` so does whatever is sent to Services, which the plain legs translate.
     ``transit``: in from the network and out again (the entry node of a node port). ``host_out`` and ``host_in``:
     processes of the node's own network namespace to and from the network; ``host_to_pod`` and ``pod_to_host``: to and
     from pods of the node.
@@ -78,6 +79,7 @@ class Legs(BaseModel):
     local: LegSteps
     local_routed: LegSteps | None = None
     bridged_replies: bool = False
+    plain_services: bool = False
     host_to_pod: LegSteps
     pod_to_host: LegSteps
     transit: LegSteps = Field(
@@ -109,7 +111,7 @@ class Legs(BaseModel):
         plain, routed = self.local, self.local_routed
         if not (leaves and arrives):
             plain, routed = (self.egress, self.egress_routed) if leaves else (self.ingress, self.ingress_routed)
-        translated = leg.snat is not None or leg.nat is not None
+        translated = leg.snat is not None or (leg.nat is not None and not self.plain_services)
         if leg.reply and self.bridged_replies and leg.snat is None and leg.nat is not None:
             translated = leg.nat.masqueraded is not None
         return routed if translated and routed is not None else plain

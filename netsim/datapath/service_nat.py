@@ -20,12 +20,20 @@ from netsim.datapath.types import Bill, Headers, Hop, Packet
 
 @dataclass(frozen=True, slots=True)
 class ServiceNat(Tagged):
-    """The place of Service rules in a leg: translation where this node does it, a walk in vain elsewhere."""
+    """The place of Service rules in a leg: translation where this node does it, a walk in vain elsewhere.
+
+    ``by`` says who translates: the node's service proxy, or flows of the plugin's own switch, which compare nothing.
+    """
 
     hop: Literal["service_nat"] = "service_nat"
+    by: Literal["proxy", "flows"] = "proxy"
 
     def hops(self, leg: Leg) -> Iterator[Hop]:
-        """Yield what the node's proxy mode does to this packet."""
+        """Yield what the node's proxy mode, or the plugin, does to this packet."""
+        if self.by == "flows":
+            if leg.nat is not None:
+                yield FlowNat(leg.walks, leg.nat)
+            return
         kind = TRANSLATORS[leg.walks.mode]
         if leg.nat is not None:
             yield kind(leg.walks, leg.nat)
@@ -79,6 +87,17 @@ class RuleNat(_Translating, Plain):
         own = model.mean - (model.list_length + 1) / 2 if model.list_length else model.mean
         work = prices["nat.new"] + own * rule + model.lookups * prices["map.lookup"]
         return Bill(packet_ns=work, scan_ns=model.list_length * rule, rules=model.mean)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowNat(_Translating, Plain):
+    """Flows of Open vSwitch that have connection tracking translate: picking a backend is the upcall's work."""
+
+    name: str = "service_nat"
+
+    def bill(self, packet: Packet, prices: Prices) -> Bill:
+        """Charge setting the translation up, and the rewriting afterwards."""
+        return Bill(packet_ns=prices["nat.new" if packet.new else "nat.packet"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from netsim.errors import InputError
 
 ALL = {
     "kubenet", "bridge-l2", "flannel-host-gw", "flannel-vxlan", "calico-bgp", "calico-ipip", "calico-vxlan",
-    "calico-ebpf", "calico-ebpf-vxlan", "cilium-native", "cilium-vxlan", "antrea-geneve", "kube-router", "aws-vpc",
+    "calico-ebpf", "calico-ebpf-vxlan", "cilium-native", "cilium-vxlan", "antrea-geneve", "antrea-proxy", "kube-router",
+    "aws-vpc",
     "azure", "weave",
 }  # fmt: skip
 POSSIBLE = [(name, mode) for name in sorted(ALL) for mode in PROXY_MODES if not combination(load_plugin(name), mode)]

@@ -1,4 +1,4 @@
-"""Weave Net: its way through bridge and datapath, its chains, and Calico's programs in front of a tunnel."""
+"""Weave Net's bridge, datapath and chains; Calico's programs in front of a tunnel; Antrea's Services in its flows."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import pytest
 from small_cluster import small_cluster
 
 from netsim.cluster.objects import Machine
-from netsim.datapath.datapath import Datapath
+from netsim.datapath.datapath import Datapath, ExternalParty
 from netsim.datapath.passes import work_ns
 from netsim.datapath.plugin import load_plugin
 from netsim.datapath.policy import ENGINES, PolicyFacts
+from netsim.datapath.types import Packet
 
 WEAVE = ENGINES["weave"]
 
@@ -64,3 +65,21 @@ def test_programs_in_front_of_a_tunnel_leave_routing_and_hooks_of_pods_out(plugi
     assert laid.index("encap") < laid.index("nic.transmit") < laid.index("decap")
     assert not {"netfilter.prerouting", "route", "conntrack"} & set(laid)
     assert "encap" not in names("calico-ebpf")
+
+
+def test_antreas_flows_serve_pods_and_its_gateway_what_leaves_the_cluster() -> None:
+    made = Datapath(small_cluster(), "antrea-proxy")
+    service = ("shop/inner", 80)
+    forward, reply = made.paths(made.connection(0, 4, port=8080, service=service))
+    for path in (forward, reply):
+        laid = [crossing.hop.name for crossing in path.crossings]
+        assert laid.count("service_nat") == 1
+        assert "route" not in laid
+    arrived = forward.arriving(Packet(True, False))
+    assert arrived.dst == made.cluster.pods[4].addresses[0]
+    assert reply.arriving(Packet(True, True)).src == forward.start.dst
+    kube_proxy = Datapath(small_cluster(), "antrea-geneve")
+    costs = [work_ns(each.routes(0, 4, port=8080, service=service).forward, 100) for each in (made, kube_proxy)]
+    assert costs[0] < costs[1]
+    outside, _ = made.paths(made.connection(0, ExternalParty()))
+    assert "masquerade" in [crossing.hop.name for crossing in outside.crossings]
