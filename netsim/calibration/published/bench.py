@@ -41,7 +41,6 @@ BUSY = (*BULK, "datagrams", "requests-kept", "requests-new")
 """Kinds of questions whose cores never rest."""
 
 
-
 class Cost(NamedTuple):
     """The model's seconds for one unit: what scales with the machine, and what does not."""
 

@@ -118,7 +118,6 @@ class Bulk:
         busier = max(bench.busy_factor * cost.work + cost.waiting for cost in programs)
         return bench.ways(setting).burst_bytes * 8 / busier
 
-
     def tunnel_limit(self, bench: Bench, setting: Setting) -> float:
         """Return the bits a second of the one core that has all flows of a tunnel whose packets look like one flow."""
         ways = bench.ways(setting)

@@ -69,6 +69,13 @@ def busy_factor(bench: Bench, factor: float) -> float:
     return min(factor, bench.profile.figures["machine.unstated"].chosen(bench.case.sources).high)
 
 
+def surprise(bench: Bench) -> float:
+    """Return how unlikely the fitted machine factor is, in standard deviations from that by the clock."""
+    stated = bench.hardware.clock_ghz
+    usual = bench.profile.figures["machine.unstated"].chosen(bench.case.sources).value
+    return _unlikely(bench.factor, bench.profile.clock_ghz / stated if stated else usual, bool(stated))
+
+
 def sleep_unstated(bench: Bench) -> bool:
     """Tell whether neither the publication nor a baseline row says how deeply idle cores sleep.
 

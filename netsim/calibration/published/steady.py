@@ -78,4 +78,3 @@ def waited_more(bench: Bench, question: RoundTrip, setting: Setting) -> float:
     free, left = (capacity(bench, each) - rate for each in (anchor.row.setting, setting))
     least = (1 - FULLEST) / FULLEST * rate
     return queued(bench, question, anchor) * (max(least, free) / max(least, left) - 1)
-
