@@ -20,6 +20,7 @@ from pathlib import Path
 from netsim.calibration.kernel.namespaces import Sandbox
 
 HOST = Sandbox()
+sh, spaces, pair = HOST.commands, HOST.routers, HOST.pair
 LEFT, RIGHT = "10.1.0.2", "10.2.0.2"
 KIB, MIB = 1 << 10, 1 << 20
 LEVELS = {
@@ -107,30 +108,6 @@ COMMIT
 COMMIT
 """
 """What an established packet of a pod meets besides with Calico (projectcalico/calico felix/rules/static.go)."""
-
-
-def sh(space: int, *lines: str) -> None:
-    """Run commands in a namespace."""
-    for line in lines:
-        HOST.run(space, line.split())
-
-
-def spaces(count: int) -> list[int]:
-    """Make namespaces that forward."""
-    made = [HOST.namespace() for _ in range(count)]
-    for space in made:
-        sh(space, "ip link set lo up")
-        HOST.setting(space, "ipv4/ip_forward", 1)
-        for name in ("all", "default"):
-            HOST.setting(space, f"ipv4/conf/{name}/rp_filter", 0)
-    return made
-
-
-def pair(one: int, device: str, other: int, peer: str) -> None:
-    """Join two namespaces by a veth pair."""
-    sh(one, f"ip link add {device} type veth peer name {peer} netns {HOST.reference(other)}")
-    sh(one, f"ip link set {device} up")
-    sh(other, f"ip link set {peer} up")
 
 
 class Way:

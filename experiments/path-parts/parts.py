@@ -21,33 +21,11 @@ from netsim.calibration.kernel.timing import undisturbed
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 HOST = Sandbox()
+sh, spaces, pair = HOST.commands, HOST.routers, HOST.pair
 LEFT, RIGHT = "10.1.0.2", "10.2.0.2"
 """Addresses of the two ends."""
 SO_RCVBUFFORCE = 33
 Join = Callable[[int, int], None]
-
-
-def sh(space: int, *lines: str) -> str:
-    """Run commands in a namespace; return the last one's output."""
-    return [HOST.run(space, line.split()) for line in lines][-1]
-
-
-def spaces(count: int) -> list[int]:
-    """Make namespaces that forward."""
-    made = [HOST.namespace() for _ in range(count)]
-    for space in made:
-        sh(space, "ip link set lo up")
-        HOST.setting(space, "ipv4/ip_forward", 1)
-        for name in ("all", "default"):
-            HOST.setting(space, f"ipv4/conf/{name}/rp_filter", 0)
-    return made
-
-
-def pair(one: int, device: str, other: int, peer: str) -> None:
-    """Join two namespaces by a veth pair."""
-    sh(one, f"ip link add {device} type veth peer name {peer} netns {HOST.reference(other)}")
-    sh(one, f"ip link set {device} up")
-    sh(other, f"ip link set {peer} up")
 
 
 class Way:

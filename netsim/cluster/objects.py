@@ -77,7 +77,12 @@ class Machine:
 
     def before(self, major: int, minor: int) -> bool:
         """Tell whether the kernel is known to be older than a release."""
-        return self.kernel is not None and self.kernel < (major, minor)
+        return older(self.kernel, (major, minor))
+
+
+def older(kernel: Kernel | None, than: Kernel) -> bool:
+    """Tell whether a kernel is known to be older than a release; one that nobody states is a present one."""
+    return kernel is not None and kernel < than
 
 
 def release(text: str) -> Kernel | None:

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from netsim.cluster.cluster import Cluster
-from netsim.cluster.objects import Kernel
+from netsim.cluster.objects import Kernel, older
 from netsim.cluster.service_rules import service_tables
 from netsim.cluster.service_rules.config import ProxyMode
 from netsim.datapath.costs import Prices
@@ -55,8 +55,8 @@ class SyncSize(NamedTuple):
     """What one sync writes, and what is there, in the mode's unit: lines, objects, calls or map entries.
 
     ``each`` counts what grows beyond its number: verdict maps written (nftables), chains named (iptables), addresses
-    bound (ipvs); ``known`` is
-    how many Services and endpoints the proxy has, ``replaced`` how many verdict maps a full sync finds and drops.
+    bound (ipvs); ``known`` is how many Services and endpoints the proxy has, ``replaced`` how many verdict maps a full
+    sync finds and drops.
     """
 
     written: float
@@ -130,19 +130,15 @@ def nft_maps_ns(size: SyncSize, prices: Prices, kernel: Kernel | None = None) ->
         return 0.0
     among = size.each / 2 + size.replaced  # maps that a new one finds in the table, in the mean
     elements = max(0.0, (size.written - 4 * size.each) / 3)  # endpoints: see `full_size`
-    objects = size.written + 2 * size.each + (elements if _before(kernel, ELEMENTS_ALONE) else 0.0)
+    objects = size.written + 2 * size.each + (elements if older(kernel, ELEMENTS_ALONE) else 0.0)
     objects *= 1 + FREED * size.replaced / size.each
     far = max(0.0, 1 - CACHED_OBJECTS / objects)
     walk = (1 - far) * prices["tool.nft_walk"] + far * prices["tool.nft_walk_far"]
-    walks = 3 if _before(kernel, FOUND_BY_NUMBER) else 1
+    walks = 3 if older(kernel, FOUND_BY_NUMBER) else 1
     # a verdict leads to the endpoint's chain, that of a Service to all of its endpoints'; each jumps to the mark's
-    checks = 3 * size.each + 5 * elements if _before(kernel, LOOPS_LOOKED_FOR) else 0.0
+    checks = 3 * size.each + 5 * elements if older(kernel, LOOPS_LOOKED_FOR) else 0.0
     named = size.each * among * prices["tool.nft_pair"]
     return walks * size.each * objects / 2 * walk + named + checks * among * prices["tool.nft_check"]
-
-
-def _before(kernel: Kernel | None, release: Kernel) -> bool:
-    return kernel is not None and kernel < release
 
 
 def legacy_restore_seconds(lines: float, prices: Prices) -> float:

@@ -142,6 +142,26 @@ class Sandbox:
             except OSError as error:
                 raise CommandError(f"net/{name}: {error.strerror}") from error
 
+    def commands(self, handle: int, *lines: str) -> str:
+        """Run command lines in a namespace; return the last one's output. Raises `CommandError`."""
+        return [self.run(handle, line.split()) for line in lines][-1]
+
+    def routers(self, count: int) -> list[int]:
+        """Make namespaces that forward whatever way an answer would take."""
+        made = [self.namespace() for _ in range(count)]
+        for handle in made:
+            self.commands(handle, "ip link set lo up")
+            self.setting(handle, "ipv4/ip_forward", 1)
+            for name in ("all", "default"):
+                self.setting(handle, f"ipv4/conf/{name}/rp_filter", 0)
+        return made
+
+    def pair(self, one: int, device: str, other: int, peer: str) -> None:
+        """Join two namespaces by a veth pair."""
+        self.commands(one, f"ip link add {device} type veth peer name {peer} netns {self.reference(other)}")
+        self.commands(one, f"ip link set {device} up")
+        self.commands(other, f"ip link set {peer} up")
+
     def _enter(self, handle: int) -> None:
         if self._libc.setns(handle, CLONE_NEWNET) != 0:
             raise OSError(ctypes.get_errno(), "setns")

@@ -25,6 +25,7 @@ COLLECTED_S, LIVE, OBJECT_BYTES = 120.0, 0.5, 100.0
 """Go's collector: its period at rest, what of the memory is alive (``GOGC=100`` lets it double), and an object's size.
 To mark one is a miss of all caches."""
 TOLD_AGAIN_S = 900.0
+"""kube-proxy's ``--config-sync-period``, 15 minutes unless set."""
 LEADERS, RENEWED_S = 2, 2.0
 DIAL_S = 30.0
 """Kubernetes' Go client gives up a connection after so long (``net.Dialer`` of k8s.io/client-go/transport)."""

@@ -6,7 +6,7 @@ Paths depend on the subject alone and are composed once; routes are folded for t
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -294,11 +294,11 @@ class Testbed:
         forward, reply = datapath.paths(asked, datapath.policing.case(asked))
         sizes = datapath.mtus(asked)
         if not subject.segmentation:
-            forward, reply = _alone(forward), _alone(reply)
+            forward, reply = _sending(forward, _segmented), _sending(reply, _segmented)
         if not subject.checksum:
             forward, reply = _without_checksums(forward), _without_checksums(reply)
         if subject.from_file:
-            forward = _from_file(forward)
+            forward = _sending(forward, lambda socket: replace(socket, from_file=True))
         if subject.gateway:
             forward = self._through_gateway(forward)
         return forward, reply, sizes
@@ -344,26 +344,20 @@ def _hook(name: HookName) -> Hook:
     return Hook(f"netfilter.{name}", tables=TABLES[name])
 
 
-def _alone(path: Path) -> Path:
-    """Let the sender's stack make every segment itself: neither the card nor the stack below it segments."""
+def _sending(path: Path, otherwise: Callable[[SocketSend], SocketSend]) -> Path:
+    """Let the sender's socket send otherwise."""
 
     def changed(crossing: Crossing) -> Crossing:
         if isinstance(crossing.hop, SocketSend):
-            return crossing._replace(hop=replace(crossing.hop, aggregates=False))
+            return crossing._replace(hop=otherwise(crossing.hop))
         return crossing
 
     return Path(path.start, tuple(changed(crossing) for crossing in path.crossings))
 
 
-def _from_file(path: Path) -> Path:
-    """Let the sender send a file's pages."""
-
-    def changed(crossing: Crossing) -> Crossing:
-        if isinstance(crossing.hop, SocketSend):
-            return crossing._replace(hop=replace(crossing.hop, from_file=True))
-        return crossing
-
-    return Path(path.start, tuple(changed(crossing) for crossing in path.crossings))
+def _segmented(socket: SocketSend) -> SocketSend:
+    """Return the socket of a stack that makes every segment itself, as neither the card nor the stack below does."""
+    return replace(socket, aggregates=False)
 
 
 def _by_the_clock(hop: Hop) -> bool:
