@@ -24,12 +24,15 @@ from netsim.errors import InputError, Place
 
 PODS_PER_NODE = 30
 GROUPS = ((0.5, 5), (0.25, 30), (0.25, 250))
-"""Load of the scalability tests: share of pods in Services of so many (kubernetes/perf-tests, clusterloader2 load)."""
+"""Load of the scalability tests: share of pods in Deployments of so many (kubernetes/perf-tests, clusterloader2)."""
+SERVED = 0.5
+"""Half of those Deployments have a Service ("the number of created SVCs is half the number of created Deployments")."""
 LOCK_WAIT_S = 5.0
 """kube-proxy calls iptables-restore with ``-w 5``."""
 OF_FULL_SYNCS = (6, 8)
 """Linux beside proxies that wrote everything in every sync: in nftables mode up to Kubernetes 1.31 of August 2024, four
-weeks after 6.10."""
+weeks after 6.10. Test clusters of GCE had 5.15 or 6.1, which take the same steps (Ubuntu 22.04, kubernetes/test-infra
+PR 26847; Container-Optimized OS before 113 has no nftables, PR 32485 and 34096)."""
 CREATED_PER_S = 20.0
 """Objects a controller makes a second (--kube-api-qps of kube-controller-manager)."""
 
@@ -53,7 +56,7 @@ def load_of(setting: Setting) -> Load:
         each = setting.number("endpoints_per_service", 1.0)
         return Load(services, setting.number("endpoints", services * each))
     if "nodes" in setting:
-        pods = setting.number("nodes") * PODS_PER_NODE
+        pods = SERVED * setting.number("nodes") * PODS_PER_NODE
         return Load(sum(pods * share / size for share, size in GROUPS), pods)
     raise InputError("the configuration does not say how many Services", place=Place(field="configuration.services"))
 
