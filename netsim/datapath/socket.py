@@ -8,14 +8,25 @@ net/core/skmsg.c).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from netsim.cluster.objects import Interrupts
+from netsim.cluster.objects import Interrupts, Kernel, older
 from netsim.datapath.costs import Prices
 from netsim.datapath.placement import handover_ns, read_ns
 from netsim.datapath.step import Plain
 from netsim.datapath.types import Bill, Bursts, Packet
 
 PAGE_BYTES = 4096
+FromFile = Literal["page", "pages"]
+"""How sendfile hands a file's pages to TCP: by a call for each, or many with one call (MSG_SPLICE_PAGES)."""
+PAGE_SENT: dict[FromFile, str] = {"page": "socket.sendfile.page", "pages": "socket.sendfile.spliced"}
+PAGES_TOGETHER: Kernel = (6, 5)
+"""From this Linux on sendfile hands down many pages with one call (net/ipv4/tcp.c, tcp_sendpage removed)."""
+
+
+def file_pages(kernel: Kernel | None) -> FromFile:
+    """Return how a kernel's sendfile hands down pages."""
+    return "page" if older(kernel, PAGES_TOGETHER) else "pages"
 
 
 SEND_BUFFER_BYTES = 212_992
@@ -56,7 +67,7 @@ class SocketSend(Plain):
     freed: Interrupts = "hashed"
     """Where buffers are freed, and acknowledgements received: on the cores that the card wakes."""
     joined: bool = False
-    from_file: bool = False
+    from_file: FromFile | None = None
     """The call is sendfile: pages of a file become fragments of the buffer, nothing is copied."""
     name: str = "socket.send"
 
@@ -68,7 +79,7 @@ class SocketSend(Plain):
     def bill(self, packet: Packet, prices: Prices) -> Bill:
         """Charge the call, the copy in or the pages taken, and opening the socket with the first packet."""
         call = prices[_call("send", packet, self.joined)] + (prices["socket.open"] if packet.new else 0.0)
-        taken = prices["socket.sendfile.page"] / PAGE_BYTES if self.from_file else prices["socket.send.byte"]
+        taken = prices["socket.send.byte"] if self.from_file is None else prices[PAGE_SENT[self.from_file]] / PAGE_BYTES
         byte = taken + (prices["checksum.byte"] if self.software_checksum else 0.0)
         if self.aggregates:
             return Bill(packet_ns=call + handover_ns(self.freed, prices), byte_ns=byte)

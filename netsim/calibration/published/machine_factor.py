@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeGuard
+
+from netsim.errors import InputError, Place
 
 if TYPE_CHECKING:
     from netsim.calibration.published.bench import Bench, Cored, Cost, Parameter, Question
@@ -38,9 +40,20 @@ def _factor(bench: Bench, row: Row, question: Question, expected: float) -> floa
 
     seconds, surely = question.seconds(bench, row), bool(bench.hardware.clock_ghz)
     if _of_cores(question):
-        return slowest_factor(seconds, tuple(question.cores(bench, row.setting).values()), expected, surely=surely)
+        return slowest_factor(seconds, _busy(row, question.cores(bench, row.setting)), expected, surely=surely)
     work, waiting = question.cost(bench, row.setting)
     return work_factor(seconds, Cost(coldness(bench, question) * work, waiting), expected, surely=surely)
+
+
+def _busy(row: Row, cores: Mapping[str, Cost]) -> Sequence[Cost]:
+    """Return the cores of which one may be the slowest: all, or the one that a row says was busy all the time."""
+    stated = row.setting.text("busy")
+    if not stated:
+        return tuple(cores.values())
+    if stated not in cores:
+        allowed = ", ".join(sorted(cores))
+        raise InputError("no such core", place=Place(field="configuration.busy"), got=stated, allowed=allowed)
+    return (cores[stated],)
 
 
 def _is_work(bench: Bench, row: Row, question: Question) -> bool:

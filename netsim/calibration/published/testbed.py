@@ -43,7 +43,7 @@ from netsim.datapath.passes import GSO_MAX_BYTES, fold, hop_ns
 from netsim.datapath.path import Path
 from netsim.datapath.routing import Route as Routing
 from netsim.datapath.services import ServiceRules
-from netsim.datapath.socket import SocketReceive, SocketSend, StackReceive
+from netsim.datapath.socket import SocketReceive, SocketSend, StackReceive, file_pages
 from netsim.datapath.step import Nat
 from netsim.datapath.types import Bill, Crossing, Hop, Packet, Role, Route
 
@@ -298,7 +298,7 @@ class Testbed:
         if not subject.checksum:
             forward, reply = _without_checksums(forward), _without_checksums(reply)
         if subject.from_file:
-            forward = _sending(forward, lambda socket: replace(socket, from_file=True))
+            forward = _sending(forward, lambda socket: replace(socket, from_file=file_pages(self.machine.kernel)))
         if subject.gateway:
             forward = self._through_gateway(forward)
         return forward, reply, sizes
@@ -362,7 +362,7 @@ def _segmented(socket: SocketSend) -> SocketSend:
 
 def _by_the_clock(hop: Hop) -> bool:
     """Tell whether a hop's work per byte is the processor's and not memory's: ciphers, pages that nobody copies."""
-    return isinstance(hop, (Seal, Open)) or (isinstance(hop, SocketSend) and hop.from_file)
+    return isinstance(hop, (Seal, Open)) or (isinstance(hop, SocketSend) and hop.from_file is not None)
 
 
 def _without_checksums(path: Path) -> Path:

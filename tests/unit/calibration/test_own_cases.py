@@ -288,6 +288,26 @@ def test_a_bare_stream_of_a_files_pages_measures_the_processor(tmp_path: Path) -
     assert "machine factor k" not in factors("iperf3 3.16")
 
 
+@pytest.mark.parametrize(("kernel", "core", "least", "most"), [
+    ("5.15", "sender", 1.5, 2.6), ("6.8", "sender", 3.0, 4.0), ("5.15", "softirq", 2.7, 4.0),
+])  # fmt: skip
+def test_the_core_that_is_told_to_be_busy_gives_the_factor(
+    tmp_path: Path, kernel: str, core: str, least: float, most: float
+) -> None:
+    """Since Linux 6.5 a page costs a third, so the same rate is that of a slower processor."""
+    case = f'hardware: {{nic: 40Gbit/s, mtu: 9000, kernel: "{kernel}"}}\ndefaults: {{tool: "iperf3 -Z"}}\n'
+    rows = HEADER + STREAMS.replace("path=host-host;", f"path=host-host;busy={core};", 1)
+    (factor,) = (one for one in run(tmp_path, rows, case).parameters if one.name == "machine factor k")
+    assert least < factor.value <= most
+
+
+def test_a_core_that_no_stream_has_is_refused(tmp_path: Path) -> None:
+    rows = HEADER + STREAMS.replace("path=host-host;", "path=host-host;busy=card;", 1)
+    (refused,) = run(tmp_path, rows, 'hardware: {nic: 40Gbit/s}\ndefaults: {tool: "iperf3 -Z"}\n').excluded
+    assert "configuration.busy" in refused.reason
+    assert "sender" in refused.reason
+
+
 @pytest.mark.parametrize(("card", "told"), [("two servers, i40e", 126e-6), ("Intel XL710", 126e-6), ("mlx5", 0.0)])
 def test_cards_that_are_slow_to_tell_what_they_sent_are_known_by_name(card: str, told: float) -> None:
     assert described(card).completions_s == pytest.approx(told)
