@@ -108,11 +108,12 @@ def full_size(proxy: str, services: float, endpoints: float) -> SyncSize:
     """
     lines = {
         "iptables": 3 * services + 4 * endpoints,
+        LEGACY: 3 * services + 4 * endpoints,
         "nftables": 4 * services + 3 * endpoints,
         "ipvs": 4 * services + endpoints,
         "ebpf": 2 * services + 2 * endpoints,
     }[proxy]
-    each = {"iptables": services + endpoints, "nftables": services, "ipvs": services, "ebpf": 0.0}[proxy]
+    each = {"iptables": services + endpoints, LEGACY: 0.0, "nftables": services, "ipvs": services, "ebpf": 0.0}[proxy]
     return SyncSize(lines, lines, each, services + endpoints)
 
 
@@ -120,6 +121,7 @@ def sync_seconds(
     proxy: str, size: SyncSize, prices: Prices, *, full: bool = False, kernel: Kernel | None = None
 ) -> float:
     """Return how long one sync takes; a ``full`` one writes everything, any other adds to what is there."""
+    proxy = LEGACY if proxy == "iptables" and older(kernel, NFT_BACK_END) else proxy
     maps = nft_maps_ns(size, prices, kernel) if proxy == "nftables" else 0.0
     return (SYNCS[proxy](size, prices, full) + maps) * 1e-9
 
@@ -161,6 +163,14 @@ def _iptables(size: SyncSize, prices: Prices, full: bool) -> float:
     return calls * prices["tool.start"] + size.known * prices["proxy.look"] + size.written * line + reread
 
 
+def _iptables_legacy(size: SyncSize, prices: Prices, full: bool) -> float:
+    """The same of the legacy back-end, which reads and puts back the whole table however little is changed."""
+    calls = 1 + (2 * JUMPS if full else 0)
+    reread = 0.0 if full else size.there * prices["tool.iptables_existing"]
+    looked, made = size.known * prices["proxy.look"], size.written * prices["proxy.line"]
+    return calls * prices["tool.start"] + looked + made + legacy_restore_seconds(size.written, prices) * 1e9 + reread
+
+
 def _nftables(size: SyncSize, prices: Prices, full: bool) -> float:
     """One nft -f, without its maps; beside a table that is there, nft reads what it refers to first."""
     reread = 0.0 if full else size.there * prices["tool.nft_existing"]
@@ -179,8 +189,12 @@ def _ebpf(size: SyncSize, prices: Prices, full: bool) -> float:
     return size.written * prices["tool.map_update"]
 
 
+LEGACY = "iptables-legacy"
+"""Of iptables mode, where the node's tool is the legacy one: distributions before Linux 4.18 have no other."""
+NFT_BACK_END = (4, 18)
 SYNCS: Mapping[str, Callable[[SyncSize, Prices, bool], float]] = {
     "iptables": _iptables,
+    LEGACY: _iptables_legacy,
     "nftables": _nftables,
     "ipvs": _ipvs,
     "ebpf": _ebpf,

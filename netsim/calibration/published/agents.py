@@ -1,7 +1,7 @@
 """Questions about proxies that nobody asks anything of, or too much: their CPU time at rest, how late a busy one is.
 
-At rest a proxy asks every half minute whether its rules are still there (``ipt.Monitor``), its collector goes over all
-it keeps every two minutes (``forcegcperiod`` of Go's runtime), and it is told all objects again every 15 minutes
+At rest kube-proxy asks each half minute whether its rules are still there (``ipt.Monitor``), its collector goes over
+all it keeps every two minutes (``forcegcperiod`` of Go's runtime), and it is told all objects again every 15 minutes
 (``--config-sync-period``). It writes everything once an hour, but tools that show a process's use look at a minute or
 less, and nearly none of these holds that. In
 ipvs mode every sync asks the kernel for each virtual server; what set syncs off in releases before 1.20 were the
@@ -16,7 +16,7 @@ import re
 from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.lateness import BATCH_S
 from netsim.calibration.published.setting import Setting
-from netsim.calibration.published.syncing import full_sync, load_of, memory
+from netsim.calibration.published.syncing import cluster_release, full_sync, load_of, memory
 from netsim.errors import InputError, Place
 
 CANARIES, CHECKED_S = 2, 30.0
@@ -27,6 +27,8 @@ To mark one is a miss of all caches."""
 TOLD_AGAIN_S = 900.0
 """kube-proxy's ``--config-sync-period``, 15 minutes unless set."""
 LEADERS, RENEWED_S = 2, 2.0
+LEADERS_ELSEWHERE = (1, 20)
+"""Release in which leaders are recorded in leases, which no proxy watches; ipvs mode then syncs each ``syncPeriod``."""
 DIAL_S = 30.0
 """Kubernetes' Go client gives up a connection after so long (``net.Dialer`` of k8s.io/client-go/transport)."""
 
@@ -34,13 +36,16 @@ DIAL_S = 30.0
 def cpu_at_rest(bench: Bench, setting: Setting) -> float:
     """Return how many cores a proxy keeps busy while nothing changes. Raises `InputError` for agents of other kinds."""
     proxy = setting.text("proxy").lower()
-    if not re.search("iptables|nft|ipvs", proxy):
+    if not re.search("iptables|nft|ipvs|bpf|cilium", proxy):
         raise InputError("what this agent does at rest is not in the model", place=Place(field="configuration.proxy"),
-                         got=proxy, allowed="iptables, nftables, ipvs")  # fmt: skip
+                         got=proxy, allowed="iptables, nftables, ipvs, ebpf")  # fmt: skip
     if "ipvs" in proxy:
+        known = cluster_release(bench, setting)
+        quiet = known is not None and known >= LEADERS_ELSEWHERE
         look = full_sync(bench, setting) + _node_ports(bench, setting)
-        return min(1.0, look * LEADERS / RENEWED_S)
-    checks = CANARIES * _seconds(bench, "tool.start") / CHECKED_S
+        return min(1.0, look / CHECKED_S if quiet else look * LEADERS / RENEWED_S)
+    programs = re.search("bpf|cilium", proxy) is not None
+    checks = bench.figure("agent.rest") if programs else CANARIES * _seconds(bench, "tool.start") / CHECKED_S
     marked = LIVE * memory(bench, setting) / OBJECT_BYTES * bench.figure("memory.miss") / COLLECTED_S
     load = load_of(setting)
     told = (load.services + load.endpoints) * _seconds(bench, "proxy.look") / TOLD_AGAIN_S

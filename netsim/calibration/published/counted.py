@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import ceil
 
 from netsim.calibration.published.bench import Answer, Bench, Cost, Untimed
 from netsim.calibration.published.quantities import Dimension
@@ -69,6 +70,36 @@ def flows(bench: Bench, setting: Setting) -> float:
 def map_entries(bench: Bench, setting: Setting) -> float:
     """Return the entries of an endpoint's policy map: each identity in each direction, which is part of the key."""
     return 2 * stated(setting, "identities")
+
+
+def service_entries(bench: Bench, setting: Setting) -> float:
+    """Return entries of an eBPF agent's tables: frontend and reverse of a Service, slots of endpoints, backends.
+
+    One pod is one backend, however many Services it is behind, and a node has no more pods than kubelet lets it.
+    """
+    services = stated(setting, "services")
+    slots = setting.number("endpoints", services * setting.number("endpoints_per_service", 1.0))
+    pods = setting.number("pods", setting.number("backends", MAX_PODS * setting.number("nodes", NODES)))
+    return 2 * services + slots + min(slots, pods)
+
+
+MAX_PODS, NODES = 110, 3
+"""kubelet's ``--max-pods``, and nodes of a small testbed where a row does not say how many."""
+
+
+def ipvs_entries(bench: Bench, setting: Setting) -> float:
+    """Return virtual and real servers of ipvs mode."""
+    services = stated(setting, "services")
+    return services + setting.number("endpoints", services * setting.number("endpoints_per_service", 1.0))
+
+
+def slices(bench: Bench, setting: Setting) -> float:
+    """Return EndpointSlices of a Service with so many endpoints."""
+    return float(ceil(stated(setting, "endpoints") / setting.positive("per_slice", ENDPOINTS_PER_SLICE)))
+
+
+ENDPOINTS_PER_SLICE = 100.0
+"""``--max-endpoints-per-slice`` of kube-controller-manager."""
 
 
 def _sliced(setting: Setting) -> bool:
@@ -172,6 +203,16 @@ def sync_cycle(bench: Bench, setting: Setting) -> float:
 def visible_after(bench: Bench, setting: Setting) -> float:
     """Return how late a record is that just missed a sync."""
     return record_lag(_provider(setting), setting.number("records", 300.0)).worst_s
+
+
+def names_of_a_batch(bench: Bench, setting: Setting) -> float:
+    """Return how many published names, of one address each, fill a batch of changes.
+
+    A record that is set rather than made counts twice (Route 53, ``ChangeResourceRecordSets``: "the value of Action is
+    UPSERT, each ResourceRecord element is counted twice").
+    """
+    batch = setting.number("batch", _provider(setting).batch)
+    return batch / (2.0 * records_each(bench, setting))
 
 
 def records_each(bench: Bench, setting: Setting) -> float:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from netsim.calibration.published.bench import Answer, Bench, Cost, Untimed
 from netsim.calibration.published.case import Row
-from netsim.calibration.published.naming import EXTERNAL_NAME, query_seconds, resolver_config
+from netsim.calibration.published.naming import EXTERNAL_NAME, query_seconds, resolver_config, types_of
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.transport import RoundTrip
@@ -16,6 +16,7 @@ from netsim.cluster.resolver import ADDRESS_TYPES, Query, new_lookup, walk
 from netsim.cluster.resolver.walk import Network
 from netsim.engine.transport.tcp import TcpSettings
 
+BOTH = "+".join(ADDRESS_TYPES)
 Loss = Literal["all", "one of each pair", "one"]
 """Which queries are lost: every one, one of A and AAAA whenever they are asked, or that once."""
 
@@ -35,7 +36,7 @@ class LookupDelay(Untimed):
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return the time the resolver's timers take."""
         kind = next((name for name in ("musl", "go") if name in setting.text("resolver").lower()), "glibc")
-        lookup = new_lookup(kind, resolver_config(setting), EXTERNAL_NAME, ADDRESS_TYPES)
+        lookup = new_lookup(kind, resolver_config(setting), EXTERNAL_NAME, types_of(setting, BOTH))
         return Answer(walk(lookup, self._network()).seconds)
 
     def _network(self) -> Network:

@@ -28,10 +28,8 @@ def queries_of(setting: Setting) -> int:
     """
     if "on" in setting.text("autopath"):
         return 1
-    internal = setting.text("name", "external").startswith(("internal", "in-cluster"))
-    config = resolver_config(setting)
-    types = tuple(part for part in setting.text("records", "A").split("+") if part in ADDRESS_TYPES) or ("A",)
-    asked, real = ("web", f"web.{CLUSTER_SEARCH[0]}.") if internal else (EXTERNAL_NAME, f"{EXTERNAL_NAME}.")
+    config, types = resolver_config(setting), types_of(setting)
+    asked, real = _asked(setting)
 
     def network(query: Query) -> Response:
         if query.name.rstrip(".") != real.rstrip("."):
@@ -40,6 +38,24 @@ def queries_of(setting: Setting) -> int:
         return Response(answers=(Record(query.name, query.type, 30, data),))
 
     return len(walk(new_lookup("glibc", config, asked, types), network).exchanges)
+
+
+def types_of(setting: Setting, default: str = "A") -> tuple[str, ...]:
+    """Return the types of records a row's resolver asks for."""
+    stated = re.findall(r"[A-Z]+", setting.text("records", default).upper())
+    return tuple(part for part in stated if part in ADDRESS_TYPES) or ("A",)
+
+
+def _asked(setting: Setting) -> tuple[str, str]:
+    """Return the name a program asks for and the one that exists: ``svc``, ``svc.ns``, ``svc.ns.svc``, a full one."""
+    name = setting.text("name", "external").lower().replace("service", "svc").replace("namespace", "ns")
+    full = f"web.{CLUSTER_SEARCH[0]}"
+    if re.search(r"fqdn|fully|absolute|cluster\.local", name):
+        ends = name.endswith(".") or re.search(r"(with|trailing|final)[- _](a )?dot|absolute", name) is not None
+        return (f"{full}." if ends else full), f"{full}."
+    if name.startswith(("internal", "in-cluster", "svc", "short")):
+        return ".".join(full.split(".")[: max(1, len(re.findall("svc|ns", name)))]), f"{full}."
+    return EXTERNAL_NAME, f"{EXTERNAL_NAME}."
 
 
 EXTERNAL_NAME = "www.example.com"
@@ -145,19 +161,24 @@ class QueryRate:
     """
 
     per_lookup: bool = False
+    per_core: bool = False
     kind: str = "query-rate"
     calibrates: int = 3
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return CPU time of a query over processors, or over the share of one that a limit leaves; or one thread's."""
         side_by_side(bench, setting)  # refuses what is none
-        cores = setting.positive("vcpu", setting.positive("cores", bench.hardware.cores))
+        cores = self._cores(bench, setting)
         limit = setting.text("cpu")
         if limit:
             share = setting.positive("cpu") * (1e-3 if limit.endswith("m") else 1.0)
             cores = min(cores, share)
         whole = query_seconds(bench, setting)
         return Cost(max(whole / cores, self._alone(bench, setting, whole) / min(1.0, cores)))
+
+    def _cores(self, bench: Bench, setting: Setting) -> float:
+        usual = 1 if self.per_core else bench.hardware.cores
+        return setting.positive("vcpu", setting.positive("cores", usual))
 
     @staticmethod
     def _alone(bench: Bench, setting: Setting, whole: float) -> float:
@@ -169,8 +190,11 @@ class QueryRate:
 
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return the time between two queries of one server."""
-        per = queries_of(row.setting) if self.per_lookup else 1
+        per = (queries_of(row.setting) if self.per_lookup else 1) * self._cores_in_one(bench, row.setting)
         return side_by_side(bench, row.setting) / (row.quantity.si * per)
+
+    def _cores_in_one(self, bench: Bench, setting: Setting) -> float:
+        return self._cores(bench, setting) if self.per_core else 1.0
 
     def informs(self, bench: Bench, row: Row) -> bool:
         """Always."""
@@ -178,8 +202,37 @@ class QueryRate:
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return queries or lookups a second."""
-        rate = side_by_side(bench, setting) / seconds
+        rate = side_by_side(bench, setting) / seconds / self._cores_in_one(bench, setting)
         return Answer(rate / (queries_of(setting) if self.per_lookup else 1))
+
+
+@dataclass(frozen=True, slots=True)
+class QueryCpu:
+    """Processors that a server keeps busy with a steady rate of queries, ``qps``."""
+
+    kind: str = "query-cpu"
+    calibrates: int = 0
+
+    def cost(self, bench: Bench, setting: Setting) -> Cost:
+        """Return a query's CPU time."""
+        setting.positive("qps", 0.0)
+        return Cost(query_seconds(bench, setting))
+
+    def seconds(self, bench: Bench, row: Row) -> float:
+        """Return CPU seconds of one query."""
+        return row.quantity.si * self._unit(bench, row.quantity.dimension) / row.setting.positive("qps")
+
+    @staticmethod
+    def _unit(bench: Bench, dimension: Dimension) -> float:
+        return float(bench.hardware.cores) if dimension == "share" else 1.0
+
+    def informs(self, bench: Bench, row: Row) -> bool:
+        """Always."""
+        return True
+
+    def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
+        """Return busy processors, or their share of the machine."""
+        return Answer(seconds * setting.positive("qps") / self._unit(bench, dimension))
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,14 +291,15 @@ class Lost(Untimed):
 
 @dataclass(frozen=True, slots=True)
 class QueryCount(Untimed):
-    """Queries of one lookup."""
+    """Queries of one lookup, or those of them that find nothing (``wasted``)."""
 
+    wasted: bool = False
     kind: str = "query-count"
     calibrates: int = 0
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return the count."""
-        return Answer(float(queries_of(setting)))
+        return Answer(float(queries_of(setting) - (len(types_of(setting)) if self.wasted else 0)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,11 @@ def policies_of(setting: Setting) -> Policies:
     return Policies(1, rules) if _SOME.search(words) else NO_POLICIES
 
 
+def reads_requests(setting: Setting) -> bool:
+    """Tell whether a row's policy is about what requests say (L7), for which each passes a proxy that reads it."""
+    return re.search(r"\bl7\b", setting.text("policy").lower()) is not None
+
+
 def network_policies(asked: Policies, *, from_pod: bool, port: int) -> tuple[NetworkPolicy, ...]:
     """Return policies for the server of which the middle rule lets the client in; all others open other ports.
 

@@ -11,15 +11,18 @@ from netsim.calibration.published.balancing import Balanced, BalancerIdle
 from netsim.calibration.published.bench import Bench, Question
 from netsim.calibration.published.bulk import Bulk, Flows
 from netsim.calibration.published.case import Row
+from netsim.calibration.published.changes import Change
 from netsim.calibration.published.counted import Counted, Rule
 from netsim.calibration.published.filtering import Accepted, Traversal
 from netsim.calibration.published.lateness import Late
 from netsim.calibration.published.lookups import LookupDelay, LookupTime
-from netsim.calibration.published.naming import Lost, Memory, QueryCount, QueryRate, QueryTime
+from netsim.calibration.published.naming import Lost, Memory, QueryCount, QueryCpu, QueryRate, QueryTime
 from netsim.calibration.published.packets import FloodedRoundTrip, ForwardLatency, IdleShare, PacketRate, function_of
+from netsim.calibration.published.policies import reads_requests
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.readout import RequestTime
 from netsim.calibration.published.services import (
+    TABLE_SIZES,
     FirstPacket,
     KeptChange,
     Requests,
@@ -45,7 +48,8 @@ ACCEPTED: tuple[tuple[type, tuple[Dimension, ...]], ...] = (
     (Bulk, ("bit_rate",)), (Datagrams, ("bit_rate", "rate")), (RoundTrip, ("time", "rate")), (FirstPacket, ("time",)),
     (HostCpu, ("cpu", "cores", "share")), (Requests, ("rate",)), (TableBound, ("rate",)), (QueryRate, ("rate",)),
     (QueryTime, ("time",)), (Memory, ("bytes",)), (IdleShare, ("share",)), (ForwardLatency, ("time",)),
-    (PacketRate, ("rate", "time", "count")),
+    (PacketRate, ("rate", "time", "count")), (LookupDelay, ("time",)), (LookupTime, ("time",)), (Late, ("time",)),
+    (QueryCpu, ("cores", "share")), (Change, ("share",)),
 )  # fmt: skip
 """What may be measured of a kind of metric: a unit that counts something else is refused, not compared."""
 TESTS = {"tcp_stream": "bulk", "stream": "bulk", "tcp_rr": "round-trip", "rr": "round-trip", "tcp_crr": "connection",
@@ -53,6 +57,8 @@ TESTS = {"tcp_stream": "bulk", "stream": "bulk", "tcp_rr": "round-trip", "rr": "
 
 
 def _cpu(row: Row) -> Question:
+    if "qps" in row.setting:
+        return QueryCpu()
     stated = row.setting.text("test").lower()
     test = TESTS.get(stated, "")
     if stated and not test:
@@ -87,7 +93,9 @@ def _highest(row: Row) -> float | None:
 
 
 def _lookup_delay(row: Row) -> Question:
-    return LookupDelay("all" if "worst" in row.metric else "one of each pair" if "max" in row.metric else "one")
+    if re.search("worst|timeout", row.metric):
+        return LookupDelay("all")
+    return LookupDelay("one of each pair" if "max" in row.metric else "one")
 
 
 def _unanswered(row: Row) -> Question:
@@ -103,7 +111,10 @@ def _part_of_cpu(row: Row) -> Question:
 
 
 def _packets(row: Row) -> Question:
-    """Return the question for datagrams between programs, else for packets on a way that ends before one."""
+    """Return the question for a filter, datagrams between programs, or packets on a way that ends before one."""
+    if "filter" in row.setting and "function" not in row.setting:
+        through = re.search("forward", f"{row.metric} {row.setting.text('chain')} {row.setting.text('path')}".lower())
+        return Balanced("filter-forward" if through else "filter")
     if "function" not in row.setting and re.search(r"pod|container|host|service", row.setting.text("path").lower()):
         return Datagrams()
     return PacketRate(function_of(row.setting).family)
@@ -128,6 +139,25 @@ def _counted(kind: str, rule: Rule, *, scaled: bool = False, set: bool = False) 
     return lambda row: Counted(kind, rule, scaled, bool(re.search(r"upper|lower|bound", row.metric)), set)
 
 
+def _change(row: Row) -> Question:
+    """Return the question for a relative change of requests, connections, times or streams."""
+    name = row.metric.lower()
+    if re.search("rps|request|http|qps", name):
+        return Change(Requests(keepalive=row.setting.text("keepalive", "on") != "off"), "rate")
+    if re.search("crr|connection|conn_", name):
+        return Change(Connection(), "rate")
+    if re.search("latency|rtt|round_trip|_rr", name):
+        return Change(RoundTrip(), "time")
+    return Change(_bulk(row), "bit_rate") if re.search("throughput|bandwidth|goodput", name) else _unanswered(row)
+
+
+def _rule_set(row: Row) -> Question:
+    """Return the question for a Service's rules: a call for each in proxies of old, one write in other modes."""
+    if re.search("ipvs|nft|bpf|cilium", row.setting.text("proxy").lower()):
+        return _counted("one-change", syncing.one_change)(row)
+    return _counted("commands", syncing.sync_by_commands, scaled=True)(row)
+
+
 def _restore(row: Row) -> Question:
     part = next((part for part in ("user", "sys") if part in row.metric), "")
 
@@ -138,7 +168,10 @@ def _restore(row: Row) -> Question:
     return Counted("restore", rule)
 
 
-_WHICH = r"(worst|later|full|first|initial|cold|startup|restart|kube_proxy|proxy|iptables|ipvs|nftables)_"
+_WHICH = (
+    r"(worst|later|full|first|initial|cold|startup|restart|kube_proxy|proxy|iptables|ipvs|nftables|nft|rules?|services?"
+    r"|time_to)_"
+)
 _SYNC = r"(re)?sync|(re)?sync_?proxy_?rules|restart"
 
 
@@ -146,10 +179,12 @@ def _sync(row: Row) -> Question:
     """Everything is written, unless the release writes changes alone and the name says nothing of a start."""
     if "userspace" in row.setting.text("proxy"):
         return _counted("commands", syncing.sync_by_commands, scaled=True)(row)
-    starts = re.search(r"full|first|initial|cold|start|worst", row.metric)
-    if not starts and syncing.writes_changes(row.setting):
-        return _counted("one-change", syncing.one_change)(row)
-    return _counted("full-sync", partial(syncing.full_sync, again=bool(re.search("restart|worst", row.metric))))(row)
+    if re.search(r"full|first|initial|cold|start|worst", row.metric):
+        again = re.search("restart|worst", row.metric) is not None
+        return _counted("full-sync", partial(syncing.full_sync, again=again))(row)
+    ordinary = stated_percentile(row) is not None or re.search("mean|avg|average", row.metric) is not None
+    return _counted("one-change" if syncing.writes_changes(row.setting) else "full-sync",
+                    partial(syncing.sync, ordinary=ordinary))(row)  # fmt: skip
 
 
 _STATISTIC = r"mean|avg|average|median|tail|min|max|stddev|jitter|p\d+(\.\d+)?|\d+(\.\d+)?th|percentile|us|usec|ms"
@@ -166,11 +201,18 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"time_to_program_all", _counted("program-all", syncing.program_all)),
     (r"time_to_add_one_service|(incremental|partial)_sync", _counted("one-change", syncing.one_change)),
     (r"time_to_add_one_proxy|single_iptables_command", _counted("commands", syncing.add_rules, scaled=True)),
-    (rf"^({_WHICH})*({_SYNC})_(time|duration|latency)", _sync),
-    (r"time_to_add_one_rule_set", _counted("commands", syncing.sync_by_commands, scaled=True)),
+    (rf"^({_WHICH})*({_SYNC})(_(time|duration|latency)|$)", _sync),
+    (r"time_to_add_one_rule_set", _rule_set),
+    (r"time_to_add_(one|a)_rule", _counted("commands", syncing.add_rules, scaled=True)),
+    (r"nft_list|list_ruleset", _counted("listing", syncing.listing)),
+    (r"iptables_save_lines", lambda row: RuleCount()),
+    (r"ipvs_(entries|servers|rules)", _counted("ipvs-entries", counted.ipvs_entries)),
+    (r"(e?bpf|lb|cilium)_(lb_|service_)?map_entries", _counted("service-entries", counted.service_entries)),
+    (r"(endpoint_?)?slices(_per_service)?$|number_of_slices", _counted("slices", counted.slices)),
+    (r"to_exceed_batch|to_fill_batch", _counted("names-of-a-batch", counted.names_of_a_batch)),
     (r"kube_proxy_cpu|agent_cpu", _counted("proxy-cpu", agents.cpu_at_rest)),
     (r"endpoint_update_latency", _counted("update-latency", agents.update_latency)),
-    (r"ipt_do_table|rule_traversal", lambda row: Traversal()),
+    (r"ipt_do_table|rule_traversal|(rules?|iptables|nft)_(match|walk|traversal|lookup)", lambda row: Traversal()),
     (r"share_of_filtering", _unanswered),  # of a CPU whose other work no row states
     (r"connections_accepted|accept_rate", _accepted),
     (r"policy_sync_time", _counted("policy-sync", policing.policy_sync)),
@@ -188,6 +230,7 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"api_calls_per_refresh", _counted("calls-per-refresh", counted.calls_per_refresh)),
     (r"records_per_endpoint", _counted("records", counted.records_each)),
     (r"time_until_record_visible", _counted("record-lag", counted.visible_after)),
+    (r"(?<!keepalive_rps)_change$", _change),
     (rf"(?<!cpu_)({_RELATIVE})", _unanswered),  # differences and quotients of two figures: the figures are predicted
     (r"first_packet", lambda row: FirstPacket(percentile_of(row))),
     (
@@ -204,9 +247,11 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"kube_services_chain_length|kube_services_chain_rules", lambda row: RuleCount("KUBE-SERVICES")),
     (r"^nat_rules", lambda row: RuleCount(tables=("nat",))),
     (r"iptables_rules_total|iptables_rules", lambda row: RuleCount()),
-    (r"queries_per_(external_)?lookup", lambda row: QueryCount()),
+    (r"(wasted|extra|unnecessary|failed|nxdomain|useless)_quer", lambda row: QueryCount(wasted=True)),
+    (r"queries_per_(external_)?(lookup|name)", lambda row: QueryCount()),
+    (r"(qps|query|lookups?|api_rate)_(limit|quota)", _unanswered),  # a provider's
     (r"qps_max_client|lookups?_per_s", lambda row: QueryRate(per_lookup=True)),
-    (r"qps|queries_per_s|query_rate", lambda row: QueryRate()),
+    (r"qps|queries_per_s|query_rate", lambda row: QueryRate(per_core=bool(re.search("per_(v?cpu|core)", row.metric)))),
     (r"latency_client", lambda row: QueryTime(per_lookup=True)),
     (r"dns_latency|latency_server", lambda row: QueryTime()),
     (r"^memory$|^memory_formula|dns_memory", lambda row: Memory()),
@@ -223,10 +268,11 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"conntrack.*(rate|bound|limit)", lambda row: TableBound()),
     (r"(softirq|system|sys|user|kernel)_?cpu|cpu_?(softirq|system|sys|user)", _part_of_cpu),
     (r"^cpu_share$", lambda row: CpuShare()),
+    (r"(dns|coredns|unbound)_cpu", lambda row: QueryCpu()),
     (r"^((client|server|sender|receiver|host|machine|total)_)?cpu(_|$)|service_demand", _cpu),
     (
         r"tcp_crr|crr_|^crr$|connect_rate|connections_per_s|conn(ection)?_rate|^cps$",
-        lambda row: Connection(percentile=percentile_of(row)),
+        lambda row: TableBound() if any(key in row.setting for key in TABLE_SIZES) else Connection(percentile_of(row)),
     ),
     (r"(tcp|udp)_rr|rr_rate|rr_latency|^rr$|^transactions$|transaction(_rate|s_per_s)", _round_trip),
     (r"(^|_)(scp|sftp|ssh|rsync)(_|$)", _unanswered),  # what encrypts
@@ -271,6 +317,10 @@ AT_LEAST_ONE = ("connections", "interval", "listen_sockets", "parallel", "proces
 
 
 def _check(question: Question, row: Row, name: str) -> None:
+    asked = question.of if isinstance(question, Change) else question
+    if reads_requests(row.setting) and not isinstance(asked, Requests):
+        raise InputError("what a proxy that reads requests does is only known of their rate", got=row.metric,
+                         place=Place(line=row.line, field="metric"))  # fmt: skip
     for key in NUMBERS:
         number = Setting({key: row.setting.values[key]}).number(key, 1.0) if key in row.setting.values else 1.0
         if number < 0 or (number == 0 and key in AT_LEAST_ONE):

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from netsim.calibration.published.bench import Answer, Bench, Cost, Untimed
 from netsim.calibration.published.case import Row
+from netsim.calibration.published.policies import reads_requests
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.transport import host_cpu
@@ -144,8 +145,9 @@ class Requests:
         """Return the busier node's CPU time for one request, over its cores; a usual program's is in it."""
         busy = replace(bench, _prices=dict(bench.busy), _ways={}) if not self.keepalive else bench
         test = "round-trip" if self.keepalive else "connection"
-        loads = [host_cpu(busy, setting, test, side).work for side in ("client", "server")]
-        return Cost((max(loads) + bench.figure("program.request")) / bench.hardware.cores)
+        client, server = (host_cpu(busy, setting, test, side).work for side in ("client", "server"))
+        server += bench.figure("l7.request") if reads_requests(setting) else 0.0
+        return Cost((max(client, server) + bench.figure("program.request")) / bench.hardware.cores)
 
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return the time between two requests."""
@@ -219,8 +221,8 @@ class TableBound:
         def first(keys: tuple[str, ...], default: float) -> float:
             return next((setting.number(key) for key in keys if key in setting), default)
 
-        entries = first(("entries", "nf_conntrack_max", "conntrack_max"), DEFAULT_ENTRIES)
-        return entries / first(("lifetime", "time_wait", "timeout"), TIME_WAIT_S)
+        entries = first(TABLE_SIZES, DEFAULT_ENTRIES)
+        return entries / first(("lifetime", "time_wait", "time_wait_s", "timeout", "timeout_s"), TIME_WAIT_S)
 
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return the time between two connections."""
@@ -235,6 +237,8 @@ class TableBound:
         return Answer(self._rate(setting))
 
 
+TABLE_SIZES = ("entries", "nf_conntrack_max", "conntrack_max", "conntrack_entries", "table_size")
+"""Keys that say how many connections a table holds."""
 DEFAULT_ENTRIES = 131072
 """kube-proxy's smallest ``nf_conntrack_max`` (--conntrack-min)."""
 TIME_WAIT_S = 120.0

@@ -16,7 +16,8 @@ _SCALES = {"k": 1, "m": 2, "g": 3}
 _WORDS = {"one": 1.0, "few": 1.0, "none": 0.0, "off": 0.0, "on": 1.0}
 
 SUBJECT_KEYS = frozenset(
-    {"cni", "encapsulation", "path", "proxy", "policy", "policies", "policy_rules", "device", "machine", "rule_walks"}
+    {"cni", "encapsulation", "path", "proxy", "policy", "policies", "policy_rules", "device", "machine", "rule_walks",
+     "rules", "ruleset", "filter"}
 )
 """Keys that say what is measured; the others say how. A baseline row fits a target that is measured in the same way."""
 

@@ -17,10 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from netsim.calibration.published.hardware import Hardware
 from netsim.calibration.published.policies import NO_POLICIES, Policies, policies_of
+from netsim.calibration.published.rulesets import Chain, chain_of, list_of
 from netsim.calibration.published.setting import Setting
 from netsim.cluster.service_rules import ProxyMode
 from netsim.datapath.encryption import CIPHERS, Cipher
 from netsim.datapath.plugin import Plugin, combination, load_plugin
+from netsim.datapath.rule_list import RuleList
 from netsim.errors import InputError, Place
 
 End = Literal["pod", "host", "external"]
@@ -112,6 +114,10 @@ class Subject:
     services: int = 0
     endpoints: int = 1
     policies: Policies = NO_POLICIES
+    rules: RuleList | None = None
+    """Somebody's own list that packets of the connection walk."""
+    chain: Chain = "input"
+    """Where that is: at the server, at the client's way out, or on the server's node both ways."""
 
     @property
     def bare(self) -> bool:
@@ -124,7 +130,7 @@ class Subject:
         return (
             self.plugin.name, self.plugin.encapsulation, self.proxy, self.source, self.target, self.same_node,
             self.service, self.hairpin, self.gateway, self.checksum, self.segmentation, self.merging, self.steered,
-            self.from_file, self.services, self.endpoints, self.policies,
+            self.from_file, self.services, self.endpoints, self.policies, self.rules, self.chain,
         )  # fmt: skip
 
 
@@ -162,9 +168,6 @@ def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping
     """
     own = (names or {}).get(setting.text("cni"), {})
     setting = _wrapped(setting.but(**{key: value for key, value in own.items() if key != "plugin"}))
-    if re.search(r"\bl7\b", setting.text("policy").lower()):
-        raise InputError("the model has no proxy that reads requests", place=Place(field="configuration.policy"),
-                         got=setting.text("policy"))  # fmt: skip
     rule = _rule(setting, own.get("plugin", ""))
     plugin = _encapsulated(_tracked(_plugin(rule.plugin), rule), setting.text("encapsulation"))
     tokens = _path(setting, plugin)
@@ -195,6 +198,8 @@ def subject_of(setting: Setting, hardware: Hardware, names: Mapping[str, Mapping
         services=_built(setting, "services", 0),
         endpoints=_built(setting, "endpoints_per_service", 1),
         policies=policies_of(setting),
+        rules=list_of(setting, hardware),
+        chain=chain_of(setting),
     )
 
 

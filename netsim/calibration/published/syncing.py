@@ -6,6 +6,7 @@ besides. How late a change reaches a node by it is asked in `netsim.calibration.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from netsim.calibration.published.bench import Bench
@@ -14,6 +15,7 @@ from netsim.cluster.objects import Kernel, release
 from netsim.datapath.costs import Prices
 from netsim.datapath.programming import (
     JUMPS,
+    LEGACY,
     SyncSize,
     full_size,
     legacy_lines,
@@ -73,7 +75,15 @@ def _work(bench: Bench, key: str) -> float:
 
 def _proxy(setting: Setting) -> str:
     known = {"ipvs": "ipvs", "nft": "nftables", "bpf": "ebpf", "cilium": "ebpf"}
-    return next((mode for word, mode in known.items() if word in setting.text("proxy")), "iptables")
+    usual = LEGACY if "legacy" in setting.text("backend").lower() else "iptables"
+    return next((mode for word, mode in known.items() if word in setting.text("proxy").lower()), usual)
+
+
+def cluster_release(bench: Bench, setting: Setting) -> Kernel | None:
+    """Return the release of Kubernetes that a row or its testbed states."""
+    stated = release(setting.text("k8s", setting.text("kubernetes")).lstrip("v"))
+    found = re.search(r"(?:k8s|Kubernetes) v?(\d+\.\d+)", bench.hardware.description, re.IGNORECASE)
+    return stated or (release(found[1]) if found else None)
 
 
 def _kernel(bench: Bench, setting: Setting) -> Kernel | None:
@@ -91,6 +101,24 @@ def writes_changes(setting: Setting) -> bool:
     """Tell whether a row says that its release writes changes alone."""
     stated = any(key in setting for key in ("partial_sync", "feature"))
     return stated and not writes_everything(setting)
+
+
+def sync(bench: Bench, setting: Setting, *, again: bool = False, ordinary: bool = False) -> float:
+    """Return seconds of a sync of which a row does not say whether it writes everything.
+
+    It writes changes alone where the release does, and where nothing tells the release but the row is about many syncs
+    (``ordinary``), of which few are full ones.
+    """
+    proxy, known = _proxy(setting), cluster_release(bench, setting)
+    since = OF_PARTIAL_SYNCS.get(proxy)
+    newer = since is not None and (known >= since if known is not None else ordinary)
+    if not again and not writes_everything(setting) and (newer or writes_changes(setting)):
+        return one_change(bench, setting)
+    return full_sync(bench, setting, again=again)
+
+
+OF_PARTIAL_SYNCS = {"iptables": (1, 27), LEGACY: (1, 27), "nftables": (1, 32)}
+"""Releases of Kubernetes from which the modes write changes alone (KEP-3453, beta; kubernetes PR 126013)."""
 
 
 def _off(setting: Setting, *keys: str) -> bool:
@@ -120,9 +148,7 @@ def one_change(bench: Bench, setting: Setting) -> float:
     load, proxy = load_of(setting), _proxy(setting)
     there = load.size(proxy)
     if proxy == "nftables" and _off(setting, "patch"):
-        # a release that listed all objects before it wrote
-        listed = there.there * _work(bench, "tool.nft_list") + there.each**2 * _work(bench, "tool.nft_list_map")
-        return _work(bench, "tool.start") + listed
+        return listing(bench, setting)  # of a release that listed all objects before it wrote
     if writes_everything(setting):
         return full_sync(bench, setting, again=True)
     one = full_size(proxy, 1.0, load.endpoints / load.services)
@@ -157,6 +183,13 @@ def program_all(bench: Bench, setting: Setting) -> float:
     The last one waits for the sync that is running when it appears, half of one on average, and for its own.
     """
     return load_of(setting).services / CREATED_PER_S + 1.5 * one_change(bench, setting)
+
+
+def listing(bench: Bench, setting: Setting) -> float:
+    """Return seconds in which nft lists all that a proxy has written."""
+    size = load_of(setting).size("nftables")
+    listed = size.there * _work(bench, "tool.nft_list") + size.each**2 * _work(bench, "tool.nft_list_map")
+    return _work(bench, "tool.start") + listed
 
 
 def memory(bench: Bench, setting: Setting) -> float:

@@ -42,6 +42,7 @@ from netsim.datapath.parties import HostParty, Party
 from netsim.datapath.passes import GSO_MAX_BYTES, fold, hop_ns
 from netsim.datapath.path import Path
 from netsim.datapath.routing import Route as Routing
+from netsim.datapath.rule_list import RuleList
 from netsim.datapath.services import ServiceRules
 from netsim.datapath.socket import SocketReceive, SocketSend, StackReceive, file_pages
 from netsim.datapath.step import Nat
@@ -301,6 +302,9 @@ class Testbed:
             forward = _sending(forward, lambda socket: replace(socket, from_file=file_pages(self.machine.kernel)))
         if subject.gateway:
             forward = self._through_gateway(forward)
+        if subject.rules is not None:
+            forward = _walking(forward, subject.rules, sending=subject.chain == "output")
+            reply = _walking(reply, subject.rules, sending=True) if subject.chain == "forward" else reply
         return forward, reply, sizes
 
     @staticmethod
@@ -342,6 +346,15 @@ class Testbed:
 def _hook(name: HookName) -> Hook:
     """Return a hook with a node's tables."""
     return Hook(f"netfilter.{name}", tables=TABLES[name])
+
+
+def _walking(path: Path, rules: RuleList, *, sending: bool) -> Path:
+    """Let packets walk a list of rules between the receiver's cards and its stack, or behind the sender's socket."""
+    crossings = list(path.crossings)
+    wanted = SocketSend if sending else StackReceive
+    last = max(index for index, crossing in enumerate(crossings) if isinstance(crossing.hop, wanted))
+    crossings.insert(last + sending, crossings[last]._replace(hop=rules))
+    return Path(path.start, tuple(crossings))
 
 
 def _sending(path: Path, otherwise: Callable[[SocketSend], SocketSend]) -> Path:

@@ -111,8 +111,11 @@ def test_parts_of_cpu_time_are_shares_of_a_whole(tmp_path: Path) -> None:
         "x,tcp_throughput,cni=cilium;policy=L7,1,Gbit/s,target",
         "x,sync_cycle,provider=nobody;records=3,1,s,target",
         "x,agent_cpu,proxy=iptables,1,cores,target",
-        "x,agent_cpu,proxy=cilium;services=10,1,cores,target",
+        "x,agent_cpu,proxy=none;services=10,1,cores,target",
         "x,policy_sync_time,cni=kube-router,1,s,target",
+        "x,policy_sync_time,cni=ovn-kubernetes;policies=10;nodes=2,1,s,target",
+        "x,rps_change,cni=cilium;keepalive=on,1,%,target",
+        "x,lookup_timeout_share,records=A,1,%,target",
     ],
 )
 def test_rows_that_do_not_say_enough_are_left_out_with_a_reason(tmp_path: Path, row: str) -> None:
@@ -191,3 +194,50 @@ def test_names_of_syncs_tell_what_is_written(tmp_path: Path) -> None:
     )
     assert found["part"] < 0.1 * found["first"] < 0.1 * found["again"]
     assert found["gate"] < 0.5 * found["off"]
+
+
+def test_an_agent_of_programs_rests_and_an_old_ipvs_proxy_does_not(tmp_path: Path) -> None:
+    found = predicted(
+        tmp_path,
+        "programs,agent_cpu,proxy=cilium-ebpf;services=5000,1,millicores,target\n"
+        "before,agent_cpu,proxy=ipvs;services=5000;k8s=1.19,1,millicores,target\n"
+        "since,agent_cpu,proxy=ipvs;services=5000;k8s=v1.20,1,millicores,target\n",
+    )
+    assert found["programs"] < found["since"] < found["before"] / 20
+
+
+def test_entries_of_programs_count_a_pod_behind_many_services_once(tmp_path: Path) -> None:
+    found = predicted(
+        tmp_path,
+        "same,ebpf_map_entries,services=1000;endpoints_per_service=4;pods=4,1,entries,target\n"
+        "each,ebpf_map_entries,services=1000;endpoints_per_service=4;pods=4000,1,entries,target\n"
+        "ipvs,ipvs_entries,services=1000;endpoints_per_service=4,1,entries,target\n"
+        "slices,endpointslices_per_service,endpoints=201,1,slices,target\n",
+    )
+    assert found == pytest.approx({"same": 6004, "each": 10000, "ipvs": 5000, "slices": 3})
+
+
+def test_syncs_are_partial_by_release_and_where_many_are_meant(tmp_path: Path) -> None:
+    size = "proxy=iptables;services=2000;endpoints_per_service=3"
+    found = predicted(
+        tmp_path,
+        f"full,full_sync_time,{size},1,s,target\nplain,sync_time,{size},1,s,target\n"
+        f"old,sync_time,{size};k8s=1.20,1,s,target\nnew,sync_time,{size};k8s=1.30,1,s,target\n"
+        f"many,sync_proxy_rules_duration_p50,{size},1,s,target\nonce,sync_proxy_rules_duration_p50,{size};feature=off,1,s,\n"
+        f"legacy,full_sync_time,{size};backend=legacy,1,s,target\nagain,time_to_restart,{size},1,s,target\n",
+    )
+    assert found["full"] == found["plain"] == found["old"] == found["once"] == found["again"]
+    assert found["new"] == found["many"] < found["full"] / 5
+    assert found["legacy"] < found["full"]
+
+
+def test_a_proxy_that_reads_requests_costs_most_of_their_rate(tmp_path: Path) -> None:
+    case = "cni=cilium;path=pod-pod-cross-node;keepalive=on"
+    found = predicted(
+        tmp_path,
+        f"bare,http_rps,{case},50000,req/s,baseline\nread,http_rps,{case};policy=L7,1,req/s,target\n"
+        f"change,rps_change,{case};policy=L7,-80,%,target\nflat,rps_change,{case};policy=L3/L4,-1,%,target\n",
+    )
+    assert found["read"] < 50000 / 2
+    assert found["change"] == pytest.approx(100 * (found["read"] / 50000 - 1), rel=0.01)
+    assert abs(found["flat"]) < 0.01

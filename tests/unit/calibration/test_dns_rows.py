@@ -165,3 +165,19 @@ def test_one_thread_bounds_servers_on_many_processors(tmp_path: Path) -> None:
 def test_servers_of_nothing_are_refused(tmp_path: Path, key: str, value: str) -> None:
     (refused,) = run(tmp_path, f"a,qps,server=CoreDNS;{key}={value},1,query/s,target\n").excluded
     assert f"configuration.{key}" in refused.reason
+
+
+def test_names_of_the_cluster_waste_as_many_queries_as_they_are_short_of(tmp_path: Path) -> None:
+    names = ("svc", "svc.ns", "svc.ns.svc", "FQDN without dot", "FQDN with trailing dot")
+    rows = "".join(f"r{n},wasted_queries,name={name};records=A,1,queries,target\n" for n, name in enumerate(names))
+    assert [point.predicted for point in run(tmp_path, rows).points] == [0, 1, 2, 3, 0]
+
+
+def test_a_steady_rate_of_queries_keeps_processors_busy(tmp_path: Path) -> None:
+    rows = (
+        "few,coredns_cpu,server=coredns;qps=1000,1,cores,target\nmany,coredns_cpu,server=coredns;qps=9000,1,cores,target\n"
+        "core,qps_per_core,server=coredns,1,query/s,target\n"
+    )
+    few, many, core = (point.predicted for point in run(tmp_path, rows).points)
+    assert many == pytest.approx(9 * few)
+    assert core == pytest.approx(1000 / few)

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from netsim.calibration.published.case import load_case
-from netsim.calibration.published.filtering import Ruleset, ruleset_of
+from netsim.calibration.published.filtering import ruleset_of
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.validation import CaseResult, validate_case
+from netsim.datapath.rule_list import Ruleset
 from netsim.errors import InputError
 
 
@@ -77,3 +78,45 @@ def test_a_filter_with_more_rules_drops_fewer_and_a_set_does_not(tmp_path: Path)
     found = predicted(tmp_path, rows)
     assert found["same"] == pytest.approx(5.0)
     assert found["hundred"] < found["set"] < found["same"]
+
+
+def test_packets_of_connections_walk_a_list_and_look_once_into_a_set(tmp_path: Path) -> None:
+    def rows(words: str) -> str:
+        return "".join(
+            f"{name},tcp_rr_rate,cni=none;path=host-host;{words};{how},1,transactions/s,target\n"
+            for name, how in (("none", "filter=none;rules=9"), ("few", "filter=iptables;rules=100"),
+                              ("many", "filter=iptables;rules=5000"), ("set", "filter=ipset;rules=5000"),
+                              ("program", "filter=tc-bpf;rules=5000"))
+        )  # fmt: skip
+
+    found = predicted(tmp_path, rows("chain=INPUT"))
+    assert found["many"] < found["few"] < found["set"] < found["none"]
+    assert found["many"] < found["few"] < found["program"] < found["none"]
+    egress = predicted(tmp_path, rows("direction=egress"))
+    assert egress["many"] == pytest.approx(found["many"], rel=0.02)
+    both = predicted(tmp_path, rows("chain=FORWARD"))
+    assert both["many"] < 0.7 * found["many"]
+
+
+def test_a_longer_list_slows_streams_and_datagrams(tmp_path: Path) -> None:
+    rows = "".join(
+        f"{name}{rules},{name}_throughput,cni=none;path=host-host;filter=iptables;rules={rules};direction=egress,1,Gbit/s,\n"
+        for name in ("tcp", "udp") for rules in (1, 2000, 20000)
+    )  # fmt: skip
+    found = predicted(tmp_path, rows)
+    assert found["udp2000"] < found["udp1"] / 3  # each datagram walks all
+    assert found["tcp2000"] > found["tcp1"] / 3  # a buffer of many segments walks once
+    assert found["tcp20000"] < found["tcp2000"] / 3
+
+
+def test_a_filter_forwards_less_than_it_drops(tmp_path: Path) -> None:
+    found = predicted(
+        tmp_path,
+        "drop,drop_rate,filter=iptables;rules=100;cores=1,1,Mpps,target\n"
+        "through,forwarding_rate,filter=iptables;rules=100;cores=1,1,Mpps,target\n"
+        "cores,forwarding_rate,filter=iptables;rules=100;cores=4,1,Mpps,target\n"
+        "program,packet_rate,filter=tc-bpf;rules=100;chain=FORWARD;cores=1,1,Mpps,target\n",
+    )
+    assert found["through"] < found["drop"]
+    assert found["cores"] == pytest.approx(4 * found["through"])
+    assert found["program"] > found["through"]
