@@ -15,6 +15,8 @@ from netsim.datapath.plugin import Plugin
 
 OUTSIDE_MTU = 1500
 """What a host outside is taken to use."""
+LOOPBACK_MTU = 65536
+"""Of ``lo``, which programs of one network namespace reach each other through (Linux drivers/net/loopback.c)."""
 
 
 class Mtus(NamedTuple):
@@ -71,6 +73,8 @@ def mtus(plugin: Plugin, setting: int | Literal["auto"], asked: Connection) -> M
             return end.node.machine.mtu - tunnel
         return plugin.pod_mtu_bytes(end.node.machine.mtu, ipv6) if setting == "auto" else setting
 
-    used = min(own(asked.source), own(asked.target))
     stays = len(nodes) == 2 and not crossed
+    if asked.loops_back or (stays and asked.source.on_host and asked.target.on_host):
+        return Mtus(LOOPBACK_MTU, LOOPBACK_MTU)
+    used = min(own(asked.source), own(asked.target))
     return Mtus(used, used if stays else min(node.machine.mtu for node in nodes) - tunnel)

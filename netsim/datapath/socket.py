@@ -44,6 +44,23 @@ def held_datagrams(payload_bytes: int) -> int:
     return SEND_BUFFER_BYTES // (memory + BUFFER_BYTES) + 1
 
 
+def sent_bytes(write_bytes: int, mss_bytes: int, burst_bytes: int, *, stays: bool) -> int:
+    """Return the payload of the buffers that a stream's socket sends, if its program writes so much a call.
+
+    Writes gather in one buffer while an earlier one is with the device (Linux net/ipv4/tcp.c ``tcp_should_autocork``),
+    which a card is until it says otherwise. Devices within a node (veth, bridge, loopback) hand on to the receiver's IP
+    before the call returns, and that takes the buffer from its socket (``skb_orphan`` in ip_input.c). So each write
+    leaves at once; less than a segment waits for more (Nagle), which fills the segments of 64 KiB of loopback.
+
+    Parameters
+    ----------
+    write_bytes: of a call.
+    mss_bytes, burst_bytes: payload of a segment, and of the largest buffer.
+    stays: both ends are on one node.
+    """
+    return max(mss_bytes, min(write_bytes, burst_bytes)) if stays else burst_bytes
+
+
 def transport(packet: Packet) -> str:
     """Return whose stack prices apply: those of datagrams, or of a connection (SCTP's are taken as TCP's)."""
     return "udp" if packet.protocol == "UDP" else "tcp"

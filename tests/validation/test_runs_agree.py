@@ -32,14 +32,14 @@ ROUND_TRIPS, STREAMS = ("D-011", "D-012", "D-013", "D-014", "D-015"), ("D-001", 
 ASKS = {"request": "1B", "response": "1B", "connection": "keep-alive", "pool": 1, "closed": {"concurrency": 1}}
 
 
-def manifests(on_host: bool) -> str:
+def manifests(on_host: bool, same_node: bool = False) -> str:
     """Return two nodes with a client and a server, and a headless Service: nothing is translated."""
     host = str(on_host).lower()
     documents = [f"{{apiVersion: v1, kind: Node, metadata: {{name: {name}}}}}" for name in "ab"]
     documents += [
         f"{{apiVersion: v1, kind: Pod, metadata: {{name: {app}, labels: {{app: {app}}}}}, "
         f"spec: {{nodeName: {node}, hostNetwork: {host}, containers: [{{name: c, image: x}}]}}}}"
-        for app, node in (("client", "a"), ("server", "b"))
+        for app, node in (("client", "a"), ("server", "a" if same_node else "b"))
     ]
     documents += [
         "{apiVersion: v1, kind: Service, metadata: {name: server}, "
@@ -51,7 +51,9 @@ def manifests(on_host: bool) -> str:
 def ran(folder: Path, row: Row, traffic: dict[str, Any], **run: Any) -> Replication:
     """Run a row's testbed as a scenario."""
     subject, hardware = BENCH.subject(row.setting), CASE.hardware
-    (folder / "bed.yaml").write_text(manifests(subject.source == "host"), encoding="utf-8")
+    (folder / "bed.yaml").write_text(
+        manifests(subject.source == "host", subject.same_node), encoding="utf-8"
+    )
     special = resources.files("netsim") / "data" / "published" / "plugins" / f"{subject.plugin.name}.yaml"
     document = {
         "cluster": {
@@ -84,7 +86,7 @@ def test_a_round_trip_takes_what_the_validation_has_it_take(tmp_path: Path, row:
 @pytest.mark.parametrize("row", STREAMS)
 def test_a_stream_carries_what_its_busiest_core_lets_through(tmp_path: Path, row: str) -> None:
     """Without losses: the ring holds a window, and what a slow start overshoots."""
-    found = ran(tmp_path, ROWS[row], {"kind": "stream"}, duration="15ms", warmup="10ms")
+    found = ran(tmp_path, ROWS[row], {"kind": "stream", "writes": "16KiB"}, duration="15ms", warmup="10ms")
     rate = next(scalar.value for scalar in found.scalars if scalar.metric == "goodput")
     bits = 8.0 * BENCH.ways(ROWS[row].setting).burst_bytes
     assert rate == pytest.approx(bits / modelled_s(Bulk(), ROWS[row]), rel=0.04)
@@ -97,6 +99,21 @@ def test_small_messages_slow_both_alike(tmp_path: Path) -> None:
     bits = 8.0 * BENCH.ways(row.setting).burst_bytes
     expected = math.fsum(Bulk().cost(BENCH, row.setting.but(msg_bytes="1000")))
     assert rate == pytest.approx(bits / expected, rel=0.06)
+
+
+@pytest.mark.parametrize("writes", [1000, 4096, 16384])
+def test_calls_leave_one_by_one_within_a_node_in_both(tmp_path: Path, writes: int) -> None:
+    """Beside whole bursts: a run has all acknowledgements on the sender's core, the validation shares them."""
+
+    def rates(each: int) -> tuple[float, float]:
+        setting = ROWS["D-004"].setting.but(path="pod-pod-same-node", msg_bytes=str(each))
+        row = replace(ROWS["D-004"], setting=setting)
+        found = ran(tmp_path, row, {"kind": "stream", "writes": f"{each}B"}, duration="6ms", warmup="3ms")
+        rate = next(scalar.value for scalar in found.scalars if scalar.metric == "goodput")
+        return rate, 8.0 * BENCH.ways(setting).burst_bytes / modelled_s(Bulk(), row)
+
+    (run, modelled), (whole_run, whole_modelled) = rates(writes), rates(131072)
+    assert run / whole_run == pytest.approx(modelled / whole_modelled, rel=0.2)
 
 
 @pytest.mark.parametrize("row", ROUND_TRIPS)

@@ -14,6 +14,7 @@ from netsim.calibration.published.setting import Setting, alone
 from netsim.calibration.published.testbed import RECEIVER, SENDER, Ways
 from netsim.datapath.gro import acknowledged, left_to_program, merged_behind, merged_pieces
 from netsim.datapath.link import FRAMING_BYTES
+from netsim.datapath.socket import sent_bytes
 from netsim.datapath.types import Packet, Role
 
 TIMESTAMPS = 12
@@ -55,15 +56,17 @@ class Bulk:
         """Return the costs of one burst by core; copies are waiting there, because no clock makes them faster."""
         ways, subject = bench.ways(setting), bench.subject(setting)
         size = ways.burst_bytes
+        sends = buffers_sent(bench, setting)
         pieces = merged_buffers(bench, setting)
-        acks = acknowledgements(ways, size, pieces)
+        acks = sends * acknowledgements(ways, round(size / sends), pieces)
         there, back = ways.forward, ways.acks
         ack_out = acks * back.on(Role.SENDER_CORE, 1)
         ack_in = acks * back.on(Role.SOFTIRQ_CORE, 1)
 
         def paid(role: Role, more: float = 0.0) -> Cost:
             copied = there.copied(size, role=role)
-            return Cost(there.on(role, size, pieces=pieces) - copied + more, copied)
+            whole = sends * there.on(role, round(size / sends), pieces=pieces)
+            return Cost(whole - copied + more, copied)
 
         sender, receiver = paid(Role.SENDER_CORE, beside(bench, setting, size)), paid(Role.RECEIVER_CORE)
         alone = bench.testbed.machine.cores == 1
@@ -227,8 +230,28 @@ def _shared(softirq: Cost, receiver: Cost, transport: float) -> dict[str, Cost]:
 
 def beside(bench: Bench, setting: Setting, size: int) -> float:
     """Return what a sender does for a burst besides: it sleeps (its buffer is full), and appends small messages."""
-    calls = math.ceil(size / (setting.count("msg_bytes", 0) or size))
-    return bench.figure("sched.switch") + (calls - 1) * bench.figure("socket.append")
+    calls = size / (written(setting) or size)
+    appended = max(0.0, calls - buffers_sent(bench, setting))
+    return bench.figure("sched.switch") + appended * bench.figure("socket.append")
+
+
+def written(setting: Setting) -> int:
+    """Return the bytes of a program's call for a stream, 0 where they fill bursts.
+
+    netperf writes as much as a socket's buffer has at first, 16 KiB (its manual, ``-m``; Linux ``tcp_wmem``).
+    """
+    usual = NETPERF_BYTES if "netperf" in setting.text("tool").lower() else 0
+    return setting.count("msg_bytes", usual)
+
+
+NETPERF_BYTES = 16384
+
+
+def buffers_sent(bench: Bench, setting: Setting) -> float:
+    """Return in how many buffers a burst leaves its socket; within a node each call's bytes leave by themselves."""
+    size, stays = bench.ways(setting).burst_bytes, bench.subject(setting).same_node
+    mss = bench.ways(setting).forward.route.mss_bytes
+    return size / sent_bytes(written(setting) or size, mss, size, stays=stays)
 
 
 def bulk_cpu(bench: Bench, setting: Setting, side: str) -> Cost:
@@ -236,8 +259,10 @@ def bulk_cpu(bench: Bench, setting: Setting, side: str) -> Cost:
     ways, sends = bench.ways(setting), side == "client"
     node = SENDER if sends or bench.subject(setting).same_node else RECEIVER
     pieces = merged_buffers(bench, setting)
-    acks = acknowledgements(ways, ways.burst_bytes, pieces)
-    data = ways.forward.work(ways.burst_bytes, node=node, pieces=pieces)
+    sends = buffers_sent(bench, setting)
+    size = round(ways.burst_bytes / sends)
+    acks = sends * acknowledgements(ways, size, pieces)
+    data = sends * ways.forward.work(size, node=node, pieces=pieces)
     copied = ways.forward.copied(ways.burst_bytes, node=node)
     more = beside(bench, setting, ways.burst_bytes) if sends else 0.0
     return Cost(data - copied + more + acks * ways.acks.work(1, node=node), copied)

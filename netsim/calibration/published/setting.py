@@ -22,7 +22,7 @@ SUBJECT_KEYS = frozenset(
 """Keys that say what is measured; the others say how. A baseline row fits a target that is measured in the same way."""
 
 
-FLOWS = ("streams", "processes", "connections", "parallel")
+FLOWS = ("streams", "processes", "connections", "parallel", "parallelism", "flows")
 """Keys that say how many flows there are at once."""
 
 
@@ -102,7 +102,7 @@ class Setting:
 
     @property
     def streams(self) -> int:
-        """Flows at once: ``streams``, ``processes``, ``connections`` or ``parallel``."""
+        """Flows at once, by the first of `FLOWS` that is stated."""
         return next((self.count(key) for key in FLOWS if key in self), 1)
 
     @property

@@ -285,7 +285,7 @@ def _encapsulated(plugin: Plugin, kind: str) -> Plugin:
 
 def _path(setting: Setting, plugin: Plugin) -> list[str]:
     """Return the words of a path. Raises `InputError` for one that says nothing to the rules."""
-    text = re.sub(r"[-_ >/]+", "-", setting.text("path").lower()).strip("-")
+    text = re.sub(r"[^a-z0-9]+", "-", setting.text("path").lower()).strip("-")
     for words, meant in _names().paths.items():
         text = re.sub(rf"(?<![a-z])(?:{words})(?![a-z])", meant, text)
     usual = "host-host" if plugin.name == "bare" else "pod-pod-cross-node"

@@ -17,7 +17,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netsim.datapath.types import Role
+from netsim.datapath.socket import sent_bytes
+from netsim.datapath.types import LINK_ROLES, Role
 from netsim.engine.queueing.burst import Burst, Notice, Reaction, deliver
 from netsim.engine.queueing.grid import on_grid
 from netsim.engine.queueing.stations import CoreCharge
@@ -166,7 +167,10 @@ def small_queue_bytes(window: float, threshold: float, rtt_s: float, burst_bytes
 
 
 class Calls(NamedTuple):
-    """How an application hands its data over: so many bytes a call, each but a buffer's first taking ``append_s``."""
+    """How an application hands its data over: so many bytes a call, each but a buffer's first taking ``append_s``.
+
+    A call that fills one buffer and begins the next counts for each by its share.
+    """
 
     bytes: int
     append_s: float
@@ -174,8 +178,13 @@ class Calls(NamedTuple):
     def paid(self, charges: tuple[Any, ...], size: int) -> tuple[Any, ...]:
         """Return the charges of a burst with the calls that have filled it, all of them on the sender's core."""
         (service, *rest), *others = charges
-        calls = max(1, -(-size // self.bytes))
-        return (service + on_grid((calls - 1) * self.append_s), *rest), *others
+        appended = max(0.0, size / self.bytes - 1.0)
+        return (service + on_grid(appended * self.append_s), *rest), *others
+
+    def largest(self, way: Way) -> int:
+        """Return the payload of the buffers that they become."""
+        stays = LINK_ROLES.isdisjoint(way.following.stops)
+        return sent_bytes(self.bytes, way.mss, way.burst_bytes, stays=stays)
 
 
 class Writer:

@@ -69,10 +69,10 @@ class Half:
 
     __slots__ = (
         "_ack_buffers", "_ack_owed", "_ack_timer", "_acks", "_backoff", "_buffer", "_calls", "_edge", "_goal", "_held",
-        "_hindrance", "_holes", "_last", "_messages", "_next", "_probes", "_probing", "_quick", "_reader", "_received",
-        "_recovery", "_resend", "_rtt_spread_s", "_sacked", "_since", "_tail", "_una", "_writer", "_written", "back",
-        "clock", "control", "legs", "polls", "queue", "quiet_since_s", "retransmits", "rtt_s", "settings", "stalls",
-        "timeouts", "way",
+        "_hindrance", "_holes", "_largest", "_last", "_messages", "_next", "_probes", "_probing", "_quick", "_reader",
+        "_received", "_recovery", "_resend", "_rtt_spread_s", "_sacked", "_since", "_tail", "_una", "_writer",
+        "_written", "back", "clock", "control", "legs", "polls", "queue", "quiet_since_s", "retransmits", "rtt_s",
+        "settings", "stalls", "timeouts", "way",
     )  # fmt: skip
 
     def __init__(
@@ -107,6 +107,7 @@ class Half:
         self._edge = inf if self._reader is None else self._reader.edge
         self._probes, self._probing = 0, False
         self._calls: Calls | None = None
+        self._largest = way.burst_bytes
         self._tail, self.quiet_since_s = TailProbe(self), 0.0
         self._hindrance: Part | None = None
         self._since = 0.0
@@ -138,6 +139,7 @@ class Half:
         """Send without end; an application of small ``calls`` fills each buffer by several."""
         self._goal = 1 << 62
         self._calls = calls
+        self._largest = self.way.burst_bytes if calls is None else calls.largest(self.way)
         self._write(self.clock.now)
 
     def charges(self, size: int) -> tuple[Any, ...]:
@@ -191,7 +193,7 @@ class Half:
             room, closed = self._edge - self._next, True
         hindrance: Part | None = None
         while self._next < self._written:
-            size = min(self._written - self._next, way.burst_bytes)
+            size = min(self._written - self._next, self._largest)
             if size > room:
                 size = int(room // mss) * mss
                 if size <= 0:

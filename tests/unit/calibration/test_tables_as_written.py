@@ -160,7 +160,9 @@ def test_what_is_refused(configuration: str, said: str) -> None:
     [
         ("pod-pod-intra-node", ("pod", "pod"), True, False), ("pod-to-pod-same-host", ("pod", "pod"), True, False),
         ("same-host", ("pod", "pod"), True, False), ("cross-host", ("pod", "pod"), False, False),
-        ("Pod to Pod, different nodes".replace(",", ""), ("pod", "pod"), False, False),
+        ("Pod to Pod, different nodes", ("pod", "pod"), False, False),
+        ("pod-pod, intra-node", ("pod", "pod"), True, False), ("pod → pod (remote node)", ("pod", "pod"), False, False),
+        ("hostNetwork", ("host", "host"), False, False), ("podNetwork, same node", ("pod", "pod"), True, False),
         ("pod-node-cross-node", ("pod", "host"), False, False), ("node-to-pod", ("host", "pod"), False, False),
         ("pod-clusterip", ("pod", "pod"), False, True), ("node-service-same-node", ("host", "pod"), True, True),
         ("localhost", ("host", "host"), True, False), ("container-container-same-host", ("pod", "pod"), True, False),

@@ -7,8 +7,10 @@ from small_cluster import small_cluster
 
 from netsim.cluster.objects import Machine
 from netsim.datapath.datapath import Datapath
+from netsim.datapath.mtu import LOOPBACK_MTU
+from netsim.datapath.parties import HostParty
 from netsim.datapath.plugin import load_plugin
-from netsim.datapath.socket import SEND_BUFFER_BYTES, held_datagrams
+from netsim.datapath.socket import SEND_BUFFER_BYTES, held_datagrams, sent_bytes
 
 KEPT = {"cilium-vxlan": True, "antrea-geneve": True, "flannel-vxlan": False}
 
@@ -30,3 +32,21 @@ def test_tunnelled_packets_of_cilium_pass_no_hook_beside_kube_proxy() -> None:
 def test_a_send_buffer_holds_fewer_datagrams_the_larger_their_memory(payload: int, held: int) -> None:
     assert held_datagrams(payload) == held
     assert (held - 1) * payload < SEND_BUFFER_BYTES
+
+
+@pytest.mark.parametrize(
+    ("written", "stays", "sent"),
+    [
+        (16384, True, 16384), (16384, False, 65484), (64, True, 1448), (131072, True, 65484), (2000, True, 2000),
+    ],
+)  # fmt: skip
+def test_calls_gather_in_a_buffer_while_a_card_has_the_last_one(written: int, stays: bool, sent: int) -> None:
+    assert sent_bytes(written, 1448, 65484, stays=stays) == sent
+
+
+def test_programs_of_one_namespace_reach_each_other_with_large_segments() -> None:
+    datapath = Datapath(small_cluster(), load_plugin("kubenet"), "iptables")
+    local = datapath.connection(HostParty(0), HostParty(0))
+    assert datapath.mtus(local) == (LOOPBACK_MTU, LOOPBACK_MTU)
+    assert datapath.mtus(datapath.connection(HostParty(0), HostParty(1))).used == 1500
+    assert sent_bytes(16384, LOOPBACK_MTU - 52, 65484, stays=True) == 65484
