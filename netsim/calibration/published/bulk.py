@@ -56,16 +56,16 @@ class Bulk:
         """Return the costs of one burst by core; copies are waiting there, because no clock makes them faster."""
         ways, subject = bench.ways(setting), bench.subject(setting)
         size = ways.burst_bytes
-        sends = buffers_sent(bench, setting)
+        buffers = buffers_sent(bench, setting)
         pieces = merged_buffers(bench, setting)
-        acks = sends * acknowledgements(ways, round(size / sends), pieces)
+        acks = buffers * acknowledgements(ways, round(size / buffers), pieces)
         there, back = ways.forward, ways.acks
         ack_out = acks * back.on(Role.SENDER_CORE, 1)
         ack_in = acks * back.on(Role.SOFTIRQ_CORE, 1)
 
         def paid(role: Role, more: float = 0.0) -> Cost:
             copied = there.copied(size, role=role)
-            whole = sends * there.on(role, round(size / sends), pieces=pieces)
+            whole = buffers * there.on(role, round(size / buffers), pieces=pieces)
             return Cost(whole - copied + more, copied)
 
         sender, receiver = paid(Role.SENDER_CORE, beside(bench, setting, size)), paid(Role.RECEIVER_CORE)
@@ -259,10 +259,10 @@ def bulk_cpu(bench: Bench, setting: Setting, side: str) -> Cost:
     ways, sends = bench.ways(setting), side == "client"
     node = SENDER if sends or bench.subject(setting).same_node else RECEIVER
     pieces = merged_buffers(bench, setting)
-    sends = buffers_sent(bench, setting)
-    size = round(ways.burst_bytes / sends)
-    acks = sends * acknowledgements(ways, size, pieces)
-    data = sends * ways.forward.work(size, node=node, pieces=pieces)
+    buffers = buffers_sent(bench, setting)
+    size = round(ways.burst_bytes / buffers)
+    acks = buffers * acknowledgements(ways, size, pieces)
+    data = buffers * ways.forward.work(size, node=node, pieces=pieces)
     copied = ways.forward.copied(ways.burst_bytes, node=node)
     more = beside(bench, setting, ways.burst_bytes) if sends else 0.0
     return Cost(data - copied + more + acks * ways.acks.work(1, node=node), copied)
