@@ -13,10 +13,11 @@ from netsim.calibration.published.bulk import Bulk, Flows
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.changes import Change
 from netsim.calibration.published.counted import Counted, Rule
+from netsim.calibration.published.dns_memory import Memory
 from netsim.calibration.published.filtering import Accepted, Traversal
 from netsim.calibration.published.lateness import Late
 from netsim.calibration.published.lookups import LookupDelay, LookupTime
-from netsim.calibration.published.naming import Lost, Memory, QueryCount, QueryCpu, QueryRate, QueryTime
+from netsim.calibration.published.naming import Lost, QueryCount, QueryCpu, QueryRate, QueryTime
 from netsim.calibration.published.packets import FloodedRoundTrip, ForwardLatency, IdleShare, PacketRate, function_of
 from netsim.calibration.published.policies import reads_requests
 from netsim.calibration.published.quantities import Dimension

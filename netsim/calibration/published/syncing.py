@@ -39,6 +39,11 @@ CREATED_PER_S = 20.0
 """Objects a controller makes a second (--kube-api-qps of kube-controller-manager)."""
 
 
+def services_of_pods(pods: float) -> float:
+    """Return the Services of a scalability test with so many pods."""
+    return SERVED * sum(pods * share / size for share, size in GROUPS)
+
+
 class Load(NamedTuple):
     """What a proxy programs."""
 
@@ -58,8 +63,8 @@ def load_of(setting: Setting) -> Load:
         each = setting.number("endpoints_per_service", 1.0)
         return Load(services, setting.number("endpoints", services * each))
     if "nodes" in setting:
-        pods = SERVED * setting.number("nodes") * PODS_PER_NODE
-        return Load(sum(pods * share / size for share, size in GROUPS), pods)
+        pods = setting.number("nodes") * PODS_PER_NODE
+        return Load(services_of_pods(pods), SERVED * pods)
     raise InputError("the configuration does not say how many Services", place=Place(field="configuration.services"))
 
 

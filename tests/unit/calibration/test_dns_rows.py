@@ -181,3 +181,17 @@ def test_a_steady_rate_of_queries_keeps_processors_busy(tmp_path: Path) -> None:
     few, many, core = (point.predicted for point in run(tmp_path, rows).points)
     assert many == pytest.approx(9 * few)
     assert core == pytest.approx(1000 / few)
+
+
+def test_memory_is_of_services_their_endpoints_and_watched_pods(tmp_path: Path) -> None:
+    rows = "".join(
+        f"{name},memory,{text},1,MB,target\n"
+        for name, text in (
+            ("nodes", "pods_plus_services=15820"), ("same", "pods=15000;services=820"), ("few", "pods=15000;services=1"),
+            ("stated", "services=820;endpoints=7500"), ("pods", "pods_plus_services=15820;autopath=on"),
+        )
+    )  # fmt: skip
+    found = {point.id: point.predicted for point in run(tmp_path, rows).points}
+    assert found["nodes"] == pytest.approx(found["same"], rel=1e-3)  # 500 nodes of the scalability tests
+    assert found["same"] == pytest.approx(found["stated"])
+    assert found["few"] < found["same"] < found["pods"]
