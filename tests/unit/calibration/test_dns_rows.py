@@ -187,7 +187,8 @@ def test_memory_is_of_services_their_endpoints_and_watched_pods(tmp_path: Path) 
     rows = "".join(
         f"{name},memory,{text},1,MB,target\n"
         for name, text in (
-            ("nodes", "pods_plus_services=15820"), ("same", "pods=15000;services=820"), ("few", "pods=15000;services=1"),
+            ("nodes", "pods_plus_services=15820"), ("same", "pods=15000;services=820"),
+            ("few", "pods=15000;services=1"),
             ("stated", "services=820;endpoints=7500"), ("pods", "pods_plus_services=15820;autopath=on"),
         )
     )  # fmt: skip
