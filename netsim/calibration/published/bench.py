@@ -21,12 +21,13 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from netsim.calibration.published.case import Case, Row
 from netsim.calibration.published.chains import with_chains_of
-from netsim.calibration.published.hardware import Hardware
+from netsim.calibration.published.hardware import Hardware, Tunnels
 from netsim.calibration.published.machine_factor import busy_factor, coldness, fitted_factor, sleep_unstated, sleeps
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting, alone
 from netsim.calibration.published.subject import Subject
 from netsim.calibration.published.testbed import Testbed, Ways
+from netsim.calibration.published.unstated import tunnels, without_credits
 from netsim.datapath.costs import CostProfile, Prices, Regime
 
 LINE_RATE = "line rate"
@@ -220,8 +221,16 @@ class Bench:
         return known
 
     def subject(self, setting: Setting) -> Subject:
-        """Return what a setting measures."""
-        return self.testbed.subject(setting, self.case.names)
+        """Return what a setting measures, with what this draw has cards do for its tunnel."""
+        subject = self.testbed.subject(setting, self.case.names)
+        if self._tunnels is None or subject.plugin.encapsulation is None:
+            return subject
+        return replace(subject, tunnels=self._tunnels)
+
+    @cached_property
+    def _tunnels(self) -> Tunnels | None:
+        """What cards of which nothing is said do for tunnels in this draw; `None` where it is the usual thing."""
+        return tunnels(self.hardware, self.drawn)
 
     # ---------------------------------------------------------------- machine factor
 
@@ -246,7 +255,8 @@ class Bench:
     def busy_factor(self) -> float:
         """The machine factor of cores that never rest."""
         if self._busy_factor is None:
-            self._busy_factor = busy_factor(self, self.factor)
+            spent = self.figure("credits.spent") if self.hardware.credits < 1 else 0.0
+            self._busy_factor = busy_factor(self, self.factor) * without_credits(self.hardware, spent)
         return self._busy_factor
 
     @property

@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from netsim.calibration.published.hardware import Hardware, described
+from netsim.calibration.published.lines import with_line
 from netsim.calibration.published.quantities import Quantity, quantity
 from netsim.calibration.published.setting import Setting
 from netsim.errors import InputError, Place
@@ -150,9 +151,9 @@ def _read(folder: Path, name: str) -> Case:
         sources=(document.source,) if isinstance(document.source, str) else tuple(document.source),
         url=document.url,
         profile=document.profile,
-        hardware=hardware,
+        hardware=with_line(hardware, rows),
         rows=rows,
-        machines=machines,
+        machines={name: with_line(each, rows, name) for name, each in machines.items()},
         names=document.names,
         noise=document.noise,
         missing=tuple(document.missing),

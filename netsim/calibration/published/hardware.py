@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from netsim.calibration.published.clouds import provided
+from netsim.calibration.published.clouds import instance_named, processors, provided
 from netsim.cluster.objects import Interrupts, Machine, release
 from netsim.errors import InputError
 from netsim.units import bits_per_second, seconds
@@ -29,6 +29,8 @@ class Hardware(BaseModel):
     completions: how long the card holds back the interrupt that tells of sent packets; a sender of datagrams waits for
         it once its send buffer is full. Cards whose drivers do so for long are known by name (`SLOW_TO_TELL`).
     conntrack: True where the bare machine's own traffic passes netfilter and conntrack.
+    flow: rate that the network holds one flow to (``5Gbit/s``); by default what the provider of an instance says.
+    credits: share of a processor that a burstable instance has once its credits are spent; 1 for others.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +52,8 @@ class Hardware(BaseModel):
     interrupts: Interrupts = "hashed"
     completions_s: float = Field(default=0.0, alias="completions")
     conntrack: bool = False
+    flow_bps: float | None = Field(default=None, alias="flow")
+    credits: float = Field(default=1.0, gt=0, le=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -58,7 +62,7 @@ class Hardware(BaseModel):
             return value
         return {**stated_in(value["description"]), **value}
 
-    @field_validator("nic_bps", mode="before")
+    @field_validator("nic_bps", "flow_bps", mode="before")
     @classmethod
     def _rate(cls, value: Any) -> Any:
         if value is None or value == "none":
@@ -82,6 +86,26 @@ class Hardware(BaseModel):
         if self.latency_s is not None:
             return self.latency_s
         return CLOUD_S if self.virtual and self.nic_bps is not None else CABLE_S
+
+    @property
+    def line_stated(self) -> bool:
+        """Whether the publication, or a provider, says what the line carries."""
+        return "nic_bps" in self.model_fields_set
+
+    @property
+    def tunnels(self) -> frozenset[Tunnels]:
+        """What cards may do otherwise for packets in tunnels than the model takes where nothing is said of them."""
+        if self.tunnel is not None or _OWN_CARD.search(self.description):
+            return frozenset()
+        version = self.kernel_version
+        whole = _GUEST_SEGMENTS[1] <= version if version is not None else True
+        if not self.virtual:
+            return frozenset({"cut"})
+        if _GUEST_SEGMENTS[0].search(self.description):
+            return frozenset({"whole"} if whole else ())
+        if _HYPER_V.search(self.description):
+            return frozenset({"unmerged"})
+        return frozenset({"unmerged", "whole"} if whole else {"unmerged"})
 
     @property
     def tuned(self) -> bool:
@@ -119,6 +143,19 @@ class Hardware(BaseModel):
         )
 
 
+Tunnels = Literal["whole", "cut", "unmerged"]
+"""Cards segment inside tunnels; leave it to the stack, which merges again behind the tunnel; or nothing is merged."""
+_OWN_CARD = re.compile(
+    r"Mellanox|ConnectX|BlueField|mlx[45]|\bE8[12]0|\bX?X?L?7[12]0|i40e|\bice\b|bnxt|Chelsio|virtio|\bENA\b|gVNIC|"
+    r"\bEC2\b|\bAWS\b|\bEKS\b|\bGCE\b|\bGCP\b|\bGKE\b", re.IGNORECASE
+)  # fmt: skip
+"""Cards, and drivers of guests, of which is known what they do: the drivers of these cards segment inside VXLAN
+(NETIF_F_GSO_UDP_TUNNEL in Linux drivers/net/ethernet), virtio, ENA and Google's do not and are merged by NAPI."""
+_GUEST_SEGMENTS = re.compile(r"VMware|vmxnet3|vCenter|vSphere|\bESXi?\b", re.IGNORECASE), (5, 8)
+"""VMware's card segments inside VXLAN and Geneve from its version 4 on, if the guest's driver knows (Linux 5.8,
+drivers/net/vmxnet3, commit dacce2be3312)."""
+_HYPER_V = re.compile(r"Hyper-V|netvsc|Azure|\bAKS\b", re.IGNORECASE)
+"""Their card segments no tunnel (drivers/net/hyperv), and had no NAPI before Linux 4.12 (15a863bf7436)."""
 CABLE_S = 0.5e-6
 """One way through a cable or one switch."""
 CLOUD_S = 12e-6
@@ -139,7 +176,7 @@ def stated_in(text: str) -> dict[str, Any]:
     without a card has the default one, and a provider's what the provider says of it.
     """
     stated: dict[str, Any] = {}
-    virtual = _VIRTUAL.search(text) is not None and _METAL.search(text) is None
+    virtual = (_VIRTUAL.search(text) is not None or instance_named(text)) and _METAL.search(text) is None
     if virtual:
         stated["virtual"] = True
     for key, pattern, convert in _STATED:
@@ -147,7 +184,7 @@ def stated_in(text: str) -> dict[str, Any]:
         if match and key not in stated:
             stated[key] = convert(match[1])
     if "cores" not in stated and (size := _SIZE.search(text)):
-        stated["cores"] = _processors(size)
+        stated["cores"] = int(size["plain"]) if size["plain"] else processors(size["family"], size["size"])
     own = next((kernel for name, kernel in DISTRIBUTIONS.items() if re.search(name, text)), None)
     if own is not None and "kernel" not in stated:
         stated["kernel"] = own
@@ -161,26 +198,13 @@ def stated_in(text: str) -> dict[str, Any]:
 
 
 _VIRTUAL = re.compile(
-    r"\bVMs?\b|virtio|vCPU|VMware|Hyper-V|virtual machine|EC2|GCE|cloud|instance|kind\b|"
-    r"\b[a-z]\d[a-z]*\.(?:nano|micro|small|medium|\d*x?large)\b(?!\.)|\b[nec]\d[a-z]?-(?:standard|high\w+)-\d|\bStandard_[A-Z]\d|"
-    r"\b\d+C\d+G\b"
+    r"\bVMs?\b|virtio|vCPU|VMware|Hyper-V|virtual machine|cloud|instance|kind\b|"
+    r"\b[a-z]\d[a-z]*\.(?:nano|micro|small|medium|\d*x?large)\b(?!\.)|\b\d+C\d+G\b"
 )
 _SIZE = re.compile(
-    r"\b(?P<burst>t)?[a-z]?\d[a-z]*\.(?P<size>nano|micro|small|medium|(?P<times>\d*)x?large)\b|"
-    r"\b[nec]\d[a-z]?-(?:standard|high\w+)-(?P<gce>\d+)|\bStandard_[A-Z]+(?P<azure>\d+)|\b(?P<plain>\d+)C\d+G\b"
+    r"\b(?P<family>[a-z]\d[a-z]*)\.(?P<size>nano|micro|small|medium|\d*x?large)\b(?!\.)|\b(?P<plain>\d+)C\d+G\b"
 )
-"""Names of instances that tell their virtual processors: of AWS, GCE, Azure, and as cores and memory (``4C8G``)."""
-
-
-def _processors(size: re.Match[str]) -> int:
-    told = size["gce"] or size["azure"] or size["plain"]
-    if told:
-        return int(told)
-    if size["size"] in ("nano", "micro", "small", "medium"):
-        return 2 if size["burst"] and (size["size"] == "medium" or "t2." not in size[0]) else 1
-    return 2 if size["size"] == "large" else 4 * int(size["times"] or 1)
-
-
+"""Sizes of instances as most providers write them, and as processors and memory (``4C8G``)."""
 _TUNED = re.compile(
     r"(?<!un)(?<!not )tuned\b|performance governor|governor (?:is )?performance|(?:network|low)[- ]latency|"
     r"C-?states? (?:off|disabled)|no C-?states|idle=poll|busy[- ]?poll|max_cstate", re.IGNORECASE

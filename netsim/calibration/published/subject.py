@@ -15,7 +15,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from netsim.calibration.published.hardware import Hardware
+from netsim.calibration.published.hardware import Hardware, Tunnels
 from netsim.calibration.published.policies import NO_POLICIES, Policies, policies_of
 from netsim.calibration.published.rulesets import Chain, chain_of, list_of
 from netsim.calibration.published.setting import Setting
@@ -111,6 +111,8 @@ class Subject:
     """Flow steering puts the card's work on the program's own core."""
     from_file: bool = False
     """Senders send a file's pages (sendfile)."""
+    tunnels: Tunnels | None = None
+    """What cards do for packets in tunnels; `None`: as the machine's."""
     services: int = 0
     endpoints: int = 1
     policies: Policies = NO_POLICIES
@@ -130,7 +132,7 @@ class Subject:
         return (
             self.plugin.name, self.plugin.encapsulation, self.proxy, self.source, self.target, self.same_node,
             self.service, self.hairpin, self.gateway, self.checksum, self.segmentation, self.merging, self.steered,
-            self.from_file, self.services, self.endpoints, self.policies, self.rules, self.chain,
+            self.from_file, self.tunnels, self.services, self.endpoints, self.policies, self.rules, self.chain,
         )  # fmt: skip
 
 

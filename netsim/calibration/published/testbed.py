@@ -53,6 +53,8 @@ SENDER, RECEIVER = "a", "b"
 """Names of the two nodes."""
 _CLIENT, _NEIGHBOUR, _SERVER = 0, 1, 2
 """Pods: two on the first node, one on the second."""
+INNER = "nic.gro_inner"
+"""The hop that merges inner packets behind a tunnel device."""
 SOCKETS = ("socket.send", "socket.receive")
 """Hops of system calls."""
 
@@ -149,7 +151,7 @@ def _alike(subject: Subject, mtu: int) -> tuple[object, ...]:
     """Return what subjects share that have one datapath."""
     return (
         subject.plugin.name, subject.plugin.encapsulation, subject.proxy, subject.segmentation, subject.merging,
-        subject.steered, subject.same_node,
+        subject.steered, subject.same_node, subject.tunnels,
         subject.hairpin, bool(subject.service), subject.services, subject.endpoints, mtu,
         subject.policies, bool(subject.policies.number) and subject.source == "pod",
     )  # fmt: skip
@@ -205,7 +207,8 @@ class Testbed:
         """Return the nodes, three pods, and as many Services as the row has, all with the same backends."""
         tso, gro = self.machine.tso and subject.segmentation, self.machine.gro and subject.merging
         interrupts: Interrupts = "steered" if subject.steered else self.machine.interrupts
-        machine = replace(self.machine, mtu=mtu, tso=tso, gro=gro, interrupts=interrupts)
+        inside = self.machine.tunnel if subject.tunnels is None else subject.tunnels == "whole"
+        machine = replace(self.machine, mtu=mtu, tso=tso, gro=gro, interrupts=interrupts, tunnel=inside)
         nodes = tuple(
             Node(name, (f"192.0.2.{index + 1}",), (f"10.0.{index}.0/24",), machine)
             for index, name in enumerate((SENDER, RECEIVER))
@@ -298,6 +301,8 @@ class Testbed:
             forward, reply = _sending(forward, _segmented), _sending(reply, _segmented)
         if not subject.checksum:
             forward, reply = _without_checksums(forward), _without_checksums(reply)
+        if subject.tunnels == "unmerged":
+            forward, reply = _unmerged(forward), _unmerged(reply)
         if subject.from_file:
             forward = _sending(forward, lambda socket: replace(socket, from_file=file_pages(self.machine.kernel)))
         if subject.gateway:
@@ -321,7 +326,7 @@ class Testbed:
         arrived = [c for c in path.crossings if c.role < Role.SOFTIRQ_CORE]
         inside = [c for c in path.crossings if c.role is Role.SOFTIRQ_CORE]
         end = next((i for i, c in enumerate(inside) if isinstance(c.hop, Decapsulate)), 0) + 1
-        merged = [c for c in inside[end : end + 1] if c.hop.name == "nic.gro_inner"]
+        merged = [c for c in inside[end : end + 1] if c.hop.name == INNER]
         hidden = Nat(("10.0.0.2", 40000), ("203.0.113.10", PORT), ("203.0.113.10", PORT), ("192.0.2.2", 40000))
         forwarding = (
             _hook("prerouting"), *(c.hop for c in inside if c.hop.name == "conntrack"), Routing(),
@@ -376,6 +381,11 @@ def _segmented(socket: SocketSend) -> SocketSend:
 def _by_the_clock(hop: Hop) -> bool:
     """Tell whether a hop's work per byte is the processor's and not memory's: ciphers, pages that nobody copies."""
     return isinstance(hop, (Seal, Open)) or (isinstance(hop, SocketSend) and hop.from_file is not None)
+
+
+def _unmerged(path: Path) -> Path:
+    """Let nothing be merged behind a tunnel."""
+    return Path(path.start, tuple(c for c in path.crossings if not (isinstance(c.hop, Merge) and c.hop.name == INNER)))
 
 
 def _without_checksums(path: Path) -> Path:

@@ -272,12 +272,12 @@ class Datagrams:
     def informs(self, bench: Bench, row: Row) -> bool:
         """A flow that fills the line says nothing of the hosts."""
         bits = self._size(bench, row.setting) * 8 * row.setting.streams / self.seconds(bench, row)
-        return bits < NEAR_LINE * capacity(bench, row.setting)
+        return bits < NEAR_LINE * capacity(bench, row.setting, self._size(bench, row.setting))
 
     def answer(self, bench: Bench, setting: Setting, seconds: float, dimension: Dimension) -> Answer:
         """Return bits or datagrams a second, up to the line."""
         per_bit = self._bits(bench, setting, dimension) / (self._size(bench, setting) * 8)
-        limit = per_bit * capacity(bench, setting)
+        limit = per_bit * capacity(bench, setting, self._size(bench, setting))
         all_flows = self._bits(bench, setting, dimension) * setting.streams / seconds
         rate = min(all_flows, per_bit * self._tunnel_limit(bench, setting))
         return Answer(min(rate, limit), rate >= limit, LINE_RATE if rate >= limit else "")
