@@ -12,7 +12,7 @@ from netsim.datapath.nic import SoftwareSegmentation
 from netsim.datapath.socket import SocketSend
 
 SWITCH = "virtual.switch"
-"""The figure of what a hypervisor's switch takes for one packet; profiles of virtual machines have it."""
+"""The figure of what a hypervisor's switch takes for one packet."""
 
 
 def let_through(bench: Bench, setting: Setting, ways: Ways, whole: float, datagram_bytes: int = 0) -> float:
@@ -39,7 +39,7 @@ def _allowed(bench: Bench, whole: float) -> float:
 
 def _switched(bench: Bench, ways: Ways, datagram_bytes: int) -> float:
     """Return what one core of the hypervisor passes on of a flow; a baseline flow that got more has no such core."""
-    if SWITCH not in bench.profile.figures or bench.hardware.nic_bps is None:
+    if not bench.hardware.virtual or bench.hardware.nic_bps is None:
         return math.inf
     packets = 1 / bench.figure(SWITCH)
     if any(measured > packets for measured in _measured(bench)):

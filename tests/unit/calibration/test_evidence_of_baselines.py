@@ -79,7 +79,7 @@ def test_a_baseline_row_narrows_a_case(tmp_path: Path, monkeypatch: pytest.Monke
     header = "id,metric,configuration,value,unit,role\n"
     bare = "b,tcp_throughput,cni=none;path=host-host,15.5,Gbit/s,baseline\n"
     pod = "p,tcp_throughput,cni=flannel;encapsulation=vxlan;path=pod-pod-cross-node,4.5,Gbit/s,target\n"
-    (tmp_path / "case.yaml").write_text("hardware: {virtual: true, nic: none, cores: 1}\n")
+    (tmp_path / "case.yaml").write_text("hardware: {virtual: true, nic: none, cores: 1, tunnel: false}\n")
     (tmp_path / "published.csv").write_text(header + bare + pod)
     narrow = validate([str(tmp_path)], draws=400, discrepancy=0.0).cases[0].points[0].half_width
     monkeypatch.setattr(validation, "weights", lambda draws: np.ones(len(draws)))
