@@ -40,6 +40,8 @@ BULK = ("bulk", "cpu-bulk", "per-core")
 """Kinds of questions about long flows."""
 BUSY = (*BULK, "datagrams", "requests-kept", "requests-new")
 """Kinds of questions whose cores never rest."""
+TRAFFIC = (*BULK, "datagrams", "round-trip", "connect", "requests", "http", "cpu-round-trip", "cpu-connection")
+"""How kinds of questions begin that are about traffic between two programs."""
 
 
 class Cost(NamedTuple):
@@ -54,11 +56,15 @@ class Cost(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A predicted value in the SI unit of its metric; ``trivial`` where a line rate or a flat curve decides."""
+    """A predicted value in the SI unit of its metric; ``trivial`` where a line rate or a flat curve decides.
+
+    ``measured`` is False where nothing of the kind was measured on the bare hosts.
+    """
 
     value: float
     trivial: bool = False
     note: str = ""
+    measured: bool = True
 
 
 class Question(Protocol):
@@ -330,9 +336,14 @@ class Bench:
         A line decides a row that filled it; one that did not, where the model says so, is a miss like others.
         """
         answer = self.expect(question, row.setting, row.quantity.dimension)
+        answer = answer._replace(measured=self._measured(question, row.setting))
         if answer.note == LINE_RATE and row.quantity.si < FILLED * answer.value:
             return answer._replace(trivial=False)
         return answer
+
+    def _measured(self, question: Question, setting: Setting) -> bool:
+        """Tell whether a baseline row holds the model to these hosts; steps of one core and counts need none."""
+        return not question.kind.startswith(TRAFFIC) or self.anchor(question, setting) is not None
 
     def expect(self, question: Question, setting: Setting, dimension: Dimension) -> Answer:
         """Return the predicted answer to a question in some setting."""

@@ -9,12 +9,16 @@ from statistics import median
 
 import numpy as np
 
+from netsim.calibration.published.bench import Answer
 from netsim.calibration.published.case import Row
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A row with its prediction, both in the publication's unit; ``low`` and ``high`` bound the 90 % interval."""
+    """A row with its prediction, both in the publication's unit; ``low`` and ``high`` bound the 90 % interval.
+
+    ``measured`` is False where it is traffic and nothing of its kind was measured on the bare hosts.
+    """
 
     id: str
     metric: str
@@ -28,17 +32,18 @@ class Point:
     note: str
     group: tuple[str, ...]
     """Rows whose order can be compared: the same metric, measured in the same way, on the same machine."""
+    measured: bool = True
 
     @classmethod
-    def of(cls, row: Row, value: float, note: str, interval: tuple[float, float]) -> Point:
+    def of(cls, row: Row, answer: Answer, interval: tuple[float, float]) -> Point:
         """Return the point of a row."""
         show = row.quantity.shown
         low, high = interval
         how = (f"{key}={v}" for key, v in sorted(row.setting.values.items()) if key in _HOW)
         subject = ";".join(f"{key}={v}" for key, v in row.setting.values.items())
         return cls(
-            row.id, row.metric, subject, row.quantity.unit, row.quantity.value, show(value), show(low), show(high),
-            row.reason, note, (row.metric, row.quantity.unit, *how),
+            row.id, row.metric, subject, row.quantity.unit, row.quantity.value, show(answer.value), show(low),
+            show(high), row.reason, answer.note, (row.metric, row.quantity.unit, *how), answer.measured,
         )  # fmt: skip
 
     @property

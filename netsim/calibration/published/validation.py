@@ -13,7 +13,7 @@ import numpy as np
 from netsim.analysis.uncertainty import Draws, Influence, influences, latin_hypercube
 from netsim.calibration.published.bench import Answer, Bench, Parameter, Question
 from netsim.calibration.published.case import Case, Row, load_case, shipped_cases
-from netsim.calibration.published.evidence import DISCREPANCY, interval, misfits, weights
+from netsim.calibration.published.evidence import DISCREPANCY, Discrepancy, interval, misfits, weights
 from netsim.calibration.published.hardware import Hardware
 from netsim.calibration.published.questions import question_of
 from netsim.calibration.published.score import Point, Score, overall, score
@@ -89,7 +89,7 @@ def validate(
     *,
     draws: int = DRAWS,
     seed: int = 1,
-    discrepancy: float = DISCREPANCY,
+    discrepancy: Discrepancy = DISCREPANCY,
     workers: int = 1,
     progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Validation:
@@ -128,7 +128,9 @@ def _each(one: Callable[[Case], CaseResult], cases: Sequence[Case], workers: int
         yield from pool.map(one, cases)
 
 
-def validate_case(case: Case, *, draws: int = DRAWS, seed: int = 1, discrepancy: float = DISCREPANCY) -> CaseResult:
+def validate_case(
+    case: Case, *, draws: int = DRAWS, seed: int = 1, discrepancy: Discrepancy = DISCREPANCY
+) -> CaseResult:
     """Predict and score one case; see `validate`."""
     profiles = {name: load_profile(case.profile or hardware.profile) for name, hardware in _machines(case)}
     testbeds = {name: Testbed(hardware, profiles[name].clock_ghz) for name, hardware in _machines(case)}
@@ -155,8 +157,9 @@ def validate_case(case: Case, *, draws: int = DRAWS, seed: int = 1, discrepancy:
     trivial: list[Point] = []
     ranges: list[Point] = []
     for row, answer in central.values():
-        ends = interval(answer.value, samples[row.id], weight, noise=case.noise, level=LEVEL, discrepancy=discrepancy)
-        point = Point.of(row, answer.value, answer.note, ends)
+        own = discrepancy.of(measured=answer.measured)
+        ends = interval(answer.value, samples[row.id], weight, noise=case.noise, level=LEVEL, discrepancy=own)
+        point = Point.of(row, answer, ends)
         (ranges if row.role == "range" else trivial if answer.trivial else points).append(point)
     stated = [Excluded(r.id, r.metric, r.reason) for r in case.rows if r.role in ("range", "excluded")]
     excluded = (*stated, *(item for item in refused if item.id not in {one.id for one in stated}))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from netsim.calibration.published import validation
-from netsim.calibration.published.evidence import MISFIT, REPEATABILITY, interval, quantile, weights
+from netsim.calibration.published.evidence import MISFIT, REPEATABILITY, Discrepancy, interval, quantile, weights
 from netsim.calibration.published.validation import validate
 
 EVEN = np.ones(201)
@@ -81,9 +81,29 @@ def test_a_baseline_row_narrows_a_case(tmp_path: Path, monkeypatch: pytest.Monke
     pod = "p,tcp_throughput,cni=flannel;encapsulation=vxlan;path=pod-pod-cross-node,4.5,Gbit/s,target\n"
     (tmp_path / "case.yaml").write_text("hardware: {virtual: true, nic: none, cores: 1, tunnel: false}\n")
     (tmp_path / "published.csv").write_text(header + bare + pod)
-    narrow = validate([str(tmp_path)], draws=400, discrepancy=0.0).cases[0].points[0].half_width
+    narrow = validate([str(tmp_path)], draws=400, discrepancy=Discrepancy()).cases[0].points[0].half_width
     monkeypatch.setattr(validation, "weights", lambda draws: np.ones(len(draws)))
-    assert narrow < 0.97 * validate([str(tmp_path)], draws=400, discrepancy=0.0).cases[0].points[0].half_width
+    assert narrow < 0.97 * validate([str(tmp_path)], draws=400, discrepancy=Discrepancy()).cases[0].points[0].half_width
+
+
+def test_traffic_that_nobody_measured_on_the_bare_hosts_is_predicted_less_surely(tmp_path: Path) -> None:
+    """A bare row of the same kind holds the model to the hosts; one of another kind does not."""
+    rows = (
+        "id,metric,configuration,value,unit,role\n"
+        "b,tcp_rr_latency,cni=none;path=host-host,40,us,baseline\n"
+        "r,tcp_rr_latency,cni=calico;path=pod-pod-cross-node,50,us,target\n"
+        "s,tcp_throughput,cni=calico;path=pod-pod-same-node,20,Gbit/s,target\n"
+    )
+    (tmp_path / "published.csv").write_text(rows)
+    (tmp_path / "case.yaml").write_text("hardware: {nic: 100Gbit/s, cores: 16, clock_ghz: 3.0}\n")
+
+    def widths(discrepancy: Discrepancy) -> dict[str, float]:
+        (case,) = validate([str(tmp_path)], draws=20, discrepancy=discrepancy).cases
+        return {point.id: point.half_width for point in case.points}
+
+    alone, wide = widths(Discrepancy()), widths(Discrepancy(unmeasured=1.0))
+    assert wide["r"] == alone["r"]
+    assert wide["s"] > 2 * alone["s"]
 
 
 def test_an_interval_holds_its_prediction() -> None:
