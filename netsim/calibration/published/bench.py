@@ -218,11 +218,11 @@ class Bench:
     def ways(self, setting: Setting, regime: Regime = "closed_loop", protocol: str = "TCP") -> Ways:
         """Return the ways of a row's packets at k = 1."""
         subject = self.subject(setting)
-        mtu = setting.count("mtu", 0)
-        key = (*subject.key, regime, protocol, mtu)
+        mtu, mss = setting.count("mtu", 0), setting.count("mss", 0)
+        key = (*subject.key, regime, protocol, mtu, mss)
         known = self._ways.get(key)
         if known is None:
-            known = self.testbed.ways(subject, self.prices(regime), mtu=mtu, protocol=protocol)
+            known = self.testbed.ways(subject, self.prices(regime), mtu=mtu, mss=mss, protocol=protocol)
             self._ways[key] = known
         return known
 

@@ -188,6 +188,8 @@ def stated_in(text: str) -> dict[str, Any]:
     own = next((kernel for name, kernel in DISTRIBUTIONS.items() if re.search(name, text)), None)
     if own is not None and "kernel" not in stated:
         stated["kernel"] = own
+    if re.search(_IN_CONTAINERS, text):
+        stated["tunnel"], stated["nic"] = True, "none"
     if SLOW_TO_TELL[0].search(text):
         stated["completions"] = SLOW_TO_TELL[1]
     if rate := _LINE.search(text):
@@ -197,8 +199,15 @@ def stated_in(text: str) -> dict[str, Any]:
     return {**provided(text), **stated}
 
 
+_IN_CONTAINERS = (
+    r"\bkind(?= ?:| clusters?\b| nodes?\b| v?\d)|\b(?:in|with|on|of) kind\b(?! of)|\(kind\)|^kind\b|\bKinD\b|\bk3d\b|"
+    r"nodes (?:are|as) containers"
+)
+"""Clusters whose nodes are containers of one machine: veth pairs between them take a tunnel's buffers whole (Linux
+drivers/net/veth.c ``VETH_FEATURES``, ``NETIF_F_GSO_ENCAP_ALL``)."""
 _VIRTUAL = re.compile(
-    r"\bVMs?\b|virtio|vCPU|VMware|Hyper-V|virtual machine|cloud|instance|kind\b|"
+    r"\bVMs?\b|virtio|vCPU|VMware|Hyper-V|virtual machine|cloud|instance|"
+    rf"{_IN_CONTAINERS}|"
     r"\b[a-z]\d[a-z]*\.(?:nano|micro|small|medium|\d*x?large)\b(?!\.)|\b\d+C\d+G\b"
 )
 _SIZE = re.compile(

@@ -134,7 +134,7 @@ def idle_share(bench: Bench, rate: float, seconds: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class FloodedRoundTrip(RoundTrip):
-    """Round trips while a flood is received and thrown away on the same queue.
+    """Round trips while a flood is received and thrown away on the same queue, by the row's ``function`` or unread.
 
     A packet waits until the card interrupts (moderation sets in with the load), and behind what the core polls; softirq
     work goes first, so past saturation nothing is left for the program.
@@ -151,7 +151,8 @@ class FloodedRoundTrip(RoundTrip):
         rate = setting.number("background_udp_mpps") * 1e6
         if not rate:
             return usual
-        each = packet_seconds(bench, setting.but(function="UdpNoPorts", policy="", path=""))
+        met = setting.text("function", "UdpNoPorts")
+        each = packet_seconds(bench, setting.but(function=met, policy="", path="nic"))
         busy = rate * each
         if busy >= 1:
             return Cost(usual.work, SATURATED)

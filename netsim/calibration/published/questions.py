@@ -308,13 +308,14 @@ def question_of(row: Row) -> Question:
 
 
 NUMBERS = (
-    "attempts", "background_udp_mpps", "connections", "endpoints", "endpoints_per_service", "interval", "lines",
-    "listen_sockets", "msg_bytes", "mtu", "ndots", "nodes", "offered_mpps", "outstanding", "parallel", "pods",
-    "processes", "queries", "replicas", "search", "services", "streams", "timeout_s", "vcpu",
+    "attempts", "background_udp_mpps", "burst", "connections", "endpoints", "endpoints_per_service", "flows",
+    "interval", "lines", "listen_sockets", "msg_bytes", "mss", "mtu", "ndots", "nodes", "offered_mpps", "outstanding",
+    "parallel", "parallelism", "pods", "processes", "queries", "replicas", "search", "services", "streams",
+    "timeout_s", "vcpu",
 )  # fmt: skip
 """Keys that are numbers, whoever asks for them."""
-AT_LEAST_ONE = ("connections", "interval", "listen_sockets", "parallel", "processes", "queries", "replicas", "streams",
-                "timeout_s", "vcpu")  # fmt: skip
+AT_LEAST_ONE = ("connections", "flows", "interval", "listen_sockets", "mss", "parallel", "parallelism", "processes",
+                "queries", "replicas", "streams", "timeout_s", "vcpu")  # fmt: skip
 
 
 def _check(question: Question, row: Row, name: str) -> None:

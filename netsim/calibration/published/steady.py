@@ -3,9 +3,10 @@
 A pair of nodes that can serve mu requests a second and gets lambda of them is taken for one queue (M/M/1; Kleinrock,
 Queueing Systems I, 3.2): each percentile of the time in it is ``ln(1 / (1 - p)) / (mu - lambda)``. So what a bare row
 has beyond a lone round trip grows, behind a plugin that takes more of the nodes' time, by
-``(mu - lambda) / (mu' - lambda)``. Only as far as it is a queue's: percentiles of a queue grow with that logarithm from
-the lowest one that was measured, and what a high one has beyond are pauses of the hosts, which last as long behind any
-plugin.
+``(mu - lambda) / (mu' - lambda)``. Only as far as it is a queue's. By Little's law N requests, lambda times that time,
+are there at once; of one queue's N / (1 + N) find another before them, and who finds none waits for none. And
+percentiles of a queue grow with that logarithm from the lowest one that was measured; what a high one has beyond are
+pauses of the hosts, which last as long behind any plugin.
 """
 
 from __future__ import annotations
@@ -77,4 +78,6 @@ def waited_more(bench: Bench, question: RoundTrip, setting: Setting) -> float:
         return 0.0
     free, left = (capacity(bench, each) - rate for each in (anchor.row.setting, setting))
     least = (1 - FULLEST) / FULLEST * rate
-    return queued(bench, question, anchor) * (max(least, free) / max(least, left) - 1)
+    beyond = queued(bench, question, anchor)
+    met = rate * beyond / (1 + rate * beyond)
+    return beyond * met * (max(least, free) / max(least, left) - 1)

@@ -49,6 +49,8 @@ from netsim.datapath.step import Nat
 from netsim.datapath.types import Bill, Crossing, Hop, Packet, Role, Route
 
 PORT = 8080
+TCP_HEADERS = 40
+"""Of IPv4 and TCP without options, which a segment's size (``TCP_MAXSEG``) leaves out."""
 SENDER, RECEIVER = "a", "b"
 """Names of the two nodes."""
 _CLIENT, _NEIGHBOUR, _SERVER = 0, 1, 2
@@ -264,16 +266,19 @@ class Testbed:
             self._rule_counts[key] = ServiceRules(cluster, subject.proxy, config).counts("IPv4", cluster.nodes[0])
         return self._rule_counts[key]
 
-    def ways(self, subject: Subject, prices: Prices, *, mtu: int = 0, protocol: str = "TCP") -> Ways:
-        """Return the ways of a subject under some prices."""
+    def ways(
+        self, subject: Subject, prices: Prices, *, mtu: int = 0, mss: int = 0, protocol: str = "TCP"
+    ) -> Ways:  # fmt: skip
+        """Return the ways of a subject under some prices; a socket's ``mss`` limits its segments, options included."""
         mtu = mtu or self.machine.mtu
         forward, reply, sizes = self._composed(subject, mtu, protocol)
+        used = min(sizes.used, mss + TCP_HEADERS) if mss else sizes.used
 
         def way(path: Path, first: bool, back: bool, here: Prices = prices) -> Way:
             packet = Packet(first, back, protocol)
 
             def folded(at: Prices) -> Route:
-                return fold(path, packet, lambda node: at, mtu_bytes=sizes.used, path_mtu_bytes=sizes.path)
+                return fold(path, packet, lambda node: at, mtu_bytes=used, path_mtu_bytes=sizes.path)
 
             return Way(folded(here), path, folded(here.in_loop))
 

@@ -86,7 +86,7 @@ class RoundTrip:
         """Return the mean time of one round trip of one flow."""
         if row.quantity.dimension == "time":
             return row.quantity.si * (2 if one_way(row.setting) else 1)
-        return row.setting.streams / row.quantity.si
+        return pending(row.setting) / row.quantity.si
 
     def informs(self, bench: Bench, row: Row) -> bool:
         """Always."""
@@ -98,7 +98,12 @@ class RoundTrip:
             wide = self.kind != self._mean and not any(bench.baselines(self.kind))
             spread = bench.figure(self.tail) ** far_out(self.percentile) if wide else 1.0
             return Answer(seconds * spread / (2 if one_way(setting) else 1))
-        return Answer(setting.streams / seconds)
+        return Answer(pending(setting) / seconds)
+
+
+def pending(setting: Setting) -> int:
+    """Return how many requests are on their way at once: one a flow, and netperf's ``burst`` (``-b``) besides."""
+    return setting.streams * (1 + setting.count("burst", 0))
 
 
 MEDIAN = 0.5
