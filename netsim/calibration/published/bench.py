@@ -368,7 +368,8 @@ class Bench:
             # hops that a plugin spares are the machine's own, those it adds were measured on another
             added *= self.figure("transfer.added_work") if added > 0 else 1.0
             rest = anchor.seconds - anchor.cost.waiting - own * anchor.cost.work
-            added *= self._slower(rest, own * anchor.cost.work) if added > 0 else 1.0
+            apart = getattr(question, "rest_is_apart", False)
+            added *= self._slower(rest, own * anchor.cost.work) if added > 0 and not apart else 1.0
             added += (scale - own) * anchor.cost.work
             seconds = anchor.seconds + added + cost.waiting - anchor.cost.waiting
             seconds += max(0.0, rest) * (self._with_calls(question, setting, anchor.row.setting) - 1)

@@ -12,10 +12,12 @@ from netsim.datapath.costs import Prices
 def with_chains_of(hardware: Hardware, prices: Prices) -> Prices:
     """Return the prices with that of a rule by the back-end of the kernel's time and by the processor's calls."""
     values = prices.values
-    rule = values[back_end(hardware)]
-    if trampolines(hardware):
-        rule += CALLS_OF_A_RULE * (values["call.retpoline"] - values["call.direct"])
-    return prices if rule == values["rule.chain"] else replace(prices, values={**values, "rule.chain": rule})
+    rule, port = values[back_end(hardware)], values["rule.port_match"]
+    call = values["call.retpoline"] - values["call.direct"]
+    rule += CALLS_OF_A_RULE * call if trampolines(hardware) else 0.0
+    port += call if trampolines(hardware) or of_2018(hardware) else 0.0
+    changed = {"rule.chain": rule, "rule.port_match": port}
+    return prices if changed.items() <= values.items() else replace(prices, values={**values, **changed})
 
 
 def back_end(hardware: Hardware) -> str:
@@ -38,6 +40,16 @@ def trampolines(hardware: Hardware) -> bool:
     return hardware.profile == "server" and _BEFORE_CASCADE_LAKE.search(hardware.description) is not None
 
 
+def of_2018(hardware: Hardware) -> bool:
+    """Tell whether virtual machines' kernels are of the time when no processor did without trampolines.
+
+    Physical hosts with such kernels have a profile that has them in all its prices.
+    """
+    version = hardware.kernel_version
+    return hardware.virtual and version is not None and FIRST_TRAMPOLINES <= version < (5, 0)
+
+
+FIRST_TRAMPOLINES = (4, 15)
 CALLS_OF_A_RULE = 3
 """Indirect calls of a rule: its matches, the comment among them, its target, and under nft their wrappers."""
 EITHER = ((4, 18), (4, 19), (5, 8), (5, 9), (5, 10))

@@ -19,11 +19,12 @@ from netsim.calibration.published.transport import host_cpu
 class Traversal:
     """Time or cycles of one packet's walk through a list that is out of cache, as for any rare packet.
 
-    What the probe that sees it takes is the baseline row's.
+    What the probe that sees it takes is the baseline row's, and no part of it the list's.
     """
 
     kind: str = "traversal"
     calibrates: int = 0
+    rest_is_apart: bool = True
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return the walk."""

@@ -202,8 +202,12 @@ def memory(bench: Bench, setting: Setting) -> float:
     load, proxy = load_of(setting), _proxy(setting)
     watched = load.services * bench.figure("proxy.service_bytes")
     watched += load.endpoints * bench.figure("proxy.endpoint_bytes")
-    line = bench.figure("proxy.line_bytes") + (bench.figure("tool.nft_line_bytes") if proxy == "nftables" else 0.0)
-    at_once = 0.0 if setting.text("partial_sync") == "on" else load.size(proxy).written * line
+    size, nft = load.size(proxy), proxy == "nftables"
+    if setting.text("partial_sync") == "on":
+        at_once = size.there * bench.figure("tool.nft_there_bytes") if nft else 0.0
+    else:
+        line = bench.figure("proxy.line_bytes") + (bench.figure("tool.nft_line_bytes") if nft else 0.0)
+        at_once = size.written * line
     return bench.figure("proxy.base_bytes") + watched + at_once
 
 
