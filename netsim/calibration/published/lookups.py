@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 from netsim.calibration.published.bench import Answer, Bench, Cost, Untimed
 from netsim.calibration.published.case import Row
-from netsim.calibration.published.naming import EXTERNAL_NAME, query_seconds, resolver_config, types_of
+from netsim.calibration.published.naming import EXTERNAL_NAME, QueryRate, query_seconds, resolver_config, types_of
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
+from netsim.calibration.published.steady import FULLEST
 from netsim.calibration.published.transport import RoundTrip
 from netsim.cluster.dns.records import Record, Response
 from netsim.cluster.resolver import ADDRESS_TYPES, Query, new_lookup, walk
 from netsim.cluster.resolver.walk import Network
 from netsim.engine.transport.tcp import TcpSettings
+from netsim.errors import InputError, Place
 
 BOTH = "+".join(ADDRESS_TYPES)
 Loss = Literal["all", "one of each pair", "one"]
@@ -58,11 +61,15 @@ def connection_delay(bench: Bench, setting: Setting) -> float:
 
 @dataclass(frozen=True, slots=True)
 class LookupTime:
-    """Time of one query that meets nobody else: there and back between pod and server, and the server's own work.
+    """Time of one query: there and back between pod and server, the server's own work, and what it waits for others.
 
-    A node-local cache answers on the pod's own node; cluster DNS is a Service, its replica on another node.
+    A node-local cache answers on the pod's own node; cluster DNS is a Service, its replica on another node. Where a row
+    states no rate (``qps``) the query meets nobody else; else as many wait as in a queue with several servers (M/M/c,
+    by Sakasegawa's approximation: rho^(sqrt(2 (c + 1)) - 1) / (c (1 - rho)) service times in the mean), and percentiles
+    of the wait are an exponential's.
     """
 
+    percentile: float | None = None
     kind: str = "lookup-time"
     calibrates: int = 0
 
@@ -72,7 +79,19 @@ class LookupTime:
         placed = setting.but(
             cni=setting.text("cni", "kubenet"), path="pod-pod-same-node" if local else "pod-service-cross-node"
         )
-        return RoundTrip(protocol="UDP").cost(bench, placed).plus(Cost(query_seconds(bench, placed)))
+        served = query_seconds(bench, placed)
+        waits = self._waits(bench, setting) * served if "qps" in setting else 0.0
+        return RoundTrip(protocol="UDP").cost(bench, placed).plus(Cost(served + waits))
+
+    def _waits(self, bench: Bench, setting: Setting) -> float:
+        """Return the service times a query waits. Raises `InputError` where the server cannot keep up."""
+        cores = setting.positive("vcpu", setting.positive("cores", bench.hardware.cores)) * setting.positive("replicas")
+        used = setting.number("qps") / bench.expect(QueryRate(), setting.without("qps"), "rate").value
+        if used >= FULLEST:
+            raise InputError("more queries than the server answers", place=Place(field="configuration.qps"),
+                             got=setting.text("qps"))  # fmt: skip
+        mean = math.pow(used, math.sqrt(2 * (cores + 1)) - 1) / (cores * (1 - used))
+        return mean * (1.0 if self.percentile is None else -math.log1p(-self.percentile))
 
     def seconds(self, bench: Bench, row: Row) -> float:
         """Return the time."""

@@ -74,12 +74,19 @@ def _cpu(row: Row) -> Question:
 
 def _round_trip(row: Row) -> Question:
     if any(key in row.setting for key in ("autopath", "cache", "ndots", "server")):
-        return QueryTime(percentile=_highest(row) or stated_percentile(row))
+        return _query_time(row)
     if "background_udp_mpps" in row.setting:
         return FloodedRoundTrip()
     if rate_of(row.setting):
         return RequestTime(percentile_of(row))
     return RoundTrip(percentile=percentile_of(row), protocol=protocol(row))
+
+
+def _query_time(row: Row) -> Question:
+    """Return the question for a query at a saturated server, or at a steady rate where the row states one."""
+    if "qps" in row.setting:
+        return LookupTime(stated_percentile(row))
+    return QueryTime(percentile=_highest(row) or stated_percentile(row))
 
 
 def _accepted(row: Row) -> Question:
@@ -254,7 +261,7 @@ METRICS: tuple[tuple[str, Maker], ...] = (
     (r"qps_max_client|lookups?_per_s", lambda row: QueryRate(per_lookup=True)),
     (r"qps|queries_per_s|query_rate", lambda row: QueryRate(per_core=bool(re.search("per_(v?cpu|core)", row.metric)))),
     (r"latency_client", lambda row: QueryTime(per_lookup=True)),
-    (r"dns_latency|latency_server", lambda row: QueryTime()),
+    (r"dns_latency|latency_server", _query_time),
     (r"^memory$|^memory_formula|dns_memory", lambda row: Memory()),
     (r"queries_lost", lambda row: Lost()),
     (r"lookup_(delay|timeout)", _lookup_delay),

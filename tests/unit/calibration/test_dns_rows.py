@@ -196,3 +196,20 @@ def test_memory_is_of_services_their_endpoints_and_watched_pods(tmp_path: Path) 
     assert found["nodes"] == pytest.approx(found["same"], rel=1e-3)  # 500 nodes of the scalability tests
     assert found["same"] == pytest.approx(found["stated"])
     assert found["few"] < found["same"] < found["pods"]
+
+
+def test_queries_at_a_steady_rate_wait_for_each_other_below_saturation(tmp_path: Path) -> None:
+    size = "server=coredns;cache=hit;vcpu=2"
+    rows = "".join(
+        f"{name},{metric},{size};{rate},1,us,target\n"
+        for name, metric, rate in (
+            ("idle", "latency_mean", "qps=10"), ("busy", "latency_mean", "qps=28000"),
+            ("tail", "latency_p99", "qps=28000"), ("full", "latency_mean", "records=A"),
+            ("over", "latency_mean", "qps=90000"),
+        )
+    )  # fmt: skip
+    result = run(tmp_path, rows)
+    found = {point.id: point.predicted for point in result.points}
+    assert found["idle"] < found["busy"] < found["tail"]
+    assert found["idle"] < found["full"]
+    assert [item.id for item in result.excluded] == ["over"]
