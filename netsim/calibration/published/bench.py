@@ -27,7 +27,7 @@ from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting, alone
 from netsim.calibration.published.subject import Subject
 from netsim.calibration.published.testbed import Testbed, Ways
-from netsim.calibration.published.unstated import tunnels, without_credits
+from netsim.calibration.published.unstated import beside_hosts, tunnels, without_credits
 from netsim.datapath.costs import CostProfile, Prices, Regime
 
 LINE_RATE = "line rate"
@@ -358,6 +358,9 @@ class Bench:
                 of_anchor = anchor.cost.waiting + self._scale(question, anchor.row.setting) * anchor.cost.work
                 seconds *= anchor.seconds / of_anchor
                 self._fit(anchor.row, "measured over modelled", anchor.seconds / of_anchor)
+        elif beside_hosts(self, question, setting, anchor):
+            seconds = max(anchor.seconds, cost.waiting + scale * cost.work)
+            self._fit(anchor.row, "held beside the hosts, s", anchor.seconds)
         elif isinstance(question, Staged):
             seconds = self._slowest(question, setting, anchor)
         elif isinstance(question, Woken) and self._one_within_a_host(setting, anchor.row.setting):

@@ -14,6 +14,7 @@ from netsim.calibration.published.lines import FILLED
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting, alone
 from netsim.calibration.published.testbed import RECEIVER, SENDER, Ways
+from netsim.calibration.published.unstated import FAR_FASTER
 from netsim.datapath.gro import acknowledged, left_to_program, merged_behind, merged_pieces
 from netsim.datapath.link import FRAMING_BYTES
 from netsim.datapath.socket import sent_bytes
@@ -23,9 +24,6 @@ TIMESTAMPS = 12
 """TCP's timestamp option (RFC 7323), in every segment of a Linux sender."""
 NEAR_LINE = 0.9
 """A measured rate from here on, as a fraction of the line's goodput, says nothing of the hosts."""
-FAR_FASTER = 2.0
-"""How much faster than the line hosts are by their clock that a rate from `FILLED` on is not theirs: more than a
-machine factor ever was beyond its range."""
 
 
 def goodput(bench: Bench, ways: Ways) -> float:

@@ -1,14 +1,24 @@
-"""What nobody states of a testbed, as one draw of the costs has it: what cards do for tunnels, credits spent."""
+"""What nobody states of a testbed, as one draw has it: what cards do for tunnels, spent credits, other limits."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from netsim.calibration.published.hardware import Hardware, Tunnels
+from netsim.calibration.published.setting import Setting
+
+if TYPE_CHECKING:
+    from netsim.calibration.published.bench import Anchor, Bench, Question
 
 UNUSUAL = 2.0
 """From how many times the usual on, up or down, a draw of a thing that nobody states is the unusual one."""
+FAR_FASTER = 2.0
+"""From how many times faster hosts are by the model that something beside them may hold a stream: more than a machine
+factor ever was beyond its range."""
+ALIKE, OTHERWISE = 1.1, 1.5
+"""Two rates up to the first factor apart are the same; work from the second on differs."""
 
 
 def tunnels(hardware: Hardware, drawn: Mapping[str, float]) -> Tunnels | None:
@@ -28,3 +38,29 @@ def without_credits(hardware: Hardware, spent: float) -> float:
     spent: 0 for a whole processor, 1 for the share it always has.
     """
     return math.pow(hardware.credits, -spent)
+
+
+def beside_hosts(bench: Bench, question: Question, setting: Setting, anchor: Anchor) -> bool:
+    """Tell whether something beside the hosts holds a stream: a shaper, the hypervisor, a window.
+
+    It works beside their cores, so what a plugin adds to these costs nothing until they are the slowest. A bare row far
+    below what its hosts can do leaves that open, and it is drawn; rows that agree though their programs do not work
+    alike (messages of 1 and 8 KiB) decide it.
+    """
+    apart = not any(bench.subject(each).same_node for each in (setting, anchor.row.setting))
+    own = anchor.cost.waiting + bench.busy_factor * anchor.cost.work
+    if question.kind not in ("bulk", "datagrams") or not apart or anchor.seconds < FAR_FASTER * own:
+        return False
+    if bench.drawn.get("limit.unstated", 1.0) > UNUSUAL:
+        return True
+    return any(
+        row.setting.streams == anchor.row.setting.streams
+        and not bench.subject(row.setting).same_node
+        and _apart(other.seconds(bench, row), anchor.seconds) < ALIKE
+        and _apart(math.fsum(other.cost(bench, row.setting)), math.fsum(anchor.cost)) > OTHERWISE
+        for row, other in bench.baselines("bulk")
+    )  # fmt: skip
+
+
+def _apart(one: float, other: float) -> float:
+    return max(one, other) / min(one, other)

@@ -142,3 +142,24 @@ def test_datagrams_that_passed_show_a_faster_switch(tmp_path: Path) -> None:
     (tmp_path / "case.yaml").write_text("hardware: {description: 'VMs, 8 vCPU, 25 Gbit/s'}\n", encoding="utf-8")
     (point,) = validate_case(load_case(str(tmp_path)), draws=0).points
     assert point.predicted == pytest.approx(11)
+
+
+def test_rows_that_agree_whatever_their_programs_do_show_a_limit_beside_the_hosts(tmp_path: Path) -> None:
+    target = f"{OVERLAY};msg_bytes=1024,2.6,Gbit/s,target"
+    small, large = f"{BARE};msg_bytes=1024,2.66,Gbit/s,baseline", f"{BARE};msg_bytes=8192,2.7,Gbit/s,baseline"
+    (tmp_path / "a").mkdir()
+    alone = predicted(run(tmp_path / "a", "VMs of 8 vCPU, virtio, 25 Gbit/s", small, target))
+    both = predicted(run(tmp_path, "VMs of 8 vCPU, virtio, 25 Gbit/s", small, large, target))
+    assert both == pytest.approx(2.66)
+    assert alone < 0.8 * both
+
+
+def test_a_limit_beside_the_hosts_is_in_the_interval_of_a_slow_bare_row(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    slow = f"{BARE},3,Gbit/s,baseline", f"{OVERLAY},2.9,Gbit/s,target"
+    quick = f"{BARE},18,Gbit/s,baseline", f"{OVERLAY},3.5,Gbit/s,target"
+    description = "virtio VMs of 8 vCPU, 25 Gbit/s"
+    (held,) = run(tmp_path / "a", description, *slow, draws=100).points
+    (free,) = run(tmp_path, description, *quick, draws=100).points
+    assert held.high == pytest.approx(3.0, rel=0.15)
+    assert held.high / held.predicted > 1.4 > free.high / free.predicted
