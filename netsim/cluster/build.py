@@ -111,6 +111,7 @@ def machine_of(spec: MachineSpec) -> Machine:
         backlog=spec.backlog,
         interrupts=spec.interrupts,
         moderation=spec.moderation,
+        transmit_queue=spec.transmit_queue,
         mtu=spec.mtu,
         tso=spec.tso,
         gro=spec.gro,

@@ -35,6 +35,8 @@ Interrupts = Literal["hashed", "steered", "remote"]
 filters), or cores of another NUMA node than the programs'."""
 Moderation = Literal["light", "adaptive"]
 """Whether a card interrupts as on a quiet host, or holds interrupts back the longer the more it brings (net_dim)."""
+TransmitQueue = Literal["flow", "core"]
+"""How a packet of no known socket finds its transmit queue: by the flow's hash, or by the core that sends it (XPS)."""
 QueueingDiscipline = Literal["unlimited", "pfifo_fast", "fq_codel"]
 
 
@@ -50,7 +52,8 @@ class Machine:
     rate in bits per second of the uplink; ``queues`` receive queues (RSS spreads flows over that many cores);
     ``ring`` descriptors per queue; ``rps`` that every queue's ``rps_cpus`` names all cores, each of which lets
     ``backlog`` packets wait; ``interrupts`` which cores the card wakes, ``moderation`` whether a busy
-    one holds them back; ``mtu`` of the node's interface in bytes;
+    one holds them back; ``transmit_queue`` how a packet of no known socket finds its queue; ``mtu`` of the node's
+    interface in bytes;
     offloads as the NIC has them: ``tso`` transmit segmentation, ``gro`` receive merging, ``checksum`` offload,
     ``tunnel`` segmentation and checksum of encapsulated packets. ``qdisc`` is what packets wait in before the card,
     whose ring holds ``byte_queue_limit`` bytes (`None`: as the kernel would settle it). ``kernel`` is the release of
@@ -66,6 +69,7 @@ class Machine:
     backlog: int = 1000
     interrupts: Interrupts = "hashed"
     moderation: Moderation = "light"
+    transmit_queue: TransmitQueue = "flow"
     mtu: int = 1500
     tso: bool = True
     gro: bool = True

@@ -16,6 +16,7 @@ from netsim.cluster.service_rules import ProxyConfig, ProxyMode, ServedPort
 from netsim.datapath.acknowledgements import acknowledgements
 from netsim.datapath.conntrack import Conntrack
 from netsim.datapath.costs import Prices, load_profile
+from netsim.datapath.disorder import mixed
 from netsim.datapath.ebpf import Program
 from netsim.datapath.encapsulation import OuterConntrack
 from netsim.datapath.gro import polled
@@ -334,7 +335,11 @@ class Datapath:
 
         def route(path: Path, packet: Packet) -> Route:
             folded = fold(path, packet, self.prices_on, mtu_bytes=sizes.used, path_mtu_bytes=sizes.path)
-            return folded if packet.first else polled(folded, path, packet, self.prices_on, sizes.used)
+            if packet.first:
+                return folded
+            following = polled(folded, path, packet, self.prices_on, sizes.used)
+            sender = self.cluster.node_index.get(path.crossings[0].node)
+            return following if sender is None else mixed(following, self.cluster.nodes[sender].machine, self.prices)
 
         def acks(path: Path, *, reply: bool) -> Route | None:
             return acknowledgements(path, self.prices_on, reply=reply) if asked.protocol == "TCP" else None

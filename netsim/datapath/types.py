@@ -190,9 +190,11 @@ class Route:
     then knows what it has in the node's queues. ``polled_s`` is how long the receiver's card collects packets before a
     poll merges them, 0 where none are merged; ``input_s`` what the transport's input takes of the core behind the card,
     for a first buffer and for each further one. ``paired`` says that the network sees all flows of a pair of nodes as
-    one, so that one queue of a card, and one core, has them all. ``hops`` holds (name, pass index, Bill) for reports; a
-    bill there has ``packet_ns`` moved to ``segment_ns`` where every segment pays, and is in nanoseconds on the machine
-    that executes it.
+    one, so that one queue of a card, and one core, has them all. ``mixed``, where not 0, says that a stream's buffers
+    take several transmit queues of the card, and by how much the program's core sends more of them than its share of
+    time (`netsim.datapath.disorder`). ``hops`` holds (name, pass index, Bill) for reports; a bill there has
+    ``packet_ns`` moved to ``segment_ns`` where every segment pays, and is in nanoseconds on the machine that executes
+    it.
     """
 
     passes: tuple[Pass, ...]
@@ -205,6 +207,7 @@ class Route:
     polled_s: float = 0.0
     input_s: tuple[float, float] = (0.0, 0.0)
     paired: bool = False
+    mixed: float = 0.0
 
     @property
     def arrives_whole(self) -> bool:

@@ -16,7 +16,7 @@ LEFT_OUT = (
     "changes of CPU frequency, deep sleep states, memory bandwidth and pressure",
     "firewalls of hosts beside the plugin's own",
     "congestion control other than Reno and CUBIC, explicit congestion notification",
-    "flow control of Ethernet links (PAUSE frames), several transmit queues of a card",
+    "flow control of Ethernet links (PAUSE frames); of several transmit queues all but the order they cost a stream",
     "the control plane's own traffic",
     "switches that fail, routes that change; other tenants of machines and network",
 )

@@ -41,6 +41,11 @@ class MachineSpec(Spec):
         description="when the card interrupts an idle core: as on a quiet host, or the later the busier its core is "
         "(adaptive-rx)",
     )
+    transmit_queue: Literal["flow", "core"] = Field(
+        "flow",
+        description="how a packet whose socket nobody knows any more finds its transmit queue: by the flow's hash, or "
+        "by the core that sends it (XPS, as mlx5 sets it up), where pods' streams that fill the card lose their order",
+    )
     mtu: int = Field(1500, ge=576, le=65535, description="MTU of the node's interface in bytes")
     tso: bool = Field(True, description="transmit segmentation offload")
     gro: bool = Field(True, description="receive merging (GRO)")

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from netsim.calibration.published.bench import LINE_RATE, Answer, Bench, Cost
+from netsim.calibration.published.bench import BULK, LINE_RATE, Answer, Bench, Cost
 from netsim.calibration.published.between import let_through
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.hardware import VIRTUAL_BPS
@@ -15,6 +15,7 @@ from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting, alone
 from netsim.calibration.published.testbed import RECEIVER, SENDER, Ways
 from netsim.calibration.published.unstated import FAR_FASTER
+from netsim.datapath.disorder import fills, mixes, settled, unmerged
 from netsim.datapath.gro import acknowledged, left_to_program, merged_behind, merged_pieces
 from netsim.datapath.link import FRAMING_BYTES
 from netsim.datapath.socket import sent_bytes
@@ -72,10 +73,13 @@ class Bulk:
 
     def cores(self, bench: Bench, setting: Setting) -> dict[str, Cost]:
         """Return the costs of one burst by core; copies are waiting there, because no clock makes them faster."""
+        return self.merging(bench, setting, merged_buffers(bench, setting))
+
+    def merging(self, bench: Bench, setting: Setting, pieces: float) -> dict[str, Cost]:
+        """Return the same where receivers merge the burst to so many buffers."""
         ways, subject = bench.ways(setting), bench.subject(setting)
         size = ways.burst_bytes
         buffers = buffers_sent(bench, setting)
-        pieces = merged_buffers(bench, setting)
         acks = buffers * acknowledgements(ways, round(size / buffers), pieces)
         there, back = ways.forward, ways.acks
         ack_out = acks * back.on(Role.SENDER_CORE, 1)
@@ -97,7 +101,8 @@ class Bulk:
         if alone or subject.steered:
             return {"sender": sender.plus(Cost(ack_in)), "receiver": softirq.plus(receiver), "gateway": gateway}
         transport = there.on(Role.SOFTIRQ_CORE, size, of="stack.receive", pieces=pieces)
-        return {"sender": sender, **_shared(softirq, receiver, transport), "gateway": gateway}
+        cores = {"sender": sender, **_shared(softirq, receiver, transport), "gateway": gateway}
+        return {**cores, "acknowledgements": Cost(ack_in)}
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return the busiest core's time; per core of use, the busiest host's."""
@@ -135,7 +140,7 @@ class Bulk:
         """
         if not one_threaded(setting):
             return math.inf
-        programs = [cost for name, cost in self.cores(bench, setting).items() if name not in ("softirq", "gateway")]
+        programs = [cost for name, cost in self.cores(bench, setting).items() if name in ("sender", "receiver", "both")]
         busier = max(bench.busy_factor * cost.work + cost.waiting for cost in programs)
         return bench.ways(setting).burst_bytes * 8 / busier
 
@@ -201,7 +206,43 @@ def line(bench: Bench, setting: Setting) -> float:
 
 
 def merged_buffers(bench: Bench, setting: Setting) -> float:
-    """Return into how many buffers receivers merge a burst, where flows share the line; virtual cards pass it on.
+    """Return into how many buffers receivers merge a burst: as their polls find it, or more where its order is lost."""
+    pieces = in_order(bench, setting)
+    if not _may_mix(bench, setting) or any(_may_mix(bench, row.setting) for row, _ in bench.baselines(BULK[0])):
+        return pieces  # what it costs here, a baseline row of such a stream has measured
+    ways, line_s = bench.ways(setting), line_time(bench, setting)
+    if not fills(line_s, max(_paces(bench, setting, in_order(bench, alone(setting))).values())):
+        return pieces
+    segments = max(pieces, ways.burst_bytes / ways.forward.route.mss_bytes)
+    first, last = (_paces(bench, setting, each) for each in (pieces, segments))
+
+    def busiest_s(share: float) -> float:
+        return max(first[core] + share * (last[core] - first[core]) for core in first)
+
+    held = bench.figure("stream.held")
+    return unmerged(pieces, segments, settled(line_s, setting.streams, first["sender"], held, busiest_s))
+
+
+def _may_mix(bench: Bench, setting: Setting) -> bool:
+    route = bench.ways(setting).forward.route
+    return route.arrives_whole and line_time(bench, setting) > 0.0 and mixes(bench.testbed.machine, route)
+
+
+def _paces(bench: Bench, setting: Setting, pieces: float) -> dict[str, float]:
+    cores = Bulk().merging(bench, setting, pieces).items()
+    return {name: bench.busy_factor * cost.work + cost.waiting for name, cost in cores}
+
+
+def line_time(bench: Bench, setting: Setting) -> float:
+    """Return the seconds a burst takes on the line; none within a host, and on virtual cards."""
+    if bench.subject(setting).same_node or bench.testbed.machine.nic_bps >= VIRTUAL_BPS:
+        return 0.0
+    ways = bench.ways(setting)
+    return ways.burst_bytes * 8 / goodput(bench, ways)
+
+
+def in_order(bench: Bench, setting: Setting) -> float:
+    """Return into how many buffers polls merge a burst, where flows share the line; virtual cards pass it on.
 
     A card's core that would be the slowest falls behind and merges more (`merged_behind`); one that is the program's
     too does not, its polls go first.

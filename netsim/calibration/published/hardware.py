@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from netsim.calibration.published.clouds import instance_named, processors, provided
-from netsim.cluster.objects import Interrupts, Machine, release
+from netsim.cluster.objects import Interrupts, Machine, TransmitQueue, release
 from netsim.errors import InputError
 from netsim.units import bits_per_second, seconds
 
@@ -31,6 +31,8 @@ class Hardware(BaseModel):
     conntrack: True where the bare machine's own traffic passes netfilter and conntrack.
     flow: rate that the network holds one flow to (``5Gbit/s``); by default what the provider of an instance says.
     credits: share of a processor that a burstable instance has once its credits are spent; 1 for others.
+    transmit_queue: as for a scenario's machine. Physical cards' drivers go by the core (XPS), but where answers follow
+        a flow to its core (`FOLLOWING`) that core sends all of it; virtual ones are taken to go by the flow.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,6 +56,7 @@ class Hardware(BaseModel):
     conntrack: bool = False
     flow_bps: float | None = Field(default=None, alias="flow")
     credits: float = Field(default=1.0, gt=0, le=1)
+    transmit_queue: TransmitQueue | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -134,6 +137,7 @@ class Hardware(BaseModel):
             queues=self.queues or self.cores,
             ring=self.ring,
             interrupts=self.interrupts,
+            transmit_queue=self.transmit_queue or ("flow" if self.virtual else "core"),
             mtu=self.mtu,
             tso=self.tso,
             gro=self.gro,
@@ -192,6 +196,8 @@ def stated_in(text: str) -> dict[str, Any]:
         stated["tunnel"], stated["nic"] = True, "none"
     if SLOW_TO_TELL[0].search(text):
         stated["completions"] = SLOW_TO_TELL[1]
+    if FOLLOWING.search(text):
+        stated["transmit_queue"] = "flow"
     if rate := _LINE.search(text):
         stated["nic"] = f"{rate[1]}{rate[2].upper()}bit/s"
     elif virtual and "virtio" in text:
@@ -229,6 +235,9 @@ _STATED: tuple[tuple[str, str, type], ...] = (
 SLOW_TO_TELL = re.compile(r"\bi40e\b|\bX?X?L?710\b", re.I), "126us"
 """Cards whose driver lets the interrupt of a busy queue wait for up to 126 us (Linux drivers/net/ethernet/intel/i40e,
 I40E_ITR_ADAPTIVE_MAX_USECS)."""
+FOLLOWING = re.compile(r"\b(?:i40e|ixgbe|82599\w*|X5[245]0|X(?:L|XV)?7(?:10|22))\b", re.I)
+"""Cards that send a flow's answers to the core it was sent by (application targeted routing, ATR, the default of Linux
+drivers/net/ethernet/intel/ixgbe and i40e)."""
 _LINE = re.compile(
     r"(\d+(?:\.\d+)?) ?([GM])(?:bits?/s(?:ec)?|bps|b/s|bE|igE|E\b|b\b| (?:NIC|network|Ethernet|card|link|switch))", re.I
 )

@@ -15,10 +15,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from netsim.datapath.disorder import unmerged
 from netsim.datapath.gro import acknowledged, merged_pieces
 from netsim.datapath.types import Role
 from netsim.engine.queueing.burst import Burst, Reaction
 from netsim.engine.queueing.stations import Core
+from netsim.engine.transport.order import Queues
 
 if TYPE_CHECKING:
     from netsim.engine.pricing import Tariff
@@ -38,6 +40,7 @@ class Polls:
     ----------
     tariff: of the flow's bursts.
     legs: its legs.
+    queues: of the sending card, where they cost the flow its order.
 
     ``reader`` is the core on which the program has read.
     """
@@ -51,13 +54,14 @@ class Polls:
         "_link_s",
         "_owed",
         "_own_s",
+        "_queues",
         "_tariff",
         "legs",
         "reader",
     )  # fmt: skip
 
-    def __init__(self, tariff: Tariff, legs: Sequence[Leg]) -> None:
-        self._tariff = tariff
+    def __init__(self, tariff: Tariff, legs: Sequence[Leg], queues: Queues | None = None) -> None:
+        self._tariff, self._queues = tariff, queues
         self._index = index = tariff.stops.index(Role.SOFTIRQ_CORE)
         self._leg = legs[index]
         taken: Any = self.take  # of bursts of data alone
@@ -71,7 +75,10 @@ class Polls:
     @staticmethod
     def over(way: Way, legs: Sequence[Leg]) -> Polls | None:
         """Return the polls at the end of a way, `None` where no card merges."""
-        return Polls(way.following, legs) if way.following.route.polled_s > 0.0 else None
+        if way.following.route.polled_s <= 0.0:
+            return None
+        queues = Queues.of(way, legs)
+        return Polls(way.following, legs if queues is None else queues.legs, queues)
 
     def take(self, burst: Data, now: float, charge: Any) -> float | None:
         """Serve a burst at the core, in as many buffers as its segments are merged to."""
@@ -87,6 +94,8 @@ class Polls:
         behind_s = core.urgent_free_s - now if core is not None else 0.0
         come_bytes = share * max(tariff.route.polled_s, behind_s) * burst.size / link_s
         wanted = merged_pieces(burst.size, tariff.mss, come_bytes) + self._owed
+        if self._queues is not None:
+            wanted = unmerged(wanted, tariff.segments(burst.size), self._queues.beside)
         burst.buffers = number = max(1, min(int(wanted), tariff.segments(burst.size)))
         self._owed = min(wanted - number, 1.0)
         left = self.relieved(now)
