@@ -53,7 +53,7 @@ def mixes(machine: Machine, route: Route) -> bool:
 
 
 def mixed(route: Route, machine: Machine, prices: Prices) -> Route:
-    """Return a route that says by how much a stream's order is lost, where it is and one stream alone fills the card.
+    """Return a route that says by how much a stream's order is lost, where it is and one stream alone fills_alone the card.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def mixed(route: Route, machine: Machine, prices: Prices) -> Route:
     line_s = next(taken_s(item) for item in route.passes if item.role is Role.SENDER_LINK)
     pieces = merged_pieces(size, route.mss_bytes, size * route.polled_s / line_s)
     cores = (taken_s(item, pieces) for item in route.passes if not item.pipelined)
-    return replace(route, mixed=prices["stream.held"]) if fills(line_s, max(cores)) else route
+    return replace(route, mixed=prices["stream.held"]) if fills_alone(line_s, max(cores)) else route
 
 
 def sides(held: float, busy: float) -> float:
@@ -136,8 +136,8 @@ def unmerged(pieces: float, segments: float, share: float) -> float:
     return pieces + share * max(0.0, segments - pieces)
 
 
-def fills(line_s: float, busiest_s: float) -> bool:
-    """Tell whether one stream alone fills the card: its cores take less for a burst than the line.
+def fills_alone(line_s: float, busiest_s: float) -> bool:
+    """Tell whether one stream alone fills_alone the card: its cores take less for a burst than the line.
 
     Else its buffers leave the card before the next ones come, one core's pace between them, and keep their order.
     """

@@ -15,7 +15,7 @@ from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting, alone
 from netsim.calibration.published.testbed import RECEIVER, SENDER, Ways
 from netsim.calibration.published.unstated import FAR_FASTER
-from netsim.datapath.disorder import fills, mixes, settled, unmerged
+from netsim.datapath.disorder import fills_alone, mixes, settled, unmerged
 from netsim.datapath.gro import acknowledged, left_to_program, merged_behind, merged_pieces
 from netsim.datapath.link import FRAMING_BYTES
 from netsim.datapath.socket import sent_bytes
@@ -211,7 +211,7 @@ def merged_buffers(bench: Bench, setting: Setting) -> float:
     if not _may_mix(bench, setting) or any(_may_mix(bench, row.setting) for row, _ in bench.baselines(BULK[0])):
         return pieces  # what it costs here, a baseline row of such a stream has measured
     ways, line_s = bench.ways(setting), line_time(bench, setting)
-    if not fills(line_s, max(_paces(bench, setting, in_order(bench, alone(setting))).values())):
+    if not fills_alone(line_s, max(_paces(bench, setting, in_order(bench, alone(setting))).values())):
         return pieces
     segments = max(pieces, ways.burst_bytes / ways.forward.route.mss_bytes)
     first, last = (_paces(bench, setting, each) for each in (pieces, segments))

@@ -8,7 +8,7 @@ from small_cluster import small_cluster
 from netsim.cluster.objects import Machine
 from netsim.datapath.costs import load_profile
 from netsim.datapath.datapath import Datapath
-from netsim.datapath.disorder import beside, fills, settled, sides, unmerged
+from netsim.datapath.disorder import beside, fills_alone, settled, sides, unmerged
 from netsim.datapath.types import Route
 
 BY_CORE = {"nic_bps": 10e9, "transmit_queue": "core"}
@@ -71,5 +71,5 @@ def test_a_stream_settles_where_its_pace_brings_what_slows_it_to_that_pace() -> 
 def test_of_segments_beside_others_each_is_a_buffer() -> None:
     assert unmerged(1.5, 45.0, 0.0) == 1.5
     assert unmerged(1.5, 45.0, 1.0) == 45.0
-    assert fills(50e-6, 40e-6)
-    assert not fills(50e-6, 60e-6)
+    assert fills_alone(50e-6, 40e-6)
+    assert not fills_alone(50e-6, 60e-6)
