@@ -53,7 +53,7 @@ def mixes(machine: Machine, route: Route) -> bool:
 
 
 def mixed(route: Route, machine: Machine, prices: Prices) -> Route:
-    """Return a route that says by how much a stream's order is lost, where it is and one stream alone fills_alone the card.
+    """Return a route that says by how much a stream's order is lost, where it is and one stream alone fills the card.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def unmerged(pieces: float, segments: float, share: float) -> float:
 
 
 def fills_alone(line_s: float, busiest_s: float) -> bool:
-    """Tell whether one stream alone fills_alone the card: its cores take less for a burst than the line.
+    """Tell whether one stream alone fills the card: its cores take less for a burst than the line.
 
     Else its buffers leave the card before the next ones come, one core's pace between them, and keep their order.
     """
