@@ -212,7 +212,9 @@ _IN_CONTAINERS = (
 """Clusters whose nodes are containers of one machine: veth pairs between them take a tunnel's buffers whole (Linux
 drivers/net/veth.c ``VETH_FEATURES``, ``NETIF_F_GSO_ENCAP_ALL``)."""
 _VIRTUAL = re.compile(
-    r"\bVMs?\b|virtio|vCPU|VMware|Hyper-V|virtual machine|cloud|instance|"
+    r"\bVMs?\b|virtio|vCPU|VMware|Hyper-V|(?i:virtual (?:machine|server)|\bcloud(?!lab)|\binstances?\b|hypervisor|"
+    r"\bKVM\b|QEMU|OpenStack|Proxmox|vSphere|vCenter|\bESXi?\b|vmxnet3|VirtualBox|Vagrant|\bXen\b|minikube|"
+    r"multipass|Lightsail|Linode|Vultr|\bVPS\b|netvsc|gVNIC)|"
     rf"{_IN_CONTAINERS}|"
     r"\b[a-z]\d[a-z]*\.(?:nano|micro|small|medium|\d*x?large)\b(?!\.)|\b\d+C\d+G\b"
 )
@@ -224,7 +226,7 @@ _TUNED = re.compile(
     r"(?<!un)(?<!not )tuned\b|performance governor|governor (?:is )?performance|(?:network|low)[- ]latency|"
     r"C-?states? (?:off|disabled)|no C-?states|idle=poll|busy[- ]?poll|max_cstate", re.IGNORECASE
 )  # fmt: skip
-_METAL = re.compile(r"bare[- ]?metal|\.metal\b")
+_METAL = re.compile(r"bare[- ]?metal|\.metal\b|\bBM\.", re.IGNORECASE)
 _STATED: tuple[tuple[str, str, type], ...] = (
     ("clock_ghz", r"(\d+(?:\.\d+)?) ?GHz", float),
     ("cores", r"(\d+) ?(?:threads|hyperthreads)", int),

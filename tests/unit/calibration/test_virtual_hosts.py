@@ -50,6 +50,16 @@ def test_every_family_of_a_provider_is_found_by_its_own_pattern() -> None:
         assert match["family"] == name
 
 
+@pytest.mark.parametrize(("text", "virtual"), [
+    ("KVM guests, 4 cores", True), ("OpenStack, Ubuntu 20.04", True), ("Vagrant, VirtualBox", True),
+    ("Hetzner Cloud", True), ("three Instances", True), ("ESXi 7.0", True), ("on Proxmox", True),
+    ("Virtual Machines", True), ("CloudLab c6525-25g", False), ("Bare-metal instances", False),
+    ("two servers", False), ("BM.Standard.E4", False), ("EKS on Bare Metal", False),
+])  # fmt: skip
+def test_words_that_say_that_hosts_are_virtual(text: str, virtual: bool) -> None:
+    assert described(text).virtual == virtual
+
+
 @pytest.mark.parametrize(("family", "size", "cores"), [
     ("m5", "24xlarge", 96), ("t2", "micro", 1), ("t3", "nano", 2), ("m5", "metal", None), ("n1", "8", 8),
 ])  # fmt: skip
