@@ -30,6 +30,7 @@ from netsim.datapath.masquerade import Masquerade
 from netsim.datapath.netfilter import Netfilter
 from netsim.datapath.ovs import Switching
 from netsim.datapath.routing import Route
+from netsim.datapath.rule_list import RuleList
 from netsim.datapath.service_nat import ServiceNat
 from netsim.datapath.step import Leg
 from netsim.datapath.veth import Veth
@@ -48,7 +49,7 @@ def _tag(value: object) -> object:
 AnyStep = Annotated[
     Annotated[
         Veth | Bridge | Switch | BridgeNetfilter | GatewayNetfilter | Netfilter | Conntrack | ServiceNat | Policy
-        | Route | Masquerade | Encap | Decap | Program | Switching | FirewallChain | Macvlan,
+        | Route | Masquerade | Encap | Decap | Program | Switching | FirewallChain | Macvlan | RuleList,
         Field(discriminator="hop"),
     ],
     BeforeValidator(_tag),

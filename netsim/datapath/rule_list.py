@@ -7,13 +7,14 @@ number of rules is known, and how they match. No rule but the last one fits, so 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from netsim.datapath.costs import Prices
-from netsim.datapath.step import Plain
+from netsim.datapath.step import Everywhere
 from netsim.datapath.types import Bill, Packet
 
-MATCHES = ("ipset", "map", "ebpf", "multiport", "port", "address")
+Match = Literal["ipset", "map", "ebpf", "multiport", "port", "address"]
+MATCHES: tuple[Match, ...] = get_args(Match)
 """Ways to match; the first that a list's words hold is meant."""
 
 
@@ -21,7 +22,7 @@ class Ruleset(NamedTuple):
     """A list of rules, and of how many ports each tells."""
 
     rules: float
-    match: str = "address"
+    match: Match = "address"
     ports: float = 1.0
 
     def ns(self, prices: Prices, rule: str) -> float:
@@ -47,14 +48,25 @@ class Ruleset(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class RuleList(Plain):
-    """The table of such a list on a packet's way: entered once for each buffer, then walked."""
+class RuleList(Everywhere):
+    """The table of such a list on a packet's way: entered once for each buffer, then walked.
 
-    listed: Ruleset
-    rule: str = "rule.established"
-    name: str = "rules.list"
+    A leg of a plugin may list it (``{hop: rules, rules: 500, match: port}``).
+    """
+
+    hop: Literal["rules"] = "rules"
+    rules: float = 1.0
+    match: Match = "address"
+    ports: float = 1.0
+    price: Literal["rule.established", "rule.busy", "rule.legacy", "rule.first"] = "rule.established"
+
+    @property
+    def name(self) -> str:
+        """Name in reports."""
+        return "rules.list"
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
         """Charge the table and all its rules, whether the packet's connection is known or not."""
-        entered = 0.0 if self.listed.match == "ebpf" else prices["netfilter.hook"]
-        return Bill(packet_ns=entered + self.listed.ns(prices, self.rule), rules=self.listed.rules)
+        entered = 0.0 if self.match == "ebpf" else prices["netfilter.hook"]
+        walked = Ruleset(self.rules, self.match, self.ports).ns(prices, self.price)
+        return Bill(packet_ns=entered + walked, rules=self.rules)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from netsim.calibration.published.hardware import Hardware
 from netsim.calibration.published.setting import Setting
-from netsim.datapath.rule_list import MATCHES, RuleList, Ruleset
+from netsim.datapath.rule_list import MATCHES, Match, RuleList, Ruleset
 from netsim.errors import InputError, Place
 
 Chain = Literal["input", "forward", "output"]
@@ -32,25 +32,26 @@ def ruleset_of(setting: Setting) -> Ruleset:
         rules, ports = re.search(r"(\d+)\D*rule", words), re.search(r"(\d+) ports", words)
         if rules is None:
             raise InputError("does not say how many rules", place=Place(field="configuration.ruleset"), got=words)
-        match = next((kind for kind in MATCHES if kind in words), "address")
+        match = next((kind for kind in MATCHES if kind in words), MATCHES[-1])
         return Ruleset(float(rules[1]), match, float(ports[1]) / max(1.0, float(rules[1])) if ports else 1.0)
     if "rules" not in setting:
         raise InputError("the configuration does not say how many", place=Place(field="configuration.rules"))
-    match = setting.text("match", "address")
-    if match not in MATCHES:
-        raise InputError("no such match", place=Place(field="configuration.match"), got=match,
+    stated = setting.text("match", MATCHES[-1])
+    known = next((kind for kind in MATCHES if kind == stated), None)
+    if known is None:
+        raise InputError("no such match", place=Place(field="configuration.match"), got=stated,
                          allowed=", ".join(MATCHES))  # fmt: skip
-    return Ruleset(setting.number("rules"), match, setting.number("ports", 1.0))
+    return Ruleset(setting.number("rules"), known, setting.number("ports", 1.0))
 
 
 NO_FILTER = re.compile(r"none|no|off|baseline|0|")
-SETS: tuple[tuple[str, str], ...] = (("ipset", "ipset"), (r"(nft|nftables).*(set|map)", "map"), ("bpf|xdp", "ebpf"))
+SETS: tuple[tuple[str, Match], ...] = (("ipset", "ipset"), (r"(nft|nftables).*(set|map)", "map"), ("bpf|xdp", "ebpf"))
 """Filters whose number of entries is no number of rules: one look-up finds any."""
 NFT_BACKEND = (4, 18)
 """Kernel of the first distributions whose iptables is nft's (Red Hat 8; Debian 10 has 4.19)."""
 
 
-def rule_of(setting: Setting, hardware: Hardware) -> str:
+def rule_of(setting: Setting, hardware: Hardware) -> Literal["rule.legacy", "rule.busy"]:
     """Return the figure of one rule that every packet walks: a legacy table's lie in one piece, the others' do not."""
     kernel, words = hardware.kernel_version, f"{setting.text('backend')} {setting.text('filter')}".lower()
     if "legacy" in words:
@@ -63,10 +64,10 @@ def list_of(setting: Setting, hardware: Hardware) -> RuleList | None:
     words = setting.text("filter").lower()
     if not ({"rules", "ruleset", "entries"} & setting.values.keys()) or (words and NO_FILTER.fullmatch(words)):
         return None
-    match = next((match for pattern, match in SETS if re.search(pattern, words)), "")
-    listed = Ruleset(1.0, match) if match else ruleset_of(setting)
+    match = next((match for pattern, match in SETS if re.search(pattern, words)), None)
+    listed = Ruleset(1.0, match) if match is not None else ruleset_of(setting)
     entries = setting.number("rules", setting.number("entries", 1.0))
-    return RuleList(listed, rule_of(setting, hardware)) if listed.rules and entries else None
+    return RuleList("rules", *listed, rule_of(setting, hardware)) if listed.rules and entries else None
 
 
 def chain_of(setting: Setting) -> Chain:

@@ -112,6 +112,18 @@ def test_own_plugin(tmp_path: Path) -> None:
     assert "conntrack" not in names
 
 
+def test_packets_walk_a_list_of_rules_where_a_plugin_has_one(tmp_path: Path) -> None:
+    def work(rules: str) -> float:
+        file = tmp_path / "mine.yaml"
+        file.write_text(MINIMAL.replace("egress: [veth, route]", f"egress: [veth, {rules}route]"))
+        datapath = Datapath(small_cluster(), load_plugin(str(file)))
+        return sum(item.fixed_s for item in datapath.routes(0, 4).forward.passes)
+
+    without, few, many = work(""), work("{hop: rules, rules: 100}, "), work("{hop: rules, rules: 300}, ")
+    assert many - few > 1.5 * (few - without) > 0  # the table is entered once
+    assert work("{hop: rules, match: ipset}, ") < few
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netsim.datapath.costs import load_profile
-from netsim.datapath.rule_list import RuleList, Ruleset
+from netsim.datapath.rule_list import Match, RuleList, Ruleset
 from netsim.datapath.types import Packet
 
 PRICES = load_profile("server").prices()
@@ -13,7 +13,7 @@ KNOWN = Packet(first=False, reply=False)
 
 
 @pytest.mark.parametrize("match", ["address", "port", "multiport"])
-def test_a_walk_is_linear_in_rules(match: str) -> None:
+def test_a_walk_is_linear_in_rules(match: Match) -> None:
     one, ten = (Ruleset(rules, match, 15).ns(PRICES, "rule.legacy") for rules in (100, 1000))
     assert ten == pytest.approx(10 * one)
 
@@ -24,8 +24,8 @@ def test_more_ports_of_a_rule_are_cheaper_than_more_rules() -> None:
 
 
 def test_a_table_is_entered_once_and_a_program_is_none() -> None:
-    empty = RuleList(Ruleset(0)).bill(KNOWN, PRICES)
+    empty = RuleList(rules=0).bill(KNOWN, PRICES)
     assert empty.packet_ns == PRICES["netfilter.hook"]
-    program = RuleList(Ruleset(1, "ebpf")).bill(KNOWN, PRICES)
+    program = RuleList(match="ebpf").bill(KNOWN, PRICES)
     assert program.packet_ns == PRICES["ebpf.program"] + PRICES["ebpf.lookup"]
-    assert RuleList(Ruleset(7)).bill(KNOWN, PRICES).rules == 7
+    assert RuleList(rules=7).bill(KNOWN, PRICES).rules == 7
