@@ -14,7 +14,7 @@ LEFT_OUT = (
     "TLS, framing and multiplexing of HTTP/2, proxies of service meshes",
     "CPU that pods use beside the stated work",
     "changes of CPU frequency, deep sleep states, memory bandwidth and pressure",
-    "firewalls of hosts beside the plugin's own",
+    "firewalls of hosts beside the plugin's own, but for the cost of a list of rules (step rules of a plugin)",
     "congestion control other than Reno and CUBIC, explicit congestion notification",
     "flow control of Ethernet links (PAUSE frames); of several transmit queues all but the order they cost a stream",
     "the control plane's own traffic",
