@@ -62,12 +62,15 @@ def rule_of(setting: Setting, hardware: Hardware) -> Literal["rule.legacy", "rul
 def list_of(setting: Setting, hardware: Hardware) -> RuleList | None:
     """Return the list that the packets of a row's connections walk, ``None`` where there is none."""
     words = setting.text("filter").lower()
-    if not ({"rules", "ruleset", "entries"} & setting.values.keys()) or (words and NO_FILTER.fullmatch(words)):
+    if "entries" in setting and "rules" not in setting and words:
+        setting = setting.but(rules=setting.text("entries"))
+    if not ({"rules", "ruleset"} & setting.values.keys()) or (words and NO_FILTER.fullmatch(words)):
         return None
     match = next((match for pattern, match in SETS if re.search(pattern, words)), None)
     listed = Ruleset(1.0, match) if match is not None else ruleset_of(setting)
-    entries = setting.number("rules", setting.number("entries", 1.0))
-    return RuleList("rules", *listed, rule_of(setting, hardware)) if listed.rules and entries else None
+    if not (listed.rules and setting.number("rules", 1.0)):
+        return None
+    return RuleList("rules", *listed, rule_of(setting, hardware))
 
 
 def chain_of(setting: Setting) -> Chain:

@@ -120,3 +120,16 @@ def test_a_filter_forwards_less_than_it_drops(tmp_path: Path) -> None:
     assert found["through"] < found["drop"]
     assert found["cores"] == pytest.approx(4 * found["through"])
     assert found["program"] > found["through"]
+
+
+def test_entries_of_a_connection_table_are_no_list_of_rules(tmp_path: Path) -> None:
+    rows = (
+        "table,connection_rate,entries=120000;lifetime=120,1000,conn/s,baseline\n"
+        "asked,connection_rate,entries=240000;lifetime=120,1,conn/s,target\n"
+        "empty,tcp_rr_rate,cni=none;path=host-host;filter=ipset;entries=0,1,transactions/s,target\n"
+        "bare,tcp_rr_rate,cni=none;path=host-host,1,transactions/s,target\n"
+        "set,tcp_rr_rate,cni=none;path=host-host;filter=ipset;entries=9,1,transactions/s,target\n"
+    )
+    found = predicted(tmp_path, rows)
+    assert found["asked"] == pytest.approx(2000)
+    assert found["set"] < found["empty"] == found["bare"]
