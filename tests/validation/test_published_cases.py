@@ -25,8 +25,9 @@ MEDIANS = {"cni-100g": 0.08, "vm-overlays": 0.10, "coredns": 0.09, "connection-r
            "kernel-steps": 0.10, "cpu-shares": 0.30,
            "cni-40g": 0.12, "macvlan-10g": 0.12, "kube-ovn": 0.18, "service-bulk": 0.05, "dns-reports": 0.2,
            "cni-10g": 0.6, "docker-10g": 0.1, "docker-40g": 0.36, "docker-same-host": 0.25, "message-sizes": 0.10,
-           "plugins-r620": 0.38, "single-node-balancer": 0.30, "qperf-sizes": 0.16, "eks-services": 0.24,
-           "http-tails": 0.20}  # fmt: skip
+           "plugins-r620": 0.25, "single-node-balancer": 0.30, "qperf-sizes": 0.16, "eks-services": 0.24,
+           "http-tails": 0.20, "flood-filter": 0.08, "receive-paths": 0.12, "node-to-pod": 0.22, "gigabit-web": 0.25,
+           "iperf-reports": 0.20}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -56,6 +56,15 @@ def test_small_segments_leave_little_of_a_line(tmp_path: Path) -> None:
     assert full == pytest.approx(1000 * 1448 / 1538, rel=0.001)
 
 
+@pytest.mark.parametrize(("large", "held"), [(2.7, True), (9.0, False)])
+def test_a_rate_that_no_size_of_messages_moves_is_a_limits(tmp_path: Path, large: float, held: bool) -> None:
+    rows = [f"tcp_throughput,cni=none;path=host-host;msg_bytes={size},{rate},Gbit/s,baseline"
+            for size, rate in ((1024, 2.6), (8192, large))]  # fmt: skip
+    pods = "tcp_throughput,cni=calico;path=pod-pod-cross-node;msg_bytes=8192,2.6,Gbit/s,target"
+    (rate,) = predicted(tmp_path, *rows, pods, case="hardware: {description: 'cloud instances'}\n")
+    assert (2.4 < rate < 2.75) is held
+
+
 def test_requests_at_once_share_a_round_trip(tmp_path: Path) -> None:
     rows = [f"TCP_RR,cni=none;path=host-host;{keys},30000,tps,target" for keys in ("tool=netperf", "burst=2")]
     alone, three = predicted(tmp_path, *rows)
