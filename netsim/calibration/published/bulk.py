@@ -210,6 +210,8 @@ def merged_buffers(bench: Bench, setting: Setting) -> float:
     pieces = in_order(bench, setting)
     if not _may_mix(bench, setting) or any(_may_mix(bench, row.setting) for row, _ in bench.baselines(BULK[0])):
         return pieces  # what it costs here, a baseline row of such a stream has measured
+    if _held_on_bare_hosts(bench):
+        return pieces  # a window or a program, and no card, holds streams back
     ways, line_s = bench.ways(setting), line_time(bench, setting)
     if not fills_alone(line_s, max(_paces(bench, setting, in_order(bench, alone(setting))).values())):
         return pieces
@@ -221,6 +223,12 @@ def merged_buffers(bench: Bench, setting: Setting) -> float:
 
     held = bench.figure("stream.held")
     return unmerged(pieces, segments, settled(line_s, setting.streams, first["sender"], held, busiest_s))
+
+
+def _held_on_bare_hosts(bench: Bench) -> bool:
+    """Tell whether a baseline row has one stream of bare hosts that did not fill the line."""
+    alone = (row for row, _ in bench.baselines(BULK[0]) if row.setting.streams == 1 and bench.subject(row.setting).bare)
+    return any(not bench.subject(row.setting).same_node and not fills(bench, row) for row in alone)
 
 
 def _may_mix(bench: Bench, setting: Setting) -> bool:

@@ -65,6 +65,14 @@ def test_a_rate_that_no_size_of_messages_moves_is_a_limits(tmp_path: Path, large
     assert (2.4 < rate < 2.75) is held
 
 
+def test_a_stream_that_a_window_holds_on_bare_hosts_fills_no_transmit_queue(tmp_path: Path) -> None:
+    """Routed streams lose their order where one alone fills a card, which this one does not."""
+    hosts = HOSTS.replace("100 Gbit/s", "10 Gbit/s, transmit queues")
+    pods = "tcp_throughput,cni=flannel-host-gw;path=pod-pod-cross-node,5,Gbit/s,target"
+    (held,) = predicted(tmp_path, "tcp_throughput,cni=none;path=host-host,5.4,Gbit/s,baseline", pods, case=hosts)
+    assert 4.5 < held < 5.4
+
+
 def test_requests_at_once_share_a_round_trip(tmp_path: Path) -> None:
     rows = [f"TCP_RR,cni=none;path=host-host;{keys},30000,tps,target" for keys in ("tool=netperf", "burst=2")]
     alone, three = predicted(tmp_path, *rows)
