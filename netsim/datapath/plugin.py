@@ -64,8 +64,9 @@ class Legs(BaseModel):
 
     ``egress``: from a local pod towards the network. ``ingress``: from the network to a local pod. ``local``: between
     two pods of the node. The ``*_routed`` variants hold where the node translates an address and has to use its IP
-    layer for that; with ``bridged_replies`` replies that only get the Service's address back stay on the plain leg,
-    with ``plain_services`` so does whatever is sent to Services, which the plain legs translate.
+    layer for that, and on the way out for what the tunnel does not carry, to nodes themselves; with
+    ``bridged_replies`` replies that only get the Service's address back stay on the plain leg, with ``plain_services``
+    so does whatever is sent to Services, which the plain legs translate.
     ``transit``: in from the network and out again (the entry node of a node port). ``host_out`` and ``host_in``:
     processes of the node's own network namespace to and from the network; ``host_to_pod`` and ``pod_to_host``: to and
     from pods of the node.
@@ -115,7 +116,9 @@ class Legs(BaseModel):
         translated = leg.snat is not None or (leg.nat is not None and not self.plain_services)
         if leg.reply and self.bridged_replies and leg.snat is None and leg.nat is not None:
             translated = leg.nat.masqueraded is not None
-        return routed if translated and routed is not None else plain
+        # a tunnel is for pods; what a pod sends to another node itself takes the way of all that is routed
+        bare = leaves and not arrives and leg.tunnel_out is None and any(isinstance(step, Encap) for step in plain)
+        return routed if (translated or bare) and routed is not None else plain
 
 
 class EniAddresses(BaseModel):

@@ -232,8 +232,9 @@ def _held_on_bare_hosts(bench: Bench) -> bool:
 
 
 def _may_mix(bench: Bench, setting: Setting) -> bool:
-    route = bench.ways(setting).forward.route
-    return route.arrives_whole and line_time(bench, setting) > 0.0 and mixes(bench.testbed.machine, route)
+    route, one_core = bench.ways(setting).forward.route, bench.subject(setting).steered
+    whole = route.arrives_whole and line_time(bench, setting) > 0.0
+    return whole and not one_core and mixes(bench.testbed.machine, route)
 
 
 def _paces(bench: Bench, setting: Setting, pieces: float) -> dict[str, float]:

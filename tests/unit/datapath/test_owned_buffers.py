@@ -50,3 +50,14 @@ def test_programs_of_one_namespace_reach_each_other_with_large_segments() -> Non
     assert datapath.mtus(local) == (LOOPBACK_MTU, LOOPBACK_MTU)
     assert datapath.mtus(datapath.connection(HostParty(0), HostParty(1))).used == 1500
     assert sent_bytes(16384, LOOPBACK_MTU - 52, 65484, stays=True) == 65484
+
+
+@pytest.mark.parametrize("plugin", ["cilium-vxlan", "antrea-geneve"])
+def test_what_a_pod_sends_to_another_node_itself_is_routed_beside_the_tunnel(plugin: str) -> None:
+    datapath = Datapath(small_cluster(Machine()), load_plugin(plugin), "iptables")
+    to_node = datapath.routes(0, HostParty(1)).forward
+    met = [name for name, _, _ in to_node.hops]
+    assert {"netfilter.prerouting", "conntrack", "route", "netfilter.forward"} <= set(met)
+    assert "encap" not in met
+    assert not to_node.accounted
+    assert "encap" in [name for name, _, _ in datapath.routes(0, 4).forward.hops]
