@@ -120,6 +120,7 @@ def machine_of(spec: MachineSpec) -> Machine:
         qdisc=spec.qdisc,
         byte_queue_limit=spec.byte_queue_limit,
         kernel=release(spec.kernel) if spec.kernel is not None else None,
+        iptables=spec.iptables,
     )
 
 

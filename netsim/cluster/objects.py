@@ -40,6 +40,8 @@ TransmitQueue = Literal["flow", "core"]
 QueueingDiscipline = Literal["unlimited", "pfifo_fast", "fq_codel"]
 
 
+IptablesTool = Literal["nft", "legacy"]
+"""Which back-end the node's ``iptables`` has: tables of nf_tables, or those of the kernel's own (x_tables)."""
 Kernel = tuple[int, int]
 """A release of Linux, major and minor number."""
 
@@ -57,7 +59,8 @@ class Machine:
     offloads as the NIC has them: ``tso`` transmit segmentation, ``gro`` receive merging, ``checksum`` offload,
     ``tunnel`` segmentation and checksum of encapsulated packets. ``qdisc`` is what packets wait in before the card,
     whose ring holds ``byte_queue_limit`` bytes (`None`: as the kernel would settle it). ``kernel`` is the release of
-    Linux, major and minor, where an old one does something otherwise (`None`: a present one).
+    Linux, major and minor, where an old one does something otherwise (`None`: a present one). ``iptables`` is the
+    back-end of the tool that programs Services.
     """
 
     cores: int = 16
@@ -78,6 +81,7 @@ class Machine:
     qdisc: QueueingDiscipline = "unlimited"
     byte_queue_limit: int | None = None
     kernel: Kernel | None = None
+    iptables: IptablesTool = "nft"
 
     def before(self, major: int, minor: int) -> bool:
         """Tell whether the kernel is known to be older than a release."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from netsim.cluster.cluster import Cluster
 from netsim.cluster.externaldns.records import hostnames
-from netsim.cluster.objects import NO_LABELS, Kernel, Labels, NetworkPolicy, Node, Service
+from netsim.cluster.objects import NO_LABELS, IptablesTool, Kernel, Labels, NetworkPolicy, Node, Service
 
 if TYPE_CHECKING:
     from netsim.datapath.plugin import Plugin
@@ -101,7 +101,8 @@ class ClusterFacts:
     policy_ports: ports of the policy rule with most.
     dns_replicas: CoreDNS replicas (2, kubeadm's, where the cluster shows none). verified_pods: it watches all pods.
     published_names: names ExternalDNS keeps. iptables_rules: rules of the busiest node, where counted exactly.
-    cores, nic_bps, max_pods: of the smallest node. kernel: the oldest. provider: its cloud.
+    cores, nic_bps, max_pods: of the smallest node. kernel: the oldest. iptables: legacy if a node's is. provider: its
+    cloud.
     conntrack_max: entries a node's conntrack table holds, ``None`` as kube-proxy sets it.
     local_ports, snat_ports: ports of a client, and of a masquerading node, for one destination.
     pod_cidrs, service_cidrs: ranges of the cluster. node_masks: length of a node's range by family.
@@ -134,6 +135,7 @@ class ClusterFacts:
     iptables_rules: float | None = None
     cores: int = 16
     kernel: Kernel | None = None
+    iptables: IptablesTool = "nft"
     nic_bps: float = 25e9
     max_pods: int = 110
     conntrack_max: int | None = None
@@ -226,6 +228,7 @@ def facts_of(cluster: Cluster, *, iptables_rules: float | None = None) -> Cluste
         iptables_rules=iptables_rules,
         cores=min((node.machine.cores for node in nodes), default=16),
         kernel=min((node.machine.kernel for node in nodes if node.machine.kernel is not None), default=None),
+        iptables="legacy" if any(node.machine.iptables == "legacy" for node in nodes) else "nft",
         nic_bps=min((node.machine.nic_bps for node in nodes), default=25e9),
         max_pods=min((node.max_pods for node in nodes), default=110),
         provider=_provider(nodes),

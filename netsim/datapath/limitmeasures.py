@@ -18,7 +18,7 @@ from netsim.cluster.limitbook import KnownLimit
 from netsim.datapath.conntrack import TCP_CLOSED_S, UDP_SHORT_S, usual_limit
 from netsim.datapath.costs import load_profile
 from netsim.datapath.limitfacts import ClusterFacts, PluginFacts, TrafficFacts
-from netsim.datapath.programming import full_size, legacy_restore_seconds, sync_seconds
+from netsim.datapath.programming import by_tool, full_size, legacy_restore_seconds, sync_seconds
 
 SOCKET_TIME_WAIT_S = 60.0
 """Time a socket stays in TIME_WAIT (kernel include/net/tcp.h TCP_TIMEWAIT_LEN)."""
@@ -159,8 +159,8 @@ def _full_sync(state: State) -> float | None:
     services, endpoints = state.cluster.service_ports, state.cluster.endpoints
     if services is None or endpoints is None:
         return None
-    size = full_size(state.proxy, services, endpoints)
-    return sync_seconds(state.proxy, size, load_profile("server").prices(), full=True, kernel=state.cluster.kernel)
+    mode, prices = by_tool(state.proxy, state.cluster.iptables), load_profile("server").prices()
+    return sync_seconds(mode, full_size(mode, services, endpoints), prices, full=True, kernel=state.cluster.kernel)
 
 
 def _lb_entries(state: State) -> float | None:

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from netsim.cluster.cluster import Cluster
-from netsim.cluster.objects import Kernel, older
+from netsim.cluster.objects import IptablesTool, Kernel, older
 from netsim.cluster.service_rules import service_tables
 from netsim.cluster.service_rules.config import ProxyMode
 from netsim.datapath.costs import Prices
@@ -87,16 +87,22 @@ def programming(cluster: Cluster, proxy: ProxyMode, services: Iterable[str], pri
     """
     if not (cluster.nodes and cluster.services):
         return Programming(MIN_SYNC_S[proxy], 0.0, 0.0)
-    kernel = cluster.nodes[0].machine.kernel
+    machine = cluster.nodes[0].machine
+    mode = by_tool(proxy, machine.iptables)
     work = service_tables(cluster, proxy)[0].sync(cluster.nodes[0], services)
     known = sum(len(each.ports) * (1 + len(cluster.endpoints(each.key))) for each in cluster.services)
     partial = SyncSize(work.partial, work.full, work.each_partial, known)
     full = SyncSize(work.full, work.full, work.each_full, known, replaced=work.each_full)
     return Programming(
         MIN_SYNC_S[proxy],
-        sync_seconds(proxy, partial, prices, kernel=kernel),
-        sync_seconds(proxy, full, prices, full=True, kernel=kernel),
+        sync_seconds(mode, partial, prices, kernel=machine.kernel),
+        sync_seconds(mode, full, prices, full=True, kernel=machine.kernel),
     )
+
+
+def by_tool(proxy: str, iptables: IptablesTool) -> str:
+    """Return the way in which a proxy mode programs Services with a node's iptables."""
+    return LEGACY if proxy == "iptables" and iptables == "legacy" else proxy
 
 
 def full_size(proxy: str, services: float, endpoints: float) -> SyncSize:
@@ -190,7 +196,8 @@ def _ebpf(size: SyncSize, prices: Prices, full: bool) -> float:
 
 
 LEGACY = "iptables-legacy"
-"""Of iptables mode, where the node's tool is the legacy one: distributions before Linux 4.18 have no other."""
+"""Of iptables mode, where the node's tool is the legacy one: distributions before Linux 4.18 have no other, and those
+without nf_tables."""
 NFT_BACK_END = (4, 18)
 SYNCS: Mapping[str, Callable[[SyncSize, Prices, bool], float]] = {
     "iptables": _iptables,

@@ -67,6 +67,11 @@ class MachineSpec(Spec):
         "the MTU stay whole up to the card, before 4.3 tunnels of Open vSwitch have no device, before 6.13 nftables "
         "mode takes longer to write many Services; default: a present one",
     )  # fmt: skip
+    iptables: Literal["nft", "legacy"] = Field(
+        "nft",
+        description="back-end of the nodes' iptables, which says how long kube-proxy takes; a dump's nodes of "
+        "Container-Optimized OS have the legacy one, kernels before 4.18 too",
+    )
 
 
 class FabricSpec(Spec):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from netsim.calibration.published.clouds import instance_named, processors, provided
-from netsim.cluster.objects import Interrupts, Machine, TransmitQueue, release
+from netsim.cluster.objects import Interrupts, IptablesTool, Machine, TransmitQueue, release
 from netsim.errors import InputError
 from netsim.units import bits_per_second, seconds
 
@@ -30,6 +30,7 @@ class Hardware(BaseModel):
         it once its send buffer is full. Cards whose drivers do so for long are known by name (`SLOW_TO_TELL`).
     conntrack: True where the bare machine's own traffic passes netfilter and conntrack.
     flow: rate that the network holds one flow to (``5Gbit/s``); by default what the provider of an instance says.
+    iptables: back-end of the nodes' iptables; legacy where the description names a system without nf_tables.
     credits: share of a processor that a burstable instance has once its credits are spent; 1 for others.
     transmit_queue: as for a scenario's machine. Physical cards' drivers go by the core (XPS), but where answers follow
         a flow to its core (`FOLLOWING`) that core sends all of it; virtual ones are taken to go by the flow.
@@ -57,6 +58,7 @@ class Hardware(BaseModel):
     flow_bps: float | None = Field(default=None, alias="flow")
     credits: float = Field(default=1.0, gt=0, le=1)
     transmit_queue: TransmitQueue | None = None
+    iptables: IptablesTool = "nft"
 
     @model_validator(mode="before")
     @classmethod
@@ -144,6 +146,7 @@ class Hardware(BaseModel):
             checksum=self.checksum,
             tunnel=self.tunnel if self.tunnel is not None else not self.virtual,
             kernel=self.kernel_version,
+            iptables=self.iptables,
         )
 
 
@@ -192,6 +195,8 @@ def stated_in(text: str) -> dict[str, Any]:
     own = next((kernel for name, kernel in DISTRIBUTIONS.items() if re.search(name, text)), None)
     if own is not None and "kernel" not in stated:
         stated["kernel"] = own
+    if _LEGACY_IPTABLES.search(text):
+        stated["iptables"] = "legacy"
     if re.search(_IN_CONTAINERS, text):
         stated["tunnel"], stated["nic"] = True, "none"
     if SLOW_TO_TELL[0].search(text):
@@ -211,6 +216,12 @@ _IN_CONTAINERS = (
 )
 """Clusters whose nodes are containers of one machine: veth pairs between them take a tunnel's buffers whole (Linux
 drivers/net/veth.c ``VETH_FEATURES``, ``NETIF_F_GSO_ENCAP_ALL``)."""
+_LEGACY_IPTABLES = re.compile(
+    r"\bCOS\b|Container-Optimized|\bGCE\b|\bGKE\b|sig-scalability|scalability tests?|Amazon Linux 2\b|iptables-legacy",
+    re.IGNORECASE,
+)
+"""Hosts whose iptables is the legacy one: Google's own distribution, the default of its clusters and of Kubernetes' own
+tests, has no nf_tables (`netsim.cluster.reading.node_reader`); Amazon Linux 2 has iptables 1.8.4 of that back-end."""
 _VIRTUAL = re.compile(
     r"\bVMs?\b|virtio|vCPU|VMware|Hyper-V|(?i:virtual (?:machine|server)|\bcloud(?!lab)|\binstances?\b|hypervisor|"
     r"\bKVM\b|QEMU|OpenStack|Proxmox|vSphere|vCenter|\bESXi?\b|vmxnet3|VirtualBox|Vagrant|\bXen\b|minikube|"

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.setting import Setting
-from netsim.cluster.objects import Kernel, release
+from netsim.cluster.objects import IptablesTool, Kernel, older, release
 from netsim.datapath.costs import Prices
 from netsim.datapath.programming import (
     JUMPS,
     LEGACY,
     SyncSize,
+    by_tool,
     full_size,
     legacy_lines,
     legacy_restore_seconds,
@@ -78,10 +79,18 @@ def _work(bench: Bench, key: str) -> float:
     return bench.figure(key) * bench.factor
 
 
-def _proxy(setting: Setting) -> str:
+def _proxy(bench: Bench, setting: Setting) -> str:
+    """Return how a row's proxy programs; the tool of iptables mode by the row, else by its hosts."""
     known = {"ipvs": "ipvs", "nft": "nftables", "bpf": "ebpf", "cilium": "ebpf"}
-    usual = LEGACY if "legacy" in setting.text("backend").lower() else "iptables"
+    usual = by_tool("iptables", _tool(bench, setting))
     return next((mode for word, mode in known.items() if word in setting.text("proxy").lower()), usual)
+
+
+def _tool(bench: Bench, setting: Setting) -> IptablesTool:
+    stated = setting.text("backend").lower()
+    if stated:
+        return "legacy" if "legacy" in stated else "nft"
+    return "legacy" if older(cluster_release(bench, setting), OF_BOTH_TOOLS) else bench.hardware.iptables
 
 
 def cluster_release(bench: Bench, setting: Setting) -> Kernel | None:
@@ -114,7 +123,7 @@ def sync(bench: Bench, setting: Setting, *, again: bool = False, ordinary: bool 
     It writes changes alone where the release does, and where nothing tells the release but the row is about many syncs
     (``ordinary``), of which few are full ones.
     """
-    proxy, known = _proxy(setting), cluster_release(bench, setting)
+    proxy, known = _proxy(bench, setting), cluster_release(bench, setting)
     since = OF_PARTIAL_SYNCS.get(proxy)
     newer = since is not None and (known >= since if known is not None else ordinary)
     if not again and not writes_everything(setting) and (newer or writes_changes(setting)):
@@ -122,6 +131,9 @@ def sync(bench: Bench, setting: Setting, *, again: bool = False, ordinary: bool 
     return full_sync(bench, setting, again=again)
 
 
+OF_BOTH_TOOLS = (1, 17)
+"""Kubernetes whose kube-proxy takes the back-end that its host uses; the image of older ones had the legacy one alone
+(kubernetes/website PR 16271)."""
 OF_PARTIAL_SYNCS = {"iptables": (1, 27), LEGACY: (1, 27), "nftables": (1, 32)}
 """Releases of Kubernetes from which the modes write changes alone (KEP-3453, beta; kubernetes PR 126013)."""
 
@@ -136,7 +148,7 @@ def full_sync(bench: Bench, setting: Setting, *, again: bool = False) -> float:
     ipvs compares what is there with what should be at every sync, and loads all members of a set at once; releases
     without that patch started a process for each member.
     """
-    load, proxy = load_of(setting), _proxy(setting)
+    load, proxy = load_of(setting), _proxy(bench, setting)
     if proxy != "ipvs":
         size = load.size(proxy)
         size = size._replace(replaced=size.each * again)
@@ -150,7 +162,7 @@ def full_sync(bench: Bench, setting: Setting, *, again: bool = False) -> float:
 
 def one_change(bench: Bench, setting: Setting) -> float:
     """Return seconds in which a proxy writes one Service beside those there are."""
-    load, proxy = load_of(setting), _proxy(setting)
+    load, proxy = load_of(setting), _proxy(bench, setting)
     there = load.size(proxy)
     if proxy == "nftables" and _off(setting, "patch"):
         return listing(bench, setting)  # of a release that listed all objects before it wrote
@@ -158,7 +170,7 @@ def one_change(bench: Bench, setting: Setting) -> float:
         return full_sync(bench, setting, again=True)
     one = full_size(proxy, 1.0, load.endpoints / load.services)
     # ipvs asks for each virtual server twice, iptables writes the list of all Services again
-    besides = {"ipvs": 2 * load.services, "iptables": load.services}.get(proxy, 0.0)
+    besides = {"ipvs": 2 * load.services, "iptables": load.services, LEGACY: load.services}.get(proxy, 0.0)
     changed = SyncSize(one.written + besides, there.there, one.each, there.known)
     return sync_seconds(proxy, changed, _prices(bench), kernel=_kernel(bench, setting))
 
@@ -199,7 +211,7 @@ def listing(bench: Bench, setting: Setting) -> float:
 
 def memory(bench: Bench, setting: Setting) -> float:
     """Return bytes a proxy keeps: what it watches, the text of what it writes at once, and the tool that reads it."""
-    load, proxy = load_of(setting), _proxy(setting)
+    load, proxy = load_of(setting), _proxy(bench, setting)
     watched = load.services * bench.figure("proxy.service_bytes")
     watched += load.endpoints * bench.figure("proxy.endpoint_bytes")
     size, nft = load.size(proxy), proxy == "nftables"

@@ -14,6 +14,11 @@ NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 _PROVIDERS = {"aws": "aws", "azure": "azure", "gce": "gce"}
 
 
+WITHOUT_NF_TABLES = "Container-Optimized OS"
+"""Its kernels have no nf_tables, so programs fall back to the legacy iptables (kubernetes PR 121046: "Operation not
+supported"; linkerd issue 9053)."""
+
+
 def read_node(root: Fields, machine: Machine, max_pods: int, provider: str) -> Node:
     """Read a Node. Its capacity gives the cores; ``machine`` the hardware of which the API knows nothing.
 
@@ -28,9 +33,7 @@ def read_node(root: Fields, machine: Machine, max_pods: int, provider: str) -> N
     pods = room.quantity("pods") if room.has("pods") else size.quantity("pods")
     if cores is not None and cores >= 1:
         machine = replace(machine, cores=int(cores), queues=min(machine.queues, int(cores)))
-    kernel = release(status.child("nodeInfo").text("kernelVersion"))
-    if kernel is not None:
-        machine = replace(machine, kernel=kernel)
+    machine = _with_system(machine, status.child("nodeInfo"))
     ranges = spec.networks("podCIDRs")
     if not ranges and spec.text("podCIDR"):
         ranges = (spec.network("podCIDR", spec.text("podCIDR")),)
@@ -49,6 +52,14 @@ def read_node(root: Fields, machine: Machine, max_pods: int, provider: str) -> N
         provider=_PROVIDERS.get(spec.text("providerID").partition("://")[0], provider),
         ready=_ready(status),
     )
+
+
+def _with_system(machine: Machine, info: Fields) -> Machine:
+    """Return a machine with what the node says of its kernel and distribution."""
+    kernel = release(info.text("kernelVersion"))
+    if kernel is not None:
+        machine = replace(machine, kernel=kernel)
+    return replace(machine, iptables="legacy") if info.text("osImage").startswith(WITHOUT_NF_TABLES) else machine
 
 
 def _addresses(status: Fields) -> tuple[str, ...]:

@@ -140,3 +140,18 @@ def test_what_a_stream_takes_beyond_the_model_goes_with_the_calls_of_its_program
     assert rates == sorted(rates)
     assert rates[1] < 3 < rates[2]
     assert rates[0] < 0.6 * rates[1]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "config", "legacy"),
+    [("5000 nodes of GCE", "", True), ("COS 101", "", True), ("Ubuntu 22.04", "", False),
+     ("COS 101", ";backend=iptables-nft", False), ("Ubuntu 22.04", ";backend=legacy", True),
+     ("Debian 11", ";k8s=1.14", True), ("Debian 11", ";k8s=1.22", False), ("EKS, Amazon Linux 2023", "", False)],
+)  # fmt: skip
+def test_the_back_end_of_iptables_is_that_of_row_release_or_hosts(
+    tmp_path: Path, hosts: str, config: str, legacy: bool
+) -> None:
+    """With the nft back-end a table of so many chains takes ten times as long."""
+    rows = f"s,sync_time,proxy=iptables;services=20000;endpoints=100000{config},20,s,target\n"
+    (point,) = run(tmp_path, rows, f'hardware: {{description: "{hosts}"}}\n').points
+    assert (point.predicted < 30) == legacy

@@ -124,3 +124,14 @@ def test_a_table_that_is_there_makes_a_full_sync_of_nftables_longer() -> None:
     assert 5.0 - 2.36 < again - first < 11.6 - 3.0
     few = sync_seconds("nftables", full_size("nftables", 10, 20)._replace(replaced=10), PRICES, full=True)
     assert few == pytest.approx(sync_seconds("nftables", full_size("nftables", 10, 20), PRICES, full=True), rel=0.01)
+
+
+def test_the_legacy_tool_writes_many_chains_faster_and_changes_slower() -> None:
+    """It looks for no place in a list of chains, but puts the whole table back for a change."""
+    now = cluster(3000)
+    old = replace(now, nodes=tuple(replace(n, machine=replace(n.machine, iptables="legacy")) for n in now.nodes))
+    changed = [now.services[0].key]
+    nft, legacy = (programming(each, "iptables", changed, PRICES) for each in (now, old))
+    assert legacy.full_s < nft.full_s
+    assert legacy.sync_s > nft.sync_s
+    assert programming(old, "nftables", changed, PRICES) == programming(now, "nftables", changed, PRICES)
