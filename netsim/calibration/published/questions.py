@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import partial
 
 from netsim.calibration.published import agents, counted, lookups, policing, syncing
@@ -321,6 +322,16 @@ NUMBERS = (
     "timeout_s", "vcpu",
 )  # fmt: skip
 """Keys that are numbers, whoever asks for them."""
+OTHERS = (
+    "cache", "conntrack", "cores", "encapsulation", "function", "keepalive", "kernel", "offload", "path", "percentile",
+    "policy", "protocol", "proxy", "query", "rules", "server", "side", "test", "tool",
+)  # fmt: skip
+
+
+def perhaps(key: str) -> str:
+    """Return a key that nobody asked for with the one that may be meant, if one is spelled nearly the same."""
+    near = get_close_matches(key, (*NUMBERS, *OTHERS), n=1, cutoff=0.75)
+    return f"{key} ({near[0]}?)" if near and near[0] != key else key
 AT_LEAST_ONE = ("connections", "flows", "interval", "listen_sockets", "mss", "parallel", "parallelism", "processes",
                 "queries", "replicas", "streams", "timeout_s", "vcpu")  # fmt: skip
 

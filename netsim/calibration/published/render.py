@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from netsim.calibration.published.accounting import accounts, outside, table_of
+from netsim.calibration.published.questions import perhaps
 from netsim.calibration.published.score import Point, Score
 from netsim.calibration.published.validation import CaseResult, Validation
 
@@ -46,7 +47,7 @@ def details(result: CaseResult) -> Iterator[str]:
     for item in result.excluded:
         yield f"    {item.id} {item.metric}: {item.reason}"
     if result.unknown:
-        yield f"  keys of configurations that play no part: {', '.join(result.unknown)}"
+        yield f"  keys of configurations that play no part: {', '.join(map(perhaps, result.unknown))}"
 
 
 def page(validation: Validation, command: str, shipped: bool = True) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from netsim.calibration.published import load_case, validate_case
 from netsim.calibration.published.hardware import stated_in
+from netsim.calibration.published.questions import perhaps
 from netsim.calibration.published.score import Point
 
 HEADER = "id,metric,configuration,value,unit,role\n"
@@ -116,3 +117,8 @@ def test_a_lone_request_waits_for_none(tmp_path: Path) -> None:
 def test_nodes_of_kind_are_containers_with_offloads(text: str, contained: bool) -> None:
     assert stated_in(text).get("tunnel", False) is contained
     assert stated_in(text).get("virtual", False) is contained
+
+
+@pytest.mark.parametrize(("key", "said"), [("msgbytes", "msg_bytes?"), ("stream", "streams?"), ("colour", "colour")])
+def test_a_misspelt_key_is_told_with_what_it_may_mean(key: str, said: str) -> None:
+    assert perhaps(key).endswith(said) or perhaps(key).endswith(f"({said})")
