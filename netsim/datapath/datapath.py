@@ -27,7 +27,7 @@ from netsim.datapath.path import Composer, Connection, Path, Terminal, rack_of
 from netsim.datapath.plugin import Plugin, load_plugin, loses_hairpins, proxy_without
 from netsim.datapath.policing import OPEN, Policing, PolicyCase
 from netsim.datapath.services import ServiceRules
-from netsim.datapath.types import Packet, Route, Routes, Verdict
+from netsim.datapath.types import Packet, Route, Routes, Turn, Verdict
 from netsim.errors import InputError, Place
 
 SAME_PARTY, SAME_NODE, SAME_RACK, OTHER_RACK, OTHER_ZONE, BORDER = range(6)
@@ -335,11 +335,16 @@ class Datapath:
 
         def route(path: Path, packet: Packet) -> Route:
             folded = fold(path, packet, self.prices_on, mtu_bytes=sizes.used, path_mtu_bytes=sizes.path)
-            if packet.first:
+            if packet.by_stack or packet.first:
                 return folded
             following = polled(folded, path, packet, self.prices_on, sizes.used)
             sender = self.cluster.node_index.get(path.crossings[0].node)
             return following if sender is None else mixed(following, self.cluster.nodes[sender].machine, self.prices)
+
+        def turns(path: Path, back: bool) -> dict[Turn, Route]:
+            """Return the routes of packets without data: those of one direction that `Turn` names."""
+            of_client: tuple[Turn, ...] = ("close", "bare") if back else ("accept", "close", "bare")
+            return {turn: route(path, Packet(False, back, turn=turn)) for turn in of_client if asked.protocol == "TCP"}
 
         def acks(path: Path, *, reply: bool) -> Route | None:
             return acknowledgements(path, self.prices_on, reply=reply) if asked.protocol == "TCP" else None
@@ -355,6 +360,7 @@ class Datapath:
             reply=route(reply, Packet(False, True, asked.protocol)),
             forward_acks=acks(forward, reply=False),
             reply_acks=acks(reply, reply=True),
+            turns=(turns(forward, False), turns(reply, True)),
             verdict=verdict,
             reason=reason,
             conntrack=tuple(tracked),

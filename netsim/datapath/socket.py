@@ -66,6 +66,13 @@ def transport(packet: Packet) -> str:
     return "udp" if packet.protocol == "UDP" else "tcp"
 
 
+def _opens(packet: Packet, prices: Prices) -> float:
+    """Return what making a socket, or ending it, costs the sending program: connect, or close."""
+    if packet.new:
+        return prices[f"socket.open.{transport(packet)}"]
+    return prices["socket.close"] if packet.turn == "close" else 0.0
+
+
 def _call(side: str, packet: Packet, joined: bool) -> str:
     """Return the figure of a system call: TCP's, UDP's, or that of a message between joined sockets."""
     return f"socket.joined.{side}" if joined and not packet.first else f"socket.{side}.{transport(packet)}"
@@ -94,8 +101,14 @@ class SocketSend(Plain):
         return Bursts.KEEP if self.aggregates else Bursts.SPLIT
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
-        """Charge the call, the copy in or the pages taken, and opening the socket with the first packet."""
-        call = prices[_call("send", packet, self.joined)] + (prices["socket.open"] if packet.new else 0.0)
+        """Charge the call, the copy in or the pages taken; packets without data are TCP's and IP's output alone.
+
+        A socket is opened with a connection's first packet, and closed with its last.
+        """
+        if self.joined and packet.turn == "bare":
+            return Bill()
+        sent = "socket.send.segment" if packet.by_stack else _call("send", packet, self.joined)
+        call = prices[sent] + _opens(packet, prices)
         taken = prices["socket.send.byte"] if self.from_file is None else prices[PAGE_SENT[self.from_file]] / PAGE_BYTES
         byte = taken + (prices["checksum.byte"] if self.software_checksum else 0.0)
         if self.aggregates:
@@ -137,7 +150,7 @@ class StackReceive(Plain):
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
         """Charge once per buffer that GRO made, or datagram; between joined sockets none comes."""
-        if self.joined and not packet.first:
+        if self.joined and not packet.first and packet.turn in ("message", "bare"):
             return Bill()
         if not self.fragments:
             return Bill(packet_ns=prices[f"stack.receive.{transport(packet)}"] + handover_ns(self.interrupts, prices))
@@ -165,8 +178,16 @@ class SocketReceive(Plain):
         return Bursts.WHOLE
 
     def bill(self, packet: Packet, prices: Prices) -> Bill:
-        """Charge call and copy; the wake-up delays an idle receiver only, and so does its work."""
-        call = prices[_call("receive", packet, self.joined)] + (prices["socket.open"] if packet.new else 0.0)
+        """Charge call and copy; the wake-up delays an idle receiver only, and so does its work.
+
+        Of packets without data programs see two: connect returns with the answer to the SYN, accept with the
+        acknowledgement of that.
+        """
+        waits = packet.turn == "accept" or (packet.first and packet.reply)
+        if packet.by_stack and not waits:
+            return Bill()
+        accepts = packet.turn == "accept"
+        call = prices["socket.open.tcp"] if accepts else prices[_call("receive", packet, self.joined)]
         byte = read_ns(self.interrupts, prices)
         sleep = prices["socket.sleep.pod"] if self.pod else 0.0
         return Bill(packet_ns=call, byte_ns=byte, setup_ns=prices["wakeup.latency"], idle_ns=sleep)

@@ -6,7 +6,8 @@ Everything here exists before any clock runs. A `Hop` prices a burst and rewrite
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
@@ -68,6 +69,12 @@ class Headers(NamedTuple):
     """Ethernet (14) + IP (20 or 40) + TCP (20) or UDP (8), plus encapsulation; without preamble, FCS and gap."""
 
 
+Turn = Literal["message", "accept", "close", "bare"]
+"""What programs have to do with a packet of an open connection: one sends it and one reads it (``message``); it
+completes the handshake, and the server's program takes the connection (``accept``); the sending program closes
+(``close``); none, it is made and taken by the stacks (``bare``)."""
+
+
 class Packet(NamedTuple):
     """What a hop must know of the burst it prices."""
 
@@ -78,6 +85,12 @@ class Packet(NamedTuple):
     protocol: str = "TCP"
     header_bytes: int = 54
     """Of one wire segment where the hop meets it."""
+    turn: Turn = "message"
+
+    @property
+    def by_stack(self) -> bool:
+        """No program's call sends it with data: handshakes, ends of streams and acknowledgements of TCP."""
+        return self.turn != "message" or (self.first and self.protocol != "UDP")
 
     @property
     def new(self) -> bool:
@@ -236,5 +249,7 @@ class Routes:
     """The client's address is replaced, which takes a port of the node that does it."""
     forward_acks: Route | None = None
     reply_acks: Route | None = None
+    turns: tuple[Mapping[Turn, Route], Mapping[Turn, Route]] = field(default=({}, {}), hash=False)
+    """Forth and back, the routes of a connection's later packets without data; datagrams have none."""
     outer_conntrack: int = 0
     """Entries a connection takes besides, at each of its nodes, for the outer packets of its tunnel (UDP lifetimes)."""

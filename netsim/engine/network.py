@@ -6,13 +6,13 @@ hash, position of the Service in the rules). Everything here is per kind or per 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
 from netsim.datapath.conntrack import TCP_CLOSED_S, UDP_SHORT_S
-from netsim.datapath.types import Role
+from netsim.datapath.types import Role, Turn
 from netsim.engine.backends import Backends
 from netsim.engine.kernel.conntrack import Conntrack, Entries
 from netsim.engine.kernel.sockets import Socket
@@ -192,13 +192,22 @@ class Network:
                 routes,
                 self._tariff(routes.first, datagrams, target),
                 self._tariff(routes.first_reply, datagrams, source, reply=True),
-                self._tariff(routes.forward, datagrams, target),
-                self._tariff(routes.reply, datagrams, source, reply=True),
+                self._following(routes.forward, routes.turns[0], datagrams, target),
+                self._following(routes.reply, routes.turns[1], datagrams, source, reply=True),
                 None if routes.forward_acks is None else self._tariff(routes.forward_acks, datagrams, target),
                 None if routes.reply_acks is None else self._tariff(routes.reply_acks, datagrams, source, reply=True),
                 Entries.of(routes, UDP_SHORT_S if datagrams else TCP_CLOSED_S),
             )
         return known
+
+    def _following(
+        self, route: Route, turns: Mapping[Turn, Route], datagrams: bool, receiver: Party, *, reply: bool = False
+    ) -> Tariff:
+        """Return the tariff of later packets, which knows those of packets without data."""
+        found = self._tariff(route, datagrams, receiver, reply=reply)
+        for turn, other in turns.items():
+            setattr(found, turn, self._tariff(other, datagrams, receiver, reply=reply))
+        return found
 
     def _tariff(self, route: Route, datagrams: bool, receiver: Party, *, reply: bool = False) -> Tariff:
         known = self._tariffs.get((route, datagrams, reply))

@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import Any
 
 from netsim.datapath.gro import acknowledged, merged_pieces
-from netsim.datapath.types import Pass, Role, Route
+from netsim.datapath.types import Pass, Role, Route, Turn
 from netsim.engine.queueing.grid import on_grid
 from netsim.engine.queueing.stations import CoreCharge, LinkCharge
 from netsim.engine.queueing.tracing import Paid
@@ -53,13 +53,15 @@ class Tariff:
     ``reply`` says that it is the way from server to client. ``pick`` takes the legs of this route, in order, out of a
     list of legs by role (with `PAUSE` and `DELIVER` behind); ``stops`` are the indices it takes, without `DELIVER`.
     ``known`` are charges worked out before, by size; it stays empty where they also depend on the position (``scans``).
+    ``accept``, ``close`` and ``bare`` are the tariffs of packets without data that go the same way, by what programs
+    have to do with them (`netsim.datapath.types.Turn`); its own where a way has no others.
     ``memo`` keeps what others have worked out about a message on this route; thousands of flows share a tariff.
     ``mss``, ``burst_bytes`` and ``black_hole`` are the route's.
     """
 
     __slots__ = (
-        "_kept", "_scan", "black_hole", "burst_bytes", "known", "limits", "memo", "mss", "pick", "reply", "route",
-        "stops",
+        "_kept", "_scan", "accept", "bare", "black_hole", "burst_bytes", "close", "known", "limits", "memo", "mss",
+        "pick", "reply", "route", "stops",
     )  # fmt: skip
 
     def __init__(self, route: Route, limits: Limits, reply: bool = False) -> None:
@@ -78,6 +80,14 @@ class Tariff:
         self.pick = _picker(self.stops)
         self.known: Mapping[int, tuple[Any, ...]] = {} if self._scan is not None else self._kept
         self.memo: dict[Hashable, Any] = {}
+        self.accept: Tariff = self
+        self.close: Tariff = self
+        self.bare: Tariff = self
+
+    def of_turn(self, turn: Turn) -> Tariff:
+        """Return the tariff of packets that programs have this to do with."""
+        found: Tariff = self if turn == "message" else getattr(self, turn)
+        return found
 
     @property
     def scans(self) -> bool:

@@ -46,7 +46,7 @@ from netsim.datapath.rule_list import RuleList
 from netsim.datapath.services import ServiceRules
 from netsim.datapath.socket import SocketReceive, SocketSend, StackReceive, file_pages
 from netsim.datapath.step import Nat
-from netsim.datapath.types import Bill, Crossing, Hop, Packet, Role, Route
+from netsim.datapath.types import Bill, Crossing, Hop, Packet, Role, Route, Turn
 
 PORT = 8080
 TCP_HEADERS = 40
@@ -161,7 +161,7 @@ def _alike(subject: Subject, mtu: int) -> tuple[object, ...]:
 
 @dataclass(frozen=True)
 class Ways:
-    """The four ways of a connection: the packets that open it, and later ones."""
+    """The ways of a connection: the packets that open it, later ones, and those without data."""
 
     first: Way
     first_reply: Way
@@ -169,6 +169,12 @@ class Ways:
     reply: Way
     acks: Way
     """The reply's way of one acknowledgement of many, from stack to stack at the price of a loop."""
+    accept: Way
+    """Of the acknowledgement that completes the handshake."""
+    close: tuple[Way, Way]
+    """Of the ends of both streams, forth and back."""
+    bare: tuple[Way, Way]
+    """Of acknowledgements, forth and back."""
     scan: float
     """Seconds to walk the whole Service list, which a first packet pays in part."""
 
@@ -274,8 +280,8 @@ class Testbed:
         forward, reply, sizes = self._composed(subject, mtu, protocol)
         used = min(sizes.used, mss + TCP_HEADERS) if mss else sizes.used
 
-        def way(path: Path, first: bool, back: bool, here: Prices = prices) -> Way:
-            packet = Packet(first, back, protocol)
+        def way(path: Path, first: bool, back: bool, here: Prices = prices, turn: Turn = "message") -> Way:
+            packet = Packet(first, back, protocol, turn=turn)
 
             def folded(at: Prices) -> Route:
                 return fold(path, packet, lambda node: at, mtu_bytes=used, path_mtu_bytes=sizes.path)
@@ -285,7 +291,14 @@ class Testbed:
         first = way(forward, True, False)
         scan = math.fsum(item.scan_s for item in first.route.passes)
         acks = way(acknowledging(reply), False, True, prices.in_loop)
-        return Ways(first, way(reply, True, True), way(forward, False, False), way(reply, False, True), acks, scan)
+
+        def later(turn: Turn) -> tuple[Way, Way]:
+            return way(forward, False, False, turn=turn), way(reply, False, True, turn=turn)
+
+        return Ways(
+            first, way(reply, True, True), *later("message"), acks, later("accept")[0], later("close"), later("bare"),
+            scan,
+        )  # fmt: skip
 
     def _composed(self, subject: Subject, mtu: int, protocol: str) -> tuple[Path, Path, Mtus]:
         key = (*subject.key, mtu, protocol)

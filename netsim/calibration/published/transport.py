@@ -10,7 +10,7 @@ from netsim.calibration.published.bulk import NEAR_LINE, Bulk, Flows, bulk_cpu, 
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
-from netsim.calibration.published.testbed import RECEIVER, SENDER
+from netsim.calibration.published.testbed import RECEIVER, SENDER, Way, Ways
 from netsim.datapath.costs import Regime
 from netsim.datapath.socket import held_datagrams
 from netsim.datapath.types import Role
@@ -22,22 +22,24 @@ ONE_WAY_TOOLS = ("sockperf", "qperf")
 def host_cpu(bench: Bench, setting: Setting, test: str, side: str) -> Cost:
     """Return CPU seconds of one host for one ``round-trip`` or ``connection`` at k = 1.
 
-    ``side`` is the ``client``, which asks and connects, or the ``server``.
+    ``side`` is the ``client``, which asks and connects, or the ``server``. A connection has ten packets: seven that
+    programs have to do with and three acknowledgements; each node is interrupted four times, and its program sleeps
+    twice.
     """
     subject, ways = bench.subject(setting), bench.ways(setting, surroundings(bench, setting))
     node = SENDER if side == "client" or subject.same_node else RECEIVER
-    there, back = ways.forward.work(1, node=node), ways.reply.work(1, node=node)
-    there += 0.0 if subject.same_node else bench.figure("interrupt.poll")
-    if "pod" in (subject.source, subject.target):
-        back += bench.figure("socket.sleep.pod")
+    poll = 0.0 if subject.same_node else bench.figure("interrupt.poll")
+    sleep = bench.figure("socket.sleep.pod") if "pod" in (subject.source, subject.target) else 0.0
+    exchange = ways.forward.work(1, node=node) + ways.reply.work(1, node=node)
     if test == "round-trip":
-        return Cost(there + back)
-    opening = ways.first.work(1, node=node) + ways.first_reply.work(1, node=node)
-    return Cost(opening + (PACKETS_OF_CONNECTION / 2 - 1) * (there + back))
+        return Cost(exchange + poll + sleep)
+    return Cost(exchange + 4 * poll + 2 * sleep + sum(way.work(0, node=node) for way in without_data(ways)))
 
 
-PACKETS_OF_CONNECTION = 10
-"""SYN, SYN-ACK, ACK, request, ACK, response, FIN, ACK, FIN, ACK."""
+def without_data(ways: Ways) -> tuple[Way, ...]:
+    """Return the ways of a connection's packets without data: SYN, SYN-ACK, ACK, two FIN and three acknowledgements."""
+    forth, back = ways.bare
+    return ways.first, ways.first_reply, ways.accept, *ways.close, forth, back, forth
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +144,9 @@ def protocol(row: Row) -> str:
 class Connection(RoundTrip):
     """Connect, one request and response, close.
 
-    What the client waits for: SYN and its answer, then request and response, then the end of the stream; the final ACK
-    of the handshake and the client's FIN are sent in front of what follows. The other acknowledgements cost CPU time
-    beside it.
+    What the client waits for: SYN and its answer; the server's program, which takes the connection while the request
+    comes; the response, and behind it the end of the stream, while the client reads; its own close. The other
+    acknowledgements cost CPU time beside it. On one core everything waits for everything.
     """
 
     family: str = "connection"
@@ -155,11 +157,16 @@ class Connection(RoundTrip):
         ways = bench.ways(setting, surroundings(bench, setting))
         there, back = ways.forward, ways.reply
         size = max(1, setting.count("msg_bytes", 1))
-        opening = ways.first.work() + ways.first_reply.work()
-        sent_ahead = 2 * there.on(Role.SENDER_CORE, 1)
-        work = opening + there.work(size) + back.work(size) + back.work() + sent_ahead
         waiting = 2 * there.waiting() + 2 * back.waiting()
-        return Cost(work, waiting)
+        if bench.testbed.machine.cores == 1:
+            return Cost(there.work(size) + back.work(size) + sum(way.work(0) for way in without_data(ways)), waiting)
+        sent, ended = ways.accept.on(Role.SENDER_CORE, 0), ways.close[1].on(Role.SENDER_CORE, 0)
+        read, told = there.on(Role.RECEIVER_CORE, size), back.on(Role.SENDER_CORE, size)
+        # the program takes the connection while the request comes, and closes while the answer goes
+        asked = sent + max(ways.accept.work(0) - sent, there.work(size) - read) + read
+        answered = told + max(ended, back.work(size) - told) + ways.close[1].work(0) - ended
+        closing = ways.close[0].on(Role.SENDER_CORE, 0)
+        return Cost(ways.first.work(0) + ways.first_reply.work(0) + asked + answered + closing, waiting)
 
     def asleep(self, bench: Bench, setting: Setting) -> float:
         """Return what wakes up on the ways that the client waits for."""
@@ -175,7 +182,7 @@ class Connect(RoundTrip):
     def cost(self, bench: Bench, setting: Setting) -> Cost:
         """Return the work of both packets, and their waiting."""
         ways = bench.ways(setting, surroundings(bench, setting))
-        work = ways.first.work() + ways.first_reply.work()
+        work = ways.first.work(0) + ways.first_reply.work(0)
         return Cost(work, ways.first.waiting() + ways.first_reply.waiting())
 
 

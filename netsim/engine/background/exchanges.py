@@ -14,7 +14,7 @@ from itertools import chain
 from math import fsum
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
-from netsim.datapath.types import Role
+from netsim.datapath.types import Role, Turn
 from netsim.engine.background.pacing import AT_ONCE, DATAGRAMS, Pace, Pieces, Setup, Visit, visits
 from netsim.engine.kernel.shaping import HEADER_BYTES
 from netsim.engine.workload.dns_server import LOCAL_WORK_S, QUERY_WORK_S
@@ -53,7 +53,7 @@ class Packet(NamedTuple):
     """A burst of a transaction: from client to server or back, opening its flow or not, with so much payload.
 
     ``after`` is the position of the burst whose receiver goes on to send this one; ``None`` for what starts by itself.
-    ``works`` tells that the receiver works on it before it sends anything.
+    ``works`` tells that the receiver works on it before it sends anything, ``turn`` what programs do with it.
     """
 
     back: bool
@@ -61,6 +61,7 @@ class Packet(NamedTuple):
     size: int
     after: int | None = None
     works: bool = False
+    turn: Turn = "message"
 
 
 def packets_of(call: Call, kind: str) -> list[Packet]:
@@ -72,14 +73,14 @@ def packets_of(call: Call, kind: str) -> list[Packet]:
     return [
         Packet(False, True, 0),
         Packet(True, True, 0, after=0),
-        Packet(False, False, 0, after=1),
+        Packet(False, False, 0, after=1, turn="accept"),
         Packet(False, False, request, after=1, works=True),
-        Packet(True, False, 0, after=3),
+        Packet(True, False, 0, after=3, turn="bare"),
         Packet(True, False, response, after=3),
-        Packet(False, False, 0, after=5),
-        Packet(False, False, 0, after=5),
-        Packet(True, False, 0, after=7),
-        Packet(False, False, 0, after=8),
+        Packet(False, False, 0, after=5, turn="bare"),
+        Packet(False, False, 0, after=5, turn="close"),
+        Packet(True, False, 0, after=7, turn="close"),
+        Packet(False, False, 0, after=8, turn="bare"),
     ]
 
 
@@ -239,7 +240,8 @@ def tariff_of(kind: Kind, packet: Packet) -> Tariff:
     """Return what a burst of a transaction pays by."""
     if packet.opens:
         return kind.first_reply if packet.back else kind.first
-    return kind.reply if packet.back else kind.forward
+    following = kind.reply if packet.back else kind.forward
+    return following.of_turn(packet.turn)
 
 
 def acknowledging(kind: Kind, packet: Packet) -> Tariff:

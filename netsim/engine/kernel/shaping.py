@@ -126,6 +126,10 @@ class Shapers:
                 first_reply=_through(routes.first_reply, *here), reply=_through(routes.reply, *here),
                 forward_acks=routes.forward_acks and _through(routes.forward_acks, *there),
                 reply_acks=routes.reply_acks and _through(routes.reply_acks, *here),
+                turns=(
+                    {turn: _through(route, *there) for turn, route in routes.turns[0].items()},
+                    {turn: _through(route, *here) for turn, route in routes.turns[1].items()},
+                ),
             )  # fmt: skip
         return self._routes[key]
 

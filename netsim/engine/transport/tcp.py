@@ -151,7 +151,7 @@ class Connection:
         self._established(now)
 
     def _confirm(self, now: float) -> None:
-        self.forth.send(0)
+        self.forth.confirm()
         self._established(now)
 
     def _lost(self, now: float) -> None:
@@ -194,10 +194,10 @@ class Connection:
     def close(self, closed: Reaction = nobody) -> None:
         """FIN, FIN with acknowledgement, acknowledgement. Nobody waits for it, but cores and links carry it."""
         self._closed = closed
-        self.forth.send(0, self._finish)
+        self.forth.end(self._finish)
 
     def _finish(self, now: float) -> None:
-        self.back.send(0, self._last)
+        self.back.end(self._last)
 
     def _last(self, now: float) -> None:
         self.forth.send(0)

@@ -71,12 +71,20 @@ class Way:
 
     def send(self, size: int, arrived: Reaction = nobody, lost: Reaction = nobody) -> None:
         """Send a later burst; ``size`` bytes of payload, 0 for a bare acknowledgement."""
-        following = self.following
+        following = self.following if size else self.following.bare
         if following.black_hole and self.swallows(size):
             if lost is not nobody:
                 Notice(self.clock, self.clock.now, lost)
             return
         Burst(self.clock, self.legs, following.known.get(size) or following.charges(size), size, arrived, lost)
+
+    def confirm(self) -> None:
+        """Complete the handshake: the server's program takes the connection."""
+        Burst(self.clock, self.legs, self.following.accept.charges(0), 0)
+
+    def end(self, arrived: Reaction) -> None:
+        """Send the end of the stream, which the program's close does."""
+        Burst(self.clock, self.legs, self.following.close.charges(0), 0, arrived)
 
     def swallows(self, size: int) -> bool:
         """Tell whether the burst vanishes: full-sized segments too large for an MTU on the way, unfragmentable."""

@@ -89,15 +89,15 @@ def test_a_run_without_draws_says_nothing_of_them(scenario: Scenario) -> None:
 
 
 def test_a_price_that_is_stated_is_known(scenario: Scenario) -> None:
-    known = with_values(scenario, {"network.prices": {"socket.open": 2000.0}})
+    known = with_values(scenario, {"network.prices": {"socket.open.tcp": 2000.0}})
     asked = predicted(run_study(known), DRAWS)
     assert mean(asked)["value"] == mean(predicted(run_study(scenario), DRAWS))["value"]
-    assert not [row for row in rows(asked, "influence") if row["cost"] == "socket.open"]
+    assert not [row for row in rows(asked, "influence") if row["cost"] == "socket.open.tcp"]
 
 
 def test_only_costs_on_the_way_are_drawn(scenario: Scenario) -> None:
     used = costs_used(scenario)
-    assert {"encap.packet", "socket.open", "machine.factor"} <= used
+    assert {"encap.packet", "socket.open.tcp", "machine.factor"} <= used
     assert not {"ovs.lookup", "xdp.drop", "ipvs.packet"} & used
 
 
