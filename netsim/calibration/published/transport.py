@@ -33,7 +33,7 @@ def host_cpu(bench: Bench, setting: Setting, test: str, side: str) -> Cost:
     exchange = ways.forward.work(1, node=node) + ways.reply.work(1, node=node)
     if test == "round-trip":
         return Cost(exchange + poll + sleep)
-    return Cost(exchange + 4 * poll + 2 * sleep + sum(way.work(0, node=node) for way in without_data(ways)))
+    return Cost(exchange + 4 * poll + 2 * sleep + math.fsum(way.work(0, node=node) for way in without_data(ways)))
 
 
 def without_data(ways: Ways) -> tuple[Way, ...]:
@@ -159,7 +159,7 @@ class Connection(RoundTrip):
         size = max(1, setting.count("msg_bytes", 1))
         waiting = 2 * there.waiting() + 2 * back.waiting()
         if bench.testbed.machine.cores == 1:
-            return Cost(there.work(size) + back.work(size) + sum(way.work(0) for way in without_data(ways)), waiting)
+            return Cost(there.work(size) + back.work(size) + math.fsum(way.work(0) for way in without_data(ways)), waiting)
         sent, ended = ways.accept.on(Role.SENDER_CORE, 0), ways.close[1].on(Role.SENDER_CORE, 0)
         read, told = there.on(Role.RECEIVER_CORE, size), back.on(Role.SENDER_CORE, size)
         # the program takes the connection while the request comes, and closes while the answer goes
