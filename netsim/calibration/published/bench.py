@@ -373,6 +373,7 @@ class Bench:
             rest = anchor.seconds - anchor.cost.waiting - own * anchor.cost.work
             apart = getattr(question, "rest_is_apart", False)
             added *= self._slower(rest, own * anchor.cost.work) if added > 0 and not apart else 1.0
+            added *= self._cheaper(question, anchor, rest) if added > 0 else 1.0
             added += (scale - own) * anchor.cost.work
             seconds = anchor.seconds + added + cost.waiting - anchor.cost.waiting
             seconds += max(0.0, rest) * (self._with_calls(question, setting, anchor.row.setting) - 1)
@@ -428,6 +429,15 @@ class Bench:
         (a clock, cold caches, memory far away); so the share is drawn.
         """
         return 1.0 + self.figure("transfer.rest") * max(0.0, rest) / own if own > 0 else 1.0
+
+    @staticmethod
+    def _cheaper(question: Question, anchor: Anchor, rest: float) -> float:
+        """Return the factor on other work where the model is dearer than a bare host: all its work is, as in `_slowest`.
+
+        So it is of programs on whole hosts. Prices of single packets' functions are measured one by one.
+        """
+        of_hosts = isinstance(question, Woken) or question.kind.startswith("cpu-")
+        return min(1.0, anchor.seconds / (anchor.seconds - rest)) if of_hosts else 1.0
 
     def _as_far_apart(self, setting: Setting, other: Setting) -> bool:
         """Tell whether both rows stay within one host, or both do not; ways of single packets have no ends."""

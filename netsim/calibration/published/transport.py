@@ -159,7 +159,8 @@ class Connection(RoundTrip):
         size = max(1, setting.count("msg_bytes", 1))
         waiting = 2 * there.waiting() + 2 * back.waiting()
         if bench.testbed.machine.cores == 1:
-            return Cost(there.work(size) + back.work(size) + math.fsum(way.work(0) for way in without_data(ways)), waiting)
+            others = math.fsum(way.work(0) for way in without_data(ways))
+            return Cost(there.work(size) + back.work(size) + others, waiting)
         sent, ended = ways.accept.on(Role.SENDER_CORE, 0), ways.close[1].on(Role.SENDER_CORE, 0)
         read, told = there.on(Role.RECEIVER_CORE, size), back.on(Role.SENDER_CORE, size)
         # the program takes the connection while the request comes, and closes while the answer goes
