@@ -62,7 +62,7 @@ def test_report_leaves_sources_out() -> None:
     assert "D" in with_all.values()
     assert "D" not in without.values()
     assert [line.figure for line in inspect.costs(figure="udp").lines] == [
-        "socket.receive.udp", "socket.send.udp", "stack.receive.udp"
+        "socket.open.udp", "socket.receive.udp", "socket.send.udp", "stack.receive.udp"
     ]  # fmt: skip
 
 
