@@ -432,7 +432,7 @@ class Bench:
 
     @staticmethod
     def _cheaper(question: Question, anchor: Anchor, rest: float) -> float:
-        """Return the factor on other work where the model is dearer than a bare host: all its work is, as in `_slowest`.
+        """Return the factor on other work where the model is dearer than a bare host: all of it is, as in `_slowest`.
 
         So it is of programs on whole hosts. Prices of single packets' functions are measured one by one.
         """

@@ -89,7 +89,7 @@ def test_a_run_without_draws_says_nothing_of_them(scenario: Scenario) -> None:
 
 
 def test_a_price_that_is_stated_is_known(scenario: Scenario) -> None:
-    known = with_values(scenario, {"network.prices": {"socket.open.tcp": 2000.0}})
+    known = with_values(scenario, {"network.prices": {"socket.open.tcp": 9200.0}})
     asked = predicted(run_study(known), DRAWS)
     assert mean(asked)["value"] == mean(predicted(run_study(scenario), DRAWS))["value"]
     assert not [row for row in rows(asked, "influence") if row["cost"] == "socket.open.tcp"]
