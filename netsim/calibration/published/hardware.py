@@ -90,7 +90,12 @@ class Hardware(BaseModel):
         """Latency between the hosts: as stated, else a cable's, or that of a cloud's network."""
         if self.latency_s is not None:
             return self.latency_s
-        return CLOUD_S if self.virtual and self.nic_bps is not None else CABLE_S
+        return CLOUD_S if self.distance_unstated else CABLE_S
+
+    @property
+    def distance_unstated(self) -> bool:
+        """Whether a provider's network of unknown size lies between the hosts."""
+        return self.latency_s is None and self.virtual and self.nic_bps is not None
 
     @property
     def line_stated(self) -> bool:

@@ -11,6 +11,7 @@ from netsim.calibration.published.case import Row
 from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.testbed import RECEIVER, SENDER, Way, Ways
+from netsim.calibration.published.unstated import farther_s
 from netsim.datapath.costs import Regime
 from netsim.datapath.socket import held_datagrams
 from netsim.datapath.types import Role
@@ -76,7 +77,7 @@ class RoundTrip:
         ways = bench.ways(setting, surroundings(bench, setting), self.protocol)
         size = max(1, setting.count("msg_bytes", 1))
         work = ways.forward.work(size) + ways.reply.work(size)
-        waiting = ways.forward.waiting() + ways.reply.waiting()
+        waiting = ways.forward.waiting() + ways.reply.waiting() + 2 * farther_s(bench, setting)
         return Cost(work, waiting)
 
     def asleep(self, bench: Bench, setting: Setting) -> float:
@@ -157,7 +158,7 @@ class Connection(RoundTrip):
         ways = bench.ways(setting, surroundings(bench, setting))
         there, back = ways.forward, ways.reply
         size = max(1, setting.count("msg_bytes", 1))
-        waiting = 2 * there.waiting() + 2 * back.waiting()
+        waiting = 2 * there.waiting() + 2 * back.waiting() + 4 * farther_s(bench, setting)
         if bench.testbed.machine.cores == 1:
             others = math.fsum(way.work(0) for way in without_data(ways))
             return Cost(there.work(size) + back.work(size) + others, waiting)
@@ -184,7 +185,7 @@ class Connect(RoundTrip):
         """Return the work of both packets, and their waiting."""
         ways = bench.ways(setting, surroundings(bench, setting))
         work = ways.first.work(0) + ways.first_reply.work(0)
-        return Cost(work, ways.first.waiting() + ways.first_reply.waiting())
+        return Cost(work, ways.first.waiting() + ways.first_reply.waiting() + 2 * farther_s(bench, setting))
 
 
 @dataclass(frozen=True, slots=True)

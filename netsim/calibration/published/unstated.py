@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from netsim.calibration.published.hardware import Hardware, Tunnels
+from netsim.calibration.published.hardware import CLOUD_S, Hardware, Tunnels
 from netsim.calibration.published.setting import Setting
 
 if TYPE_CHECKING:
@@ -38,6 +38,19 @@ def without_credits(hardware: Hardware, spent: float) -> float:
     spent: 0 for a whole processor, 1 for the share it always has.
     """
     return math.pow(hardware.credits, -spent)
+
+
+def farther_s(bench: Bench, setting: Setting) -> float:
+    """Return by how much virtual machines are farther apart, one way, than the usual path of one zone.
+
+    A baseline row that is a time between nodes says how far they are; without one it is drawn.
+    """
+    if not bench.hardware.distance_unstated or bench.subject(setting).same_node:
+        return 0.0
+    if any(hasattr(q, "asleep") and not bench.subject(row.setting).same_node for row, q in bench.baselines()):
+        return 0.0
+    drawn = bench.drawn.get("network.unstated")
+    return 0.0 if drawn is None else drawn * 1e-9 - CLOUD_S
 
 
 def beside_hosts(bench: Bench, question: Question, setting: Setting, anchor: Anchor) -> bool:

@@ -173,3 +173,21 @@ def test_a_limit_beside_the_hosts_is_in_the_interval_of_a_slow_bare_row(tmp_path
     (free,) = run(tmp_path, description, *quick, draws=100).points
     assert held.high == pytest.approx(3.0, rel=0.15)
     assert held.high / held.predicted > 1.4 > free.high / free.predicted
+
+
+def test_how_far_apart_instances_are_is_drawn_unless_a_round_trip_says_it(tmp_path: Path) -> None:
+    def trip(name: str, description: str, *more: str) -> tuple[float, float]:
+        (tmp_path / name).mkdir()
+        lines = HEADER + "".join(more) + "t,tcp_rr_latency,cni=calico;path=pod-pod-cross-node,200,us,target\n"
+        (tmp_path / name / "published.csv").write_text(lines, encoding="utf-8")
+        case = f"hardware: {{description: '{description}'}}\n"
+        (tmp_path / name / "case.yaml").write_text(case, encoding="utf-8")
+        (point,) = validate_case(load_case(str(tmp_path / name)), draws=60).points
+        return point.predicted, point.high
+
+    cloud = "virtio VMs of 8 vCPU, 3 GHz, 10 Gbit/s"
+    usual, high = trip("unstated", cloud)
+    bare = f"b,tcp_rr_latency,{BARE},{usual:.1f},us,baseline\n"
+    assert high > 1.8 * usual
+    predicted, measured = trip("measured", cloud, bare)
+    assert measured < 1.5 * predicted
