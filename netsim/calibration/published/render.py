@@ -103,14 +103,15 @@ _INTRODUCTION = (
     "among those that differ by more than the publication's noise. *Coverage* is the share of points within their 90 %",
     "interval, which comes from draws of all costs within their ranges, weighed by how well they explain the case's",
     "own baseline rows, from what two measurements of one configuration differ by, and from what the model itself has",
-    "wrong (one figure for all cases; `experiments/prediction-coverage` leaves each case out of its choice); *half",
-    "width* is that of the interval, its median and its 90th percentile. Rows that a line rate decides, or that do not",
-    "vary, are trivial and stand apart.",
+    "wrong (one figure for all cases, and a larger one for traffic on hosts of which no baseline row measures such",
+    "traffic; `experiments/prediction-coverage` leaves each case out of its choice); *half width* is that of the",
+    "interval, its median and its 90th percentile. Rows that a line rate decides, or that do not vary, are trivial and",
+    "stand apart.",
     "",
 )
 _UNSEEN = (
-    "These cases were known while the mechanisms were found. Seven tables that were not have a page of their own, with",
-    "larger errors and intervals that hold less: [unseen tables](unseen-tables.md).",
+    "These cases were known while the mechanisms were found. Tables that were not have a page of their own, with larger",
+    "errors and intervals that hold less: [unseen tables](unseen-tables.md).",
     "",
 )
 
