@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -92,14 +93,14 @@ def latin_hypercube(
     ----------
     figures: costs by key, as in a profile.
     draws: number of draws.
-    seed: of the permutations.
+    seed: of the permutations. Each figure has a stream of its own by its name, so a further figure moves no other's.
     excluded: sources that may not be used.
     """
     spans = {key: spread_of(figure, excluded) for key, figure in figures.items()}
     keys = tuple(sorted(key for key, (low, _, high) in spans.items() if low < high))
-    random = np.random.Generator(np.random.PCG64(seed))
     unit = np.empty((draws, len(keys)))
-    for column in range(len(keys)):
+    for column, key in enumerate(keys):
+        random = np.random.Generator(np.random.PCG64([seed, crc32(key.encode())]))
         unit[:, column] = (random.permutation(draws) + random.random(draws)) / draws
     values = np.array([[quantile_of(*spans[key], share) for key, share in zip(keys, row, strict=True)] for row in unit])
     return Draws(keys, unit, values.reshape(draws, len(keys)))

@@ -110,8 +110,8 @@ _INTRODUCTION = (
     "",
 )
 _UNSEEN = (
-    "These cases were known while the mechanisms were found. Tables that were not have a page of their own, with larger",
-    "errors and intervals that hold less: [unseen tables](unseen-tables.md).",
+    "These cases were known while the mechanisms were found. Tables that were not have a page of their own, with",
+    "larger errors and intervals that hold less: [unseen tables](unseen-tables.md).",
     "",
 )
 

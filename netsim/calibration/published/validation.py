@@ -143,11 +143,12 @@ def validate_case(
                 yield Bench(case, hardware, testbeds[name], profiles[name], rows[name], drawn.get(name, {}))
 
     central, parameters = _run(benches({}))
-    table = latin_hypercube(_figures(profiles), draws, seed=seed, excluded=case.sources) if draws and central else None
+    used = {name: profiles[name] for name in rows if rows[name]}
+    table = latin_hypercube(_figures(used), draws, seed=seed, excluded=case.sources) if draws and central else None
     samples: dict[str, list[float]] = {key: [] for key in central}
     evidence = []
     for draw in table.draws() if table is not None else ():
-        machines = tuple(benches(_by_machine(draw, profiles)))
+        machines = tuple(benches(_by_machine(draw, used)))
         for key, (_, answer) in _run(machines)[0].items():
             samples[key].append(answer.value)
         evidence.append([misfits(bench) for bench in machines])
@@ -222,12 +223,28 @@ def _run(benches: Iterable[Bench]) -> tuple[dict[str, tuple[Row, Answer]], tuple
 
 
 def _figures(profiles: Mapping[str, CostProfile]) -> dict[str, Figure]:
-    return {key: figure for profile in profiles.values() for key, figure in profile.figures.items()}
+    return {
+        _drawn(profile, key, profiles): figure
+        for profile in profiles.values()
+        for key, figure in profile.figures.items()
+    }
 
 
 def _by_machine(draw: Mapping[str, float], profiles: Mapping[str, CostProfile]) -> dict[str, dict[str, float]]:
     """Return a draw for each machine: the figures its profile has."""
-    return {name: {k: v for k, v in draw.items() if k in profile.figures} for name, profile in profiles.items()}
+
+    def figures(profile: CostProfile) -> dict[str, float]:
+        named = ((key, _drawn(profile, key, profiles)) for key in profile.figures)
+        return {key: draw[name] for key, name in named if name in draw}
+
+    return {name: figures(profile) for name, profile in profiles.items()}
+
+
+def _drawn(profile: CostProfile, key: str, profiles: Mapping[str, CostProfile]) -> str:
+    """Return the name under which a figure is drawn: machines share a draw if their profiles say the same of it."""
+    figure = profile.figures[key]
+    alike = all(other.figures.get(key, figure) == figure for other in profiles.values())
+    return key if alike else f"{key} ({profile.name})"
 
 
 def _influence(

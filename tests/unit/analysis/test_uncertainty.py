@@ -37,6 +37,12 @@ def test_draws_depend_on_the_seed_alone() -> None:
     assert (one != third).any()
 
 
+def test_a_further_figure_moves_no_other() -> None:
+    few = {"a": figure(1, 2, 3), "c": figure(1, 4, 9)}
+    one, other = (next(latin_hypercube(each, 8).draws()) for each in (few, {"b": figure(2, 3, 4), **few}))
+    assert {key: other[key] for key in one} == one
+
+
 def test_a_profile_can_be_drawn_and_priced() -> None:
     profile = load_profile("server")
     for draw in draws_of(profile, 3).draws():
