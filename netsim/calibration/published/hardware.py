@@ -118,6 +118,12 @@ class Hardware(BaseModel):
         return frozenset({"unmerged", "whole"} if whole else {"unmerged"})
 
     @property
+    def hashes_inside(self) -> bool:
+        """Whether the card picks a queue by the inner packet's ports where a tunnel's outer header has none (IPIP)."""
+        card, since = _HASHES_INSIDE
+        return card.search(self.description) is not None and (self.kernel_version or since) >= since
+
+    @property
     def tuned(self) -> bool:
         """Whether the publication says that cores do not sleep deeply."""
         return _TUNED.search(self.description) is not None
@@ -168,6 +174,9 @@ _GUEST_SEGMENTS = re.compile(r"VMware|vmxnet3|vCenter|vSphere|\bESXi?\b", re.IGN
 drivers/net/vmxnet3, commit dacce2be3312)."""
 _HYPER_V = re.compile(r"Hyper-V|netvsc|Azure|\bAKS\b", re.IGNORECASE)
 """Their card segments no tunnel (drivers/net/hyperv), and had no NAPI before Linux 4.12 (15a863bf7436)."""
+_HASHES_INSIDE = re.compile(r"ConnectX-?[4-9]|BlueField|mlx5", re.IGNORECASE), (5, 4)
+"""Cards whose driver spreads IPIP by the inner packet, from a kernel on (drivers/net/ethernet/mellanox/mlx5,
+a795d8db2a6d)."""
 CABLE_S = 0.5e-6
 """One way through a cable or one switch."""
 CLOUD_S = 12e-6

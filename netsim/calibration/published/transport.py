@@ -12,6 +12,7 @@ from netsim.calibration.published.quantities import Dimension
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.testbed import RECEIVER, SENDER, Way, Ways
 from netsim.calibration.published.unstated import farther_s
+from netsim.calibration.published.waking import deep_wakes_s
 from netsim.datapath.costs import Regime
 from netsim.datapath.socket import held_datagrams
 from netsim.datapath.types import Role
@@ -147,15 +148,22 @@ class Connection(RoundTrip):
 
     What the client waits for: SYN and its answer; the server's program, which takes the connection while the request
     comes; the response, and behind it the end of the stream, while the client reads; its own close. The other
-    acknowledgements cost CPU time beside it. On one core everything waits for everything.
+    acknowledgements cost CPU time beside it. On one core everything waits for everything. Its new ports are of another
+    queue than the last connection's, whose core may sleep deeply.
     """
 
     family: str = "connection"
     tail: str = "tail.connection"
 
     def cost(self, bench: Bench, setting: Setting) -> Cost:
-        """Return the work on the way of what the client waits for."""
+        """Return the work on the way of what the client waits for, and the waiting."""
         ways = bench.ways(setting, surroundings(bench, setting))
+        awake = self._awake(bench, setting, ways)
+        return awake.plus(Cost(0.0, deep_wakes_s(bench, setting, awake, ways.first.route)))
+
+    @staticmethod
+    def _awake(bench: Bench, setting: Setting, ways: Ways) -> Cost:
+        """Return the cost where no core sleeps deeply."""
         there, back = ways.forward, ways.reply
         size = max(1, setting.count("msg_bytes", 1))
         waiting = 2 * there.waiting() + 2 * back.waiting() + 4 * farther_s(bench, setting)
@@ -185,7 +193,8 @@ class Connect(RoundTrip):
         """Return the work of both packets, and their waiting."""
         ways = bench.ways(setting, surroundings(bench, setting))
         work = ways.first.work(0) + ways.first_reply.work(0)
-        return Cost(work, ways.first.waiting() + ways.first_reply.waiting() + 2 * farther_s(bench, setting))
+        awake = Cost(work, ways.first.waiting() + ways.first_reply.waiting() + 2 * farther_s(bench, setting))
+        return awake.plus(Cost(0.0, deep_wakes_s(bench, setting, awake, ways.first.route)))
 
 
 @dataclass(frozen=True, slots=True)
