@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from netsim.calibration.published.bench import Answer, Bench, Cost
+from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.packets import function_of, idle_share
 from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.question import Answer, Cost
 from netsim.calibration.published.rulesets import list_of
 from netsim.calibration.published.setting import Setting
 from netsim.datapath.types import Packet

@@ -6,12 +6,13 @@ import math
 import re
 from dataclasses import dataclass
 
-from netsim.calibration.published.bench import BULK, LINE_RATE, Answer, Bench, Cost
+from netsim.calibration.published.bench import BULK, LINE_RATE, Bench
 from netsim.calibration.published.between import let_through
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.hardware import VIRTUAL_BPS
 from netsim.calibration.published.lines import FILLED
 from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.question import Answer, Cost
 from netsim.calibration.published.setting import Setting, alone
 from netsim.calibration.published.testbed import RECEIVER, SENDER, Ways
 from netsim.calibration.published.unstated import FAR_FASTER

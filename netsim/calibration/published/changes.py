@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netsim.calibration.published.bench import Answer, Bench, Question, Untimed
+from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.question import Answer, Question, Untimed
 from netsim.calibration.published.setting import Setting
 from netsim.errors import InputError, Place
 

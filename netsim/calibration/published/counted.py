@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil
 
-from netsim.calibration.published.bench import Answer, Bench, Cost, Untimed
+from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.question import Answer, Cost, Untimed
 from netsim.calibration.published.setting import Setting
 from netsim.cluster.externaldns.providers import PROVIDERS, Provider, list_calls, record_lag
 from netsim.cluster.externaldns.records import Options, records_per_name

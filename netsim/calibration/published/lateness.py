@@ -16,9 +16,10 @@ from math import gamma
 import numpy as np
 import numpy.typing as npt
 
-from netsim.calibration.published.bench import Answer, Bench, Cost
+from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.question import Answer, Cost
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.syncing import full_sync, load_of, one_change, writes_everything
 from netsim.datapath.pacing import FULL_SYNC_PERIOD_S, Pace, waits

@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from netsim.calibration.published.bench import Answer, Bench, Cost, Untimed
+from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.naming import EXTERNAL_NAME, QueryRate, query_seconds, resolver_config, types_of
 from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.question import Answer, Cost, Untimed
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.steady import FULLEST
 from netsim.calibration.published.transport import RoundTrip

@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeGuard
 
+from netsim.calibration.published.question import Cored, Cost, Parameter, Question, Woken
 from netsim.errors import InputError, Place
 
 if TYPE_CHECKING:
-    from netsim.calibration.published.bench import Bench, Cored, Cost, Parameter, Question
+    from netsim.calibration.published.bench import Bench
     from netsim.calibration.published.case import Row
 
 PLAUSIBLE_FACTOR = (0.4, 4.0)
@@ -18,8 +19,6 @@ PLAUSIBLE_FACTOR = (0.4, 4.0)
 
 def fitted_factor(bench: Bench, expected: float) -> Parameter | None:
     """Return the machine factor that the best baseline rows of one flow give, ``None`` where none can."""
-    from netsim.calibration.published.bench import Parameter
-
     candidates = [
         (q.calibrates, row, q)
         for row, q in bench.baselines()
@@ -36,8 +35,6 @@ def fitted_factor(bench: Bench, expected: float) -> Parameter | None:
 
 
 def _factor(bench: Bench, row: Row, question: Question, expected: float) -> float:
-    from netsim.calibration.published.bench import Cost
-
     seconds, surely = question.seconds(bench, row), bool(bench.hardware.clock_ghz)
     if _of_cores(question):
         return slowest_factor(seconds, _busy(row, question.cores(bench, row.setting)), expected, surely=surely)
@@ -65,8 +62,6 @@ def _is_work(bench: Bench, row: Row, question: Question) -> bool:
 
 def _of_cores(question: Question) -> TypeGuard[Cored]:
     """Tell whether the slowest core of several gives the answer."""
-    from netsim.calibration.published.bench import Cored
-
     return isinstance(question, Cored) and not question.per_core
 
 
@@ -105,8 +100,6 @@ def sleeps(bench: Bench) -> bool:
     So it is where a bare round trip between hosts waits far longer than cards, cables and moderation account for, the
     work taken at the clock that is stated. Without one a slow round trip says how slow work is, cold caches included.
     """
-    from netsim.calibration.published.bench import Woken
-
     if not bench.hardware.clock_ghz:
         return False
     clock = bench.profile.clock_ghz / bench.hardware.clock_ghz
@@ -120,8 +113,6 @@ def sleeps(bench: Bench) -> bool:
 
 def coldness(bench: Bench, question: Question) -> float:
     """Return how much dearer work is where it starts with empty caches: in round trips between sleeping cores."""
-    from netsim.calibration.published.bench import Woken
-
     if not isinstance(question, Woken) or not bench.asleep:
         return 1.0
     return max(1.0, bench.figure("regime.asleep") / bench.figure("regime.closed_loop"))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from netsim.calibration.published.bench import Answer, Bench, Cost, Untimed
+from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.question import Answer, Cost, Untimed
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.testbed import SOCKETS
 from netsim.cluster.dns.records import Record, Response

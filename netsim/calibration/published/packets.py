@@ -14,9 +14,10 @@ from importlib import resources
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from netsim.calibration.published.bench import Answer, Bench, Cost
+from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.question import Answer, Cost
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.transport import RoundTrip
 from netsim.datapath.nic import held_back_ns

@@ -9,7 +9,7 @@ from functools import partial
 
 from netsim.calibration.published import agents, counted, lookups, policing, syncing
 from netsim.calibration.published.balancing import Balanced, BalancerIdle
-from netsim.calibration.published.bench import Bench, Question
+from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.bulk import Bulk, Flows
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.changes import Change
@@ -22,6 +22,7 @@ from netsim.calibration.published.naming import Lost, QueryCount, QueryCpu, Quer
 from netsim.calibration.published.packets import FloodedRoundTrip, ForwardLatency, IdleShare, PacketRate, function_of
 from netsim.calibration.published.policies import reads_requests
 from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.question import Question
 from netsim.calibration.published.readout import RequestTime
 from netsim.calibration.published.services import (
     TABLE_SIZES,

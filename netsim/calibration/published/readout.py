@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netsim.calibration.published.bench import Answer, Bench, Cost
+from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.case import baselines
 from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.question import Answer, Cost
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.steady import rate_of, waited_more
 from netsim.calibration.published.transport import Connection, RoundTrip

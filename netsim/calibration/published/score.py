@@ -9,8 +9,8 @@ from statistics import median
 
 import numpy as np
 
-from netsim.calibration.published.bench import Answer
 from netsim.calibration.published.case import Row
+from netsim.calibration.published.question import Answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from netsim.calibration.published.bench import Answer, Bench, Cost, Untimed
+from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.policies import reads_requests
 from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.question import Answer, Cost, Untimed
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.transport import host_cpu
 from netsim.cluster.service_rules.config import ProxyConfig

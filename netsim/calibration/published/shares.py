@@ -16,9 +16,10 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from netsim.calibration.published.bench import Answer, Bench, Cost, Untimed
+from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.bulk import acknowledgements, merged_buffers
 from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.question import Answer, Cost, Untimed
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.testbed import RECEIVER, SENDER, SOCKETS, Share
 from netsim.errors import InputError, Place

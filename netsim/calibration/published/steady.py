@@ -14,7 +14,8 @@ from __future__ import annotations
 import math
 import re
 
-from netsim.calibration.published.bench import Anchor, Bench
+from netsim.calibration.published.bench import Bench
+from netsim.calibration.published.question import Anchor
 from netsim.calibration.published.services import Requests
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.testbed import RECEIVER, SENDER

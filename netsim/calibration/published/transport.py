@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from netsim.calibration.published.bench import LINE_RATE, Answer, Bench, Cost, Question
+from netsim.calibration.published.bench import LINE_RATE, Bench
 from netsim.calibration.published.bulk import NEAR_LINE, Bulk, Flows, bulk_cpu, capacity
 from netsim.calibration.published.case import Row
 from netsim.calibration.published.quantities import Dimension
+from netsim.calibration.published.question import Answer, Cost, Question
 from netsim.calibration.published.setting import Setting
 from netsim.calibration.published.testbed import RECEIVER, SENDER, Way, Ways
 from netsim.calibration.published.unstated import farther_s

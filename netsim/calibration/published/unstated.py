@@ -10,7 +10,8 @@ from netsim.calibration.published.hardware import CLOUD_S, Hardware, Tunnels
 from netsim.calibration.published.setting import Setting
 
 if TYPE_CHECKING:
-    from netsim.calibration.published.bench import Anchor, Bench, Question
+    from netsim.calibration.published.bench import Bench
+    from netsim.calibration.published.question import Anchor, Question
 
 UNUSUAL = 2.0
 """From how many times the usual on, up or down, a draw of a thing that nobody states is the unusual one."""

@@ -11,10 +11,11 @@ from functools import partial
 import numpy as np
 
 from netsim.analysis.uncertainty import Draws, Influence, influences, latin_hypercube
-from netsim.calibration.published.bench import Answer, Bench, Parameter, Question
+from netsim.calibration.published.bench import Bench
 from netsim.calibration.published.case import Case, Row, load_case, shipped_cases
 from netsim.calibration.published.evidence import DISCREPANCY, Discrepancy, interval, misfits, weights
 from netsim.calibration.published.hardware import Hardware
+from netsim.calibration.published.question import Answer, Parameter, Question
 from netsim.calibration.published.questions import question_of
 from netsim.calibration.published.score import Point, Score, overall, score
 from netsim.calibration.published.testbed import Testbed

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from netsim.calibration.published.machine_factor import sleep_unstated
 
 if TYPE_CHECKING:
-    from netsim.calibration.published.bench import Bench, Cost
+    from netsim.calibration.published.bench import Bench
+    from netsim.calibration.published.question import Cost
     from netsim.calibration.published.setting import Setting
     from netsim.datapath.types import Route
 

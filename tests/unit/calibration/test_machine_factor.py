@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from netsim.calibration.published.bench import Cost
 from netsim.calibration.published.machine_factor import slowest_factor, work_factor
+from netsim.calibration.published.question import Cost
 
 ROUND_TRIP = Cost(work=12e-6, waiting=9e-6)
 
