@@ -171,6 +171,9 @@ def _travel(burst: Burst, first: int = WAITING) -> Steps:
             return
         if isinstance(station, Socket):
             station = station._thread.__self__  # its buffer never fills here
+        if isinstance(station, NaiveCore) and not charge[0]:
+            burst.book = station.passed
+            continue
         station.arrived += 1
         burst.book = station.book
         if isinstance(station, NaiveCore):

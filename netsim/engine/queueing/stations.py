@@ -135,16 +135,18 @@ class Core(Station):
 
     A thread that has just received something goes on running: what it does at that instant (working on a request,
     sending the answer) is not queued behind other threads but put ahead of them, in the order in which it is done.
-    ``unread`` counts the datagrams among those dropped that its threads' sockets had no room for.
+    ``unread`` counts the datagrams among those dropped that its threads' sockets had no room for. A packet that takes
+    no thread's time waits for none: it is in no queue, and ``passed`` its book, so that no thread goes on at its sight.
     """
 
-    __slots__ = ("_runners", "_running_s", "unread", "urgent_free_s")
+    __slots__ = ("_runners", "_running_s", "passed", "unread", "urgent_free_s")
 
     def __init__(self, name: str = "") -> None:
         super().__init__(name)
         self.unread = 0
         self.urgent_free_s = self._running_s = 0.0
         self._runners: list[Burst] = []
+        self.passed = Book(self)
 
     def softirq(self, burst: Burst, now: float, charge: CoreCharge) -> float | None:
         """Serve a burst in interrupt context; return when it leaves."""
@@ -177,6 +179,9 @@ class Core(Station):
         """Serve a burst in a thread; return when it leaves if nothing preempts it."""
         service, setup, _, limit, idle = charge
         book = self.book
+        if not service:
+            burst.book = self.passed
+            return now
         if book.current_s == now:
             return self._go_on(burst, now, service)
         free = self.free_s
