@@ -19,7 +19,7 @@ from netsim.calibration.published.question import Answer, Parameter, Question
 from netsim.calibration.published.questions import question_of
 from netsim.calibration.published.score import Point, Score, overall, score
 from netsim.calibration.published.testbed import Testbed
-from netsim.datapath.costs import CostProfile, Figure, load_profile
+from netsim.datapath.costs import CostProfile, load_profile
 from netsim.errors import InputError
 
 DRAWS = 200
@@ -145,11 +145,13 @@ def validate_case(
 
     central, parameters = _run(benches({}))
     used = {name: profiles[name] for name in rows if rows[name]}
-    table = latin_hypercube(_figures(used), draws, seed=seed, excluded=case.sources) if draws and central else None
+    names = _names(used)
+    figures = {names[name][key]: figure for name, p in used.items() for key, figure in p.figures.items()}
+    table = latin_hypercube(figures, draws, seed=seed, excluded=case.sources) if draws and central else None
     samples: dict[str, list[float]] = {key: [] for key in central}
     evidence = []
     for draw in table.draws() if table is not None else ():
-        machines = tuple(benches(_by_machine(draw, used)))
+        machines = tuple(benches(_by_machine(draw, names)))
         for key, (_, answer) in _run(machines)[0].items():
             samples[key].append(answer.value)
         evidence.append([misfits(bench) for bench in machines])
@@ -223,29 +225,22 @@ def _run(benches: Iterable[Bench]) -> tuple[dict[str, tuple[Row, Answer]], tuple
     return answers, tuple(parameters)
 
 
-def _figures(profiles: Mapping[str, CostProfile]) -> dict[str, Figure]:
-    return {
-        _drawn(profile, key, profiles): figure
-        for profile in profiles.values()
-        for key, figure in profile.figures.items()
-    }
+def _names(profiles: Mapping[str, CostProfile]) -> dict[str, dict[str, str]]:
+    """Return the name under which each machine's figures are drawn: one name where all profiles say the same of one."""
+
+    def name(profile: CostProfile, key: str) -> str:
+        figure = profile.figures[key]
+        alike = all(other.figures.get(key, figure) == figure for other in profiles.values())
+        return key if alike else f"{key} ({profile.name})"
+
+    return {machine: {key: name(profile, key) for key in profile.figures} for machine, profile in profiles.items()}
 
 
-def _by_machine(draw: Mapping[str, float], profiles: Mapping[str, CostProfile]) -> dict[str, dict[str, float]]:
+def _by_machine(draw: Mapping[str, float], names: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, float]]:
     """Return a draw for each machine: the figures its profile has."""
-
-    def figures(profile: CostProfile) -> dict[str, float]:
-        named = ((key, _drawn(profile, key, profiles)) for key in profile.figures)
-        return {key: draw[name] for key, name in named if name in draw}
-
-    return {name: figures(profile) for name, profile in profiles.items()}
-
-
-def _drawn(profile: CostProfile, key: str, profiles: Mapping[str, CostProfile]) -> str:
-    """Return the name under which a figure is drawn: machines share a draw if their profiles say the same of it."""
-    figure = profile.figures[key]
-    alike = all(other.figures.get(key, figure) == figure for other in profiles.values())
-    return key if alike else f"{key} ({profile.name})"
+    return {
+        machine: {key: draw[name] for key, name in named.items() if name in draw} for machine, named in names.items()
+    }
 
 
 def _influence(

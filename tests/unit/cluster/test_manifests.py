@@ -434,19 +434,3 @@ def test_zero_nodes_and_full_ranges(tmp_path: Path) -> None:
         )
     with pytest.raises(InputError, match="no such file"):
         load_cluster(tmp_path / "missing")
-
-
-@pytest.mark.parametrize(("told", "kernel"), [("6.8.0-51-generic", (6, 8)), ("5.15.0", (5, 15)), ("unknown", None)])
-def test_a_nodes_kernel_is_what_it_reports(tmp_path: Path, told: str, kernel: tuple[int, int] | None) -> None:
-    path = tmp_path / "node.yaml"
-    path.write_text(f"kind: Node\nmetadata: {{name: a}}\nstatus: {{nodeInfo: {{kernelVersion: {told}}}}}\n", encoding="utf-8")
-    assert load_cluster(path).nodes[0].machine.kernel == kernel
-
-
-@pytest.mark.parametrize(
-    ("system", "tool"), [("Container-Optimized OS from Google", "legacy"), ("Ubuntu 24.04.1 LTS", "nft")]
-)
-def test_a_distribution_without_nf_tables_has_the_legacy_iptables(tmp_path: Path, system: str, tool: str) -> None:
-    path = tmp_path / "node.yaml"
-    path.write_text(f"kind: Node\nmetadata: {{name: a}}\nstatus: {{nodeInfo: {{osImage: {system}}}}}\n", encoding="utf-8")
-    assert load_cluster(path).nodes[0].machine.iptables == tool
