@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import tarfile
 import tempfile
@@ -142,8 +143,19 @@ def _exported(revision: str, path: Path, target: Path) -> Path:
     commit = _git(home, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").decode().strip()
     archive = _git(root, "archive", "--format=tar", commit, *(["--", inside] if path.is_dir() else []))
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(target, filter="data")
+        _unpack(tar, target)
     return target / inside
+
+
+def _unpack(archive: tarfile.TarFile, target: Path) -> None:
+    """Unpack what git packed: its names stay inside, its links have to."""
+    for member in archive:
+        leads = os.path.normpath(target / Path(member.name).parent / member.linkname)
+        if member.issym() and not Path(leads).is_relative_to(target):
+            raise InputError("a link leads out of the revision", got=f"{member.name} -> {member.linkname}")
+    # Python before 3.11.4 has no filters and does not look at this
+    archive.extraction_filter = getattr(tarfile, "data_filter", None)
+    archive.extractall(target)
 
 
 def _git(directory: Path, *arguments: str) -> bytes:

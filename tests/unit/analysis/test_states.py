@@ -104,6 +104,20 @@ def test_two_revisions_of_a_manifest_folder(home: Path) -> None:
         assert "uncommitted" in (working / "a.yaml").read_text()
 
 
+def test_links_of_a_revision_stay_inside(home: Path) -> None:
+    (home / "k8s" / "same.yaml").symlink_to("a.yaml")
+    git(home, "init")
+    git(home, "add", ".")
+    git(home, "commit", "-m", "one")
+    with git_states("HEAD..", home / "k8s") as (old, _, _):
+        assert (old / "same.yaml").read_text() == "kind: Service\n"
+    (home / "k8s" / "other.yaml").symlink_to("../../other.yaml")
+    git(home, "add", ".")
+    git(home, "commit", "-m", "two")
+    with pytest.raises(InputError, match="leads out of the revision"), git_states("HEAD..", home / "k8s"):
+        pass
+
+
 @pytest.mark.parametrize("revisions", ["HEAD", "..HEAD", "nonsense..HEAD", "--output=x..HEAD"])
 def test_revisions_that_do_not_exist(home: Path, revisions: str) -> None:
     git(home, "init")
